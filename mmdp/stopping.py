@@ -52,7 +52,9 @@ class Stop:
         for field in fields(self):
             limit = getattr(self, field.name)
             if limit is not None and not limit >= 0:
-                raise InvalidOptionError(f"Stop({field.name}={limit!r}): a limit is a number >= 0, or None for no limit")
+                raise InvalidOptionError(
+                    f"Stop({field.name}={limit!r}): a limit is a number >= 0, or None for no limit"
+                )
 
 
 @dataclass(frozen=True)

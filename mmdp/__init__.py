@@ -1,0 +1,35 @@
+"""The max-min diversity problem: what it is, how a solution is graded, and what bounds it."""
+
+from mmdp.exceptions import (
+    DataFileError,
+    InvalidOptionError,
+    InvalidProblemError,
+    MissingDependencyError,
+    MMDPError,
+    SolverContractError,
+    TooLargeError,
+    UnknownNameError,
+)
+from mmdp.metrics import METRICS, Metric
+from mmdp.problem import Problem
+from mmdp.result import Result, Status
+from mmdp.stopping import Clock, Incumbent, Stop
+
+__all__ = [
+    "METRICS",
+    "Clock",
+    "DataFileError",
+    "Incumbent",
+    "InvalidOptionError",
+    "InvalidProblemError",
+    "MMDPError",
+    "Metric",
+    "MissingDependencyError",
+    "Problem",
+    "Result",
+    "SolverContractError",
+    "Status",
+    "Stop",
+    "TooLargeError",
+    "UnknownNameError",
+]

@@ -1,0 +1,148 @@
+"""Checks of what a user hands to :class:`mmdp.Problem`, each with a message that says where and what to do."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mmdp.exceptions import InvalidProblemError
+from mmdp.metrics import Array, describe_rows, is_tensor, namespace
+
+_LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64
+_ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
+
+
+def no_points() -> InvalidProblemError:
+    """Return the error of asking a distance matrix for coordinates."""
+    return InvalidProblemError(
+        "this problem is given by its distances and has no points; use a solver that reads a matrix"
+    )
+
+
+def to_numpy(x: Array) -> Any:
+    """A numpy array of the same values; half precision widens to float32, which holds every half exactly."""
+    if is_tensor(x):
+        x = x.detach()
+        xp = namespace(x)
+        x = x.float() if x.dtype in (xp.bfloat16, xp.float16) else x
+        return x.cpu().numpy()
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def kernel_dtype(x: Any) -> Any:
+    """Return float32, float64 and uint8 as they are, every other dtype as float64."""
+    return x if x.dtype in (np.float32, np.float64, np.uint8) else x.astype(np.float64)
+
+
+def data(points: Array, distances: Array) -> tuple[Array, Array]:
+    """Check that exactly one of the two is given, and that one thoroughly."""
+    if (points is None) == (distances is None):
+        raise InvalidProblemError(
+            f"give points or distances, exactly one of them; {'neither' if points is None else 'both'} came. "
+            "Problem(k, points=X) for an (n, d) array, Problem(k, distances=D) for an (n, n) matrix"
+        )
+    if points is not None:
+        return _points(points), None
+    return None, _distances(distances)
+
+
+def _table(x: Any, name: str) -> Array:
+    if not is_tensor(x):
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise InvalidProblemError(f"{name} cannot be read as a table of numbers: {error}") from error
+        if x.dtype.kind not in "fiub":
+            raise InvalidProblemError(f"{name} must hold real numbers, not {x.dtype}; convert with .astype(float)")
+        if x.dtype.kind == "f" and x.dtype.itemsize > 8:
+            x = x.astype(np.float64)
+    elif x.is_complex():
+        raise InvalidProblemError(f"{name} must hold real numbers, not {x.dtype}")
+    if x.ndim != 2:
+        raise InvalidProblemError(f"{name} must be a table of two dimensions, not of shape {tuple(x.shape)}")
+    if 0 in x.shape:
+        raise InvalidProblemError(f"{name} is empty: shape {tuple(x.shape)}")
+    if (x.is_floating_point() if is_tensor(x) else x.dtype.kind == "f") and not _all_finite(x):
+        finite = namespace(x).isfinite(x)
+        bad = np.flatnonzero(~np.asarray(finite.all(1).tolist()))
+        column = int(np.flatnonzero(~np.asarray(finite[int(bad[0])].tolist()))[0])
+        raise InvalidProblemError(
+            f"{name} has NaN or infinity in {describe_rows(bad)}, first at [{bad[0]}, {column}]; drop or fill them"
+        )
+    return x
+
+
+def _all_finite(x: Array) -> bool:
+    step = max(1, 2**22 // x.shape[1])
+    return all(bool(namespace(x).isfinite(x[i : i + step]).all()) for i in range(0, len(x), step))
+
+
+def _points(points: Any) -> Array:
+    x = _table(points, "points")
+    largest = max(abs(float(x.max())), abs(float(x.min())))
+    if largest > _LARGEST_COORDINATE:
+        raise InvalidProblemError(
+            f"points reach {largest:.3g}: squared distances would overflow; divide them all by a common factor"
+        )
+    return x
+
+
+def _distances(distances: Any) -> Any:
+    D = to_numpy(_table(distances, "distances"))
+    if D.shape[0] != D.shape[1]:
+        raise InvalidProblemError(f"distances must be square, not {D.shape}; for an (n, d) array of points use points=")
+    precision = float(np.finfo(D.dtype).eps) if D.dtype.kind == "f" else 0.0
+    D = D.astype(np.float64) if D.dtype.kind != "f" else D
+    tolerance = _ROUNDING_STEPS * precision * float(np.abs(D).max())
+    if (diagonal := np.abs(np.diagonal(D))).max() > tolerance:
+        i = int(diagonal.argmax())
+        raise InvalidProblemError(f"distances[{i}, {i}] is {D[i, i]:.6g}, and a point is at distance 0 from itself")
+    if D.min() < -tolerance:
+        i, j = divmod(int(D.argmin()), len(D))
+        raise InvalidProblemError(f"distances[{i}, {j}] is {D[i, j]:.6g}; distances are never negative")
+    skew = np.abs(D - D.T)
+    if skew.max() > tolerance:
+        i, j = divmod(int(skew.argmax()), len(D))
+        raise InvalidProblemError(
+            f"distances are not symmetric: [{i}, {j}] is {D[i, j]:.6g} and [{j}, {i}] is {D[j, i]:.6g}; "
+            "if either will do, pass np.minimum(D, D.T)"
+        )
+    if skew.any() or np.diagonal(D).any() or D.min() < 0:  # rounding left by whoever computed the matrix
+        D = np.maximum((D + D.T) / 2, 0.0)
+        np.fill_diagonal(D, 0.0)
+    return D
+
+
+def picks(n: int, k: Any, include: Sequence[int], exclude: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Check k and the fixed picks against n and each other."""
+    try:
+        k = operator.index(k)
+    except TypeError as error:
+        raise InvalidProblemError(f"k is how many points to choose, a whole number, not {k!r}") from error
+    if not 2 <= k <= n:
+        raise InvalidProblemError(
+            f"k = {k} is out of range: choose at least 2 (a distance needs a pair) and at most n = {n}"
+        )
+    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
+    if both := set(include) & set(exclude):
+        raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
+    if len(include) > k:
+        raise InvalidProblemError(f"include fixes {len(include)} points, more than k = {k}")
+    if n - len(exclude) < k:
+        raise InvalidProblemError(f"exclude leaves {n - len(exclude)} of {n} points, fewer than k = {k}")
+    return include, exclude
+
+
+def _distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+    try:
+        chosen = tuple(operator.index(i) for i in indices)
+    except TypeError as error:
+        raise InvalidProblemError(f"{name} is a sequence of whole numbers: {error}") from error
+    if outside := [i for i in chosen if not 0 <= i < n]:
+        raise InvalidProblemError(f"{name} names {outside[:5]}, outside 0 ... {n - 1}")
+    if len(set(chosen)) < len(chosen):
+        raise InvalidProblemError(f"{name} names an index twice: {sorted(chosen)}")
+    return chosen

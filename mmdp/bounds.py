@@ -1,0 +1,151 @@
+"""Upper bounds on the optimum: what no choice of k points can exceed.
+
+All take a :class:`~mmdp.Problem` and return a true distance. Fixed and excluded picks only shrink the set of
+solutions, so every bound of the problem without ``include`` holds with it; excluded points are left out.
+
+========================  ==================================  =====================  ====================
+bound                     holds for                           time                   memory
+========================  ==================================  =====================  ====================
+farthest_first_bound      kernels with a triangle inequality  O(n k d)               O(n)
+averaging_bound           squared Euclidean kernels           O(n d)                 O(n)
+included_bound            two or more fixed picks             O(m^2 d)               O(m^2)
+degree_bound              anything                            O(n^2)                 O(n^2)
+clustering_bound          anything                            O(n^2 log n)           O(n^2)
+========================  ==================================  =====================  ====================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import squareform
+
+from mmdp.metrics import Vector
+from mmdp.problem import Problem
+
+_CLUSTERING_LIMIT = 3000  # points up to which the quadratic bounds take about a second
+
+
+def farthest_first_bound(problem: Problem) -> float:
+    """Twice the farthest-first radius: k - 1 balls cover every point, so two of any k points share one.
+
+    The radius r of k - 1 centres leaves two points of any solution within r of one centre, hence at most
+    ``two_hops`` times r apart (Gonzalez, Theoretical Computer Science 38, 1985, section 3). Infinite without a
+    triangle inequality.
+    """
+    growth = problem.geometry.two_hops
+    if growth is None:
+        return math.inf
+    candidates = problem.candidates
+    nearest = problem.surrogates(candidates[0])[0, candidates]
+    for _ in range(problem.k - 2):
+        centre = candidates[int(nearest.argmax())]
+        np.minimum(nearest, problem.surrogates(centre)[0, candidates], out=nearest)
+    return float(problem.value(growth * float(nearest.max())))
+
+
+def averaging_bound(problem: Problem) -> float:
+    """The smallest squared distance is at most the mean one, and the mean is bounded by the spread about a centre.
+
+    For any c, the k points of a solution satisfy ``sum of squared pair distances <= k * sum |x - c|^2``; taking the k
+    points farthest from the mean c and dividing by the k(k-1)/2 pairs bounds every solution. Tight for a regular
+    simplex, hence strong in high dimension and for k close to it. Infinite for other kernels.
+    """
+    if problem.geometry.kernel != "sqeuclidean":
+        return math.inf
+    k, candidates = problem.k, problem.candidates
+    total = sum(
+        problem.vectors[block].sum(axis=0, dtype=np.float64) for block in problem.blocks(problem.vectors.shape[1])
+    )
+    centre = np.atleast_2d(np.asarray(total) / problem.n)
+    spread = np.empty(problem.n)
+    for block in problem.blocks(centre.shape[1]):
+        spread[block] = problem.geometry.pairwise(centre, problem.vectors[block])[0]
+    farthest = np.partition(spread[candidates], len(candidates) - k)[len(candidates) - k :]
+    return float(problem.value(2.0 / (k - 1) * float(farthest.sum())))
+
+
+def included_bound(problem: Problem) -> float:
+    """The smallest distance among the fixed picks, which every solution contains."""
+    return problem.objective(problem.include)[0] if len(problem.include) >= 2 else math.inf
+
+
+def degree_bound(problem: Problem) -> float:
+    """Each chosen point has k - 1 others at least the optimum away.
+
+    So k points have a (k-1)-th largest distance of at least the optimum, and the k-th largest of these n values
+    bounds it. Cheap, and useful for matrices without structure.
+    """
+    k, candidates = problem.k, problem.candidates
+    rows = problem.surrogate_matrix()[np.ix_(candidates, candidates)]
+    reach = np.partition(rows, len(candidates) - (k - 1), axis=1)[:, len(candidates) - (k - 1)]
+    return float(problem.value(np.partition(reach, len(reach) - k)[len(reach) - k]))
+
+
+def clustering_bound(problem: Problem) -> float:
+    """The smallest largest diameter found over partitions into k - 1 groups; needs no triangle inequality.
+
+    Two of any k points share a group, so no solution beats the largest diameter. Complete linkage gives a first
+    partition. Then, as long as it helps, the graph of all pairs at that diameter or farther is coloured with
+    k - 1 colours (DSATUR, Brelaz, Communications of the ACM 22(4), 1979): each colour class is a group of smaller
+    diameter.
+    """
+    candidates, groups = problem.candidates, problem.k - 1
+    D = problem.surrogate_matrix()[np.ix_(candidates, candidates)]
+    if groups == 1:
+        return float(problem.value(D.max()))
+    best = float(linkage(squareform(D, checks=False), method="complete")[len(D) - groups - 1, 2])
+    levels = np.unique(D)
+    low, high = 0, int(np.searchsorted(levels, best))
+    while low < high:  # colourable is not monotone for a heuristic, so this finds a good level, not the best one
+        middle = (low + high + 1) // 2
+        colours = _dsatur(levels[middle] <= D, groups)
+        if colours is None:
+            low = middle
+        else:
+            high = int(np.searchsorted(levels, _largest_diameter(D, colours)))
+    return float(problem.value(levels[high]))
+
+
+def _largest_diameter(D: Vector, groups: NDArray[np.int64]) -> float:
+    return float(
+        max(D[np.ix_(members, members)].max() for members in map(np.flatnonzero, groups == np.unique(groups)[:, None]))
+    )
+
+
+def _dsatur(conflicts: NDArray[np.bool_], colours: int) -> NDArray[np.int64] | None:
+    """Colour the graph, the vertex with most colours around it first (by degree on ties); None if colours run out."""
+    n = len(conflicts)
+    degree = conflicts.sum(axis=1)
+    colour = np.full(n, -1, dtype=np.int64)
+    forbidden = np.zeros((n, colours), dtype=bool)
+    urgency = degree / (n + 1.0)  # saturation decides, degree breaks ties
+    for _ in range(n):
+        vertex = int(urgency.argmax())
+        if forbidden[vertex].all():
+            return None
+        chosen = int(forbidden[vertex].argmin())
+        colour[vertex] = chosen
+        urgency[vertex] = -math.inf
+        newly = conflicts[vertex] & ~forbidden[:, chosen]
+        forbidden[newly, chosen] = True
+        urgency[newly] += 1.0
+    return colour
+
+
+def cheap_bound(problem: Problem) -> float:
+    """The best bound that reads no n x n matrix of points: O(n k d) time."""
+    linear = (farthest_first_bound, averaging_bound, included_bound)
+    return min(bound(problem) for bound in (linear if problem.distances is None else (*linear, degree_bound)))
+
+
+def upper_bound(problem: Problem) -> float:
+    """The best bound of this module; the quadratic ones take part up to a few thousand points."""
+    bounds: list[Callable[[Problem], float]] = [cheap_bound]
+    if len(problem.candidates) <= _CLUSTERING_LIMIT:
+        bounds += [degree_bound, clustering_bound]
+    return min(bound(problem) for bound in bounds)

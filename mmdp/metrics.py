@@ -1,0 +1,208 @@
+"""Distances by name: a cheap surrogate for the loops, the true value for the reports.
+
+Every named metric is ``value(kernel(embed(x), embed(y)))``. The kernel is one of a handful that the solvers compile;
+``value`` never decreases, so comparing surrogates orders the pairs as the true distances do. Cosine, angular and
+great-circle distances all become squared Euclidean distances this way:
+
+==============  =====================  ================  ============================
+metric          embedding              kernel            distance from the surrogate s
+==============  =====================  ================  ============================
+euclidean       x                      sum (x - y)^2     sqrt(s)
+sqeuclidean     x                      sum (x - y)^2     s
+cosine          x / norm(x)            sum (x - y)^2     s / 2                (1 - cos)
+angular         x / norm(x)            sum (x - y)^2     2 asin(sqrt(s) / 2)  (radians)
+haversine       point on unit sphere   sum (x - y)^2     2 R asin(sqrt(s) / 2)
+manhattan       x                      sum abs(x - y)    s
+chebyshev       x                      max abs(x - y)    s
+hamming         x                      share of x != y   s
+jaccard         0/1 as uint8           1 - and / or      s
+==============  =====================  ================  ============================
+
+With squared differences instead of ``1 - x.y``, equal vectors are at distance zero to the last bit.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from mmdp.exceptions import InvalidProblemError, UnknownNameError
+
+Array = Any  # a numpy array or a torch tensor, on any device
+Vector = NDArray[np.float64]
+
+EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
+_CDIST_NAME = {"manhattan": "cityblock"}
+_GROWTH_OVER_TWO_HOPS = {"sqeuclidean": 4.0, "manhattan": 2.0, "chebyshev": 2.0, "hamming": 2.0, "jaccard": 2.0}
+
+
+def namespace(array: Array) -> Any:
+    """Return the library an array belongs to: the module ``numpy`` or the module ``torch``."""
+    return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def is_tensor(array: object) -> bool:
+    """Whether ``array`` is a torch tensor, asked without importing torch."""
+    return "torch" in sys.modules and isinstance(array, sys.modules["torch"].Tensor)
+
+
+def describe_rows(rows: Array) -> str:
+    """Name the first few rows of a list for an error message: ``row 3``, ``rows 3, 8, 9 and 20 more``."""
+    shown = ", ".join(str(int(row)) for row in rows[:5])
+    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
+
+
+def _as_is(x: Any) -> Any:
+    return x
+
+
+def _double(x: Array) -> Array:
+    xp = namespace(x)
+    return x.to(xp.float64) if is_tensor(x) else np.asarray(x, dtype=np.float64)
+
+
+def unit_vectors(x: Array) -> Array:
+    """Rows scaled to length one in float64; rows of zeros stay zero."""
+    x = _double(x)
+    xp = namespace(x)
+    largest = xp.abs(x).max(-1).values if is_tensor(x) else np.abs(x).max(-1, initial=0.0)
+    x = x / xp.where(largest > 0, largest, xp.ones_like(largest))[..., None]  # so that no square over- or underflows
+    norm = xp.sqrt((x * x).sum(-1))
+    return x / xp.where(norm > 0, norm, xp.ones_like(norm))[..., None]
+
+
+def _directions(x: Array) -> Array:
+    unit = unit_vectors(x)
+    zero = np.flatnonzero(np.asarray((unit == 0).all(-1).tolist()))
+    if len(zero):
+        raise InvalidProblemError(
+            f"{describe_rows(zero)}: a zero vector has no direction, so its cosine distance is undefined; "
+            "drop these rows, or use metric='euclidean'"
+        )
+    return unit
+
+
+def _sphere(x: Array) -> Array:
+    x = _double(x)
+    if x.shape[1] != 2:
+        raise InvalidProblemError(f"haversine takes (latitude, longitude) in degrees, not {x.shape[1]} columns")
+    xp = namespace(x)
+    if bool((xp.abs(x[:, 0]) > 90).any()) or bool((xp.abs(x[:, 1]) > 360).any()):
+        raise InvalidProblemError(
+            "haversine takes degrees: column 0 a latitude in [-90, 90], column 1 a longitude in [-360, 360]; "
+            "are the columns swapped?"
+        )
+    latitude, longitude = x[:, 0] * (np.pi / 180), x[:, 1] * (np.pi / 180)
+    flat = xp.cos(latitude)
+    return xp.stack((flat * xp.cos(longitude), flat * xp.sin(longitude), xp.sin(latitude)), -1)
+
+
+def _bits(x: Array) -> Array:
+    xp = namespace(x)
+    if bool(((x != 0) & (x != 1)).any()):
+        raise InvalidProblemError(
+            "jaccard compares sets given as rows of 0 and 1 (or booleans); other values were found"
+        )
+    return x.to(xp.uint8) if is_tensor(x) else np.asarray(x, dtype=np.uint8)
+
+
+def _arc(s: Vector) -> Vector:
+    return 2.0 * np.arcsin(np.minimum(np.sqrt(s) / 2.0, 1.0))
+
+
+def _kilometres(s: Vector) -> Vector:
+    return EARTH_RADIUS_KM * _arc(s)
+
+
+def _half(s: Vector) -> Vector:
+    return s / 2.0
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A distance: how points are embedded, which kernel compares them, and what the surrogate means.
+
+    Parameters
+    ----------
+    name : str
+        Shown in reports.
+    kernel : str
+        "sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard", "callable" or "precomputed".
+    is_metric : bool
+        Whether the true distance obeys the triangle inequality.
+    embed : callable
+        Points (n, d) to what the kernel compares.
+    value : callable
+        Surrogate to true distance, element by element, never decreasing.
+    function : callable, optional
+        For kernel "callable": ``function(x, y)``, symmetric and non-negative, of two vectors.
+    """
+
+    name: str
+    kernel: str
+    is_metric: bool
+    embed: Callable[[Array], Array] = _as_is
+    value: Callable[[Vector], Vector] = _as_is
+    function: Callable[[Array, Array], float] | None = None
+
+    @property
+    def two_hops(self) -> float | None:
+        """How much larger than r the surrogate of two points can be, both of them within r of a third.
+
+        4 for squared Euclidean kernels, even under cosine, which is no metric itself; 2 for the other metrics;
+        ``None`` without a triangle inequality.
+        """
+        return _GROWTH_OVER_TWO_HOPS.get(self.kernel, 2.0 if self.is_metric else None)
+
+    def pairwise(self, x: Array, y: Array) -> Vector:
+        """Surrogates (len(x), len(y)) in float64 between embedded numpy vectors."""
+        if self.function is not None:
+            return np.asarray(cdist(x, y, self.function), dtype=np.float64)
+        if self.kernel == "jaccard":
+            x, y = x.astype(bool), y.astype(bool)
+        return np.asarray(cdist(x, y, _CDIST_NAME.get(self.kernel, self.kernel)), dtype=np.float64)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("euclidean", "sqeuclidean", True, value=np.sqrt),
+        Metric("sqeuclidean", "sqeuclidean", False),
+        Metric("cosine", "sqeuclidean", False, embed=_directions, value=_half),
+        Metric("angular", "sqeuclidean", True, embed=_directions, value=_arc),
+        Metric("haversine", "sqeuclidean", True, embed=_sphere, value=_kilometres),
+        Metric("manhattan", "manhattan", True),
+        Metric("chebyshev", "chebyshev", True),
+        Metric("hamming", "hamming", True),
+        Metric("jaccard", "jaccard", True, embed=_bits),
+    )
+}
+PRECOMPUTED = Metric("precomputed", "precomputed", False)
+
+
+def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:
+    """Return the metric of that name, a metric as it is, or a function of two vectors wrapped as a non-metric.
+
+    Raises
+    ------
+    UnknownNameError
+        If no metric has the name; the message lists those that exist.
+    """
+    if isinstance(metric, Metric):
+        return metric
+    if isinstance(metric, str):
+        if metric not in METRICS:
+            raise UnknownNameError(
+                f"no metric named {metric!r}; choose one of {', '.join(METRICS)}, or pass a function"
+            )
+        return METRICS[metric]
+    if callable(metric):
+        return Metric(getattr(metric, "__name__", "callable"), "callable", False, function=metric)
+    raise UnknownNameError(f"metric is a name, a function of two vectors or a Metric, not {type(metric).__name__}")

@@ -1,0 +1,171 @@
+"""The max-min diversity problem: n points or their distances, k, a metric, and what must or must not be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import ArrayLike, NDArray
+
+from mmdp import _validation
+from mmdp.exceptions import TooLargeError
+from mmdp.metrics import PRECOMPUTED, Array, Metric, Vector, is_tensor, resolve
+
+Indices = NDArray[np.int64]
+_BLOCK_BYTES = 2**24
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Choose k of n points so that the smallest pairwise distance is largest.
+
+    Parameters
+    ----------
+    k : int
+        How many to choose, 2 <= k <= n.
+    points : (n, d) array, optional
+        numpy array or torch tensor of any float, integer or boolean dtype, on any device; anything
+        ``numpy.asarray`` takes. Exactly one of ``points`` and ``distances`` is given.
+    distances : (n, n) array, optional
+        Symmetric, non-negative, zero on the diagonal.
+    metric : str, Metric or callable
+        Of ``points``: a name in ``mmdp.METRICS``, or a symmetric function of two vectors. Ignored with ``distances``.
+    include, exclude : sequence of int
+        Indices that every solution contains, and indices that none contains.
+
+    Raises
+    ------
+    InvalidProblemError
+        If any of this does not hold; the message says where.
+    UnknownNameError
+        If there is no such metric.
+
+    Examples
+    --------
+    >>> problem = Problem(k=2, points=[[0.0], [1.0], [5.0]])
+    >>> problem.objective([0, 2])
+    (5.0, (0, 2))
+    """
+
+    k: int
+    points: Array = None
+    distances: Array = None
+    metric: str | Metric | Callable[[Any, Any], float] = "euclidean"
+    include: Sequence[int] = ()
+    exclude: Sequence[int] = ()
+    geometry: Metric = field(init=False)
+
+    def __post_init__(self) -> None:
+        points, distances = _validation.data(self.points, self.distances)
+        n = len(distances) if points is None else len(points)
+        include, exclude = _validation.picks(n, self.k, self.include, self.exclude)
+        for name, checked in {
+            "points": points,
+            "distances": distances,
+            "k": int(self.k),
+            "include": include,
+            "exclude": exclude,
+            "geometry": resolve(self.metric) if distances is None else PRECOMPUTED,
+        }.items():
+            object.__setattr__(self, name, checked)
+        if points is not None and not is_tensor(points):
+            _ = self.vectors  # an embedding that does not exist is an error of the problem, not of a solver
+
+    @property
+    def n(self) -> int:
+        """The number of points."""
+        return len(self.distances if self.points is None else self.points)
+
+    @cached_property
+    def candidates(self) -> Indices:
+        """Indices that may be chosen, ascending."""
+        allowed = np.ones(self.n, dtype=bool)
+        allowed[list(self.exclude)] = False
+        return np.flatnonzero(allowed)
+
+    @cached_property
+    def vectors(self) -> NDArray[Any]:
+        """Embedded points (n, d') as a C-contiguous numpy array: float32, float64 or, for sets, uint8.
+
+        No copy is made of contiguous float32 or float64 points under a metric that embeds them as they are.
+        """
+        if self.points is None:
+            raise _validation.no_points()
+        points = _validation.to_numpy(self.points)
+        return np.ascontiguousarray(_validation.kernel_dtype(self.geometry.embed(points)))
+
+    def blocks(self, width: int) -> Iterator[slice]:
+        """Slices of all n rows such that a block of ``width`` float64 columns stays near 16 MB."""
+        step = max(1, _BLOCK_BYTES // (8 * max(1, width)))
+        for start in range(0, self.n, step):
+            yield slice(start, min(self.n, start + step))
+
+    def surrogates(self, rows: ArrayLike, columns: ArrayLike | None = None) -> Vector:
+        """Surrogate distances (len(rows), n), or to ``columns`` only; O(len(rows) n d) time, no n x n matrix."""
+        rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
+        if self.distances is not None:
+            picked = self.distances[rows]
+            return np.asarray(picked if columns is None else picked[:, np.asarray(columns)], dtype=np.float64)
+        x = self.vectors[rows]
+        if columns is not None:
+            return self.geometry.pairwise(x, self.vectors[np.asarray(columns)])
+        out = np.empty((len(rows), self.n))
+        for block in self.blocks(x.shape[1]):
+            out[:, block] = self.geometry.pairwise(x, self.vectors[block])
+        return out
+
+    @cached_property
+    def _surrogate_matrix(self) -> Vector:
+        need, free = 8 * self.n**2, psutil.virtual_memory().available
+        if need > 0.8 * free:
+            raise TooLargeError(
+                f"the {self.n} x {self.n} distance matrix takes {need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are "
+                "free; use a solver that reads rows (greedy, local_search, coreset) or fewer points"
+            )
+        if self.distances is not None:
+            return np.ascontiguousarray(self.distances, dtype=np.float64)
+        return self.surrogates(np.arange(self.n))
+
+    def surrogate_matrix(self) -> Vector:
+        """All surrogates, (n, n) float64, computed once and kept.
+
+        Raises
+        ------
+        TooLargeError
+            If the matrix does not fit the free memory.
+        """
+        return self._surrogate_matrix
+
+    def value(self, surrogate: ArrayLike) -> Any:
+        """True distances of surrogates: an array for an array, a float for a number."""
+        values = self.geometry.value(np.asarray(surrogate, dtype=np.float64))
+        return float(values) if np.ndim(surrogate) == 0 else values
+
+    def matrix(self) -> Vector:
+        """All true distances, (n, n) float64; raises ``TooLargeError`` like :meth:`surrogate_matrix`."""
+        values: Vector = self.value(self.surrogate_matrix())
+        return values
+
+    def objective(self, indices: ArrayLike) -> tuple[float, tuple[int, int]]:
+        """The smallest pairwise distance of a subset, in float64, and the first pair that attains it.
+
+        Parameters
+        ----------
+        indices : (m,) array of int
+            A subset of at least two points, in any order.
+        """
+        chosen = np.sort(np.asarray(indices, dtype=np.int64))
+        closest, pair = np.inf, (int(chosen[0]), int(chosen[1]))
+        step = max(1, _BLOCK_BYTES // (8 * len(chosen)))
+        for start in range(0, len(chosen), step):
+            block = self.surrogates(chosen[start : start + step], chosen)
+            own = np.arange(len(block))
+            block[own, start + own] = np.inf
+            row, column = np.unravel_index(int(np.argmin(block)), block.shape)
+            if block[row, column] < closest:
+                closest, pair = float(block[row, column]), (int(chosen[start + row]), int(chosen[column]))
+        return float(self.value(closest)), pair

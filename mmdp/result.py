@@ -1,0 +1,135 @@
+"""What a solver returns: the subset, its value, a bound on what any subset can reach, and how it got there."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp.stopping import Incumbent
+
+
+class Status(StrEnum):
+    """Why a run ended."""
+
+    OPTIMAL = "optimal"  # the objective meets a proven upper bound
+    HEURISTIC = "heuristic"  # the method ran to its end, which proves nothing by itself
+    STOPPED = "stopped"  # a limit of Stop was reached
+    INTERRUPTED = "interrupted"  # Ctrl-C
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A graded solution.
+
+    Attributes
+    ----------
+    indices : (k,) int64 array
+        The chosen points, in the order the solver chose them.
+    objective : float
+        Their smallest pairwise distance, recomputed in float64 from the problem.
+    upper_bound : float
+        No k points of this problem are farther apart than this.
+    status : Status
+    critical_pair : (int, int)
+        The first pair at the smallest distance.
+    history : tuple of Incumbent
+        Objective and bound over time.
+    runtime : float
+        Seconds of the solver itself; checking and bounding by the caller are not in it.
+    iterations : int
+        In the solver's own unit.
+    solver, metric : str
+    n, k, seed : int
+    notes : dict
+        What else the solver has to say, such as a radius or a count of nodes.
+    """
+
+    indices: NDArray[np.int64]
+    objective: float
+    upper_bound: float
+    status: Status
+    critical_pair: tuple[int, int]
+    history: tuple[Incumbent, ...]
+    runtime: float
+    iterations: int
+    solver: str
+    metric: str
+    n: int
+    k: int
+    seed: int
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> float:
+        """(upper bound - objective) / upper bound: 0 when optimal, at most this share is missing otherwise."""
+        if self.upper_bound == self.objective:
+            return 0.0
+        return (self.upper_bound - self.objective) / self.upper_bound if math.isfinite(self.upper_bound) else 1.0
+
+    @property
+    def is_optimal(self) -> bool:
+        """Whether optimality is proven."""
+        return self.status is Status.OPTIMAL
+
+    def summary(self) -> str:
+        """Return a few lines for a person."""
+        a, b = self.critical_pair
+        proof = "optimal, proven" if self.is_optimal else f"gap at most {self.gap:.2%}, {self.status}"
+        return (
+            f"{self.solver}: {self.k} of {self.n} points, {self.metric}\n"
+            f"  objective    {self.objective:.6g}  (closest pair {a}, {b})\n"
+            f"  upper bound  {self.upper_bound:.6g}  ({proof})\n"
+            f"  runtime      {self.runtime:.3g} s, {self.iterations} iterations"
+        )
+
+    def to_row(self) -> dict[str, str | int | float]:
+        """Return one flat CSV row of numbers and strings; :meth:`from_row` reads it back."""
+        row: dict[str, str | int | float] = {}
+        for column in fields(self):
+            value = getattr(self, column.name)
+            if isinstance(value, np.ndarray):
+                value = " ".join(map(str, value.tolist()))
+            elif column.name == "critical_pair":
+                value = f"{value[0]} {value[1]}"
+            elif column.name == "history":
+                value = " ".join(f"{i.seconds!r}:{i.objective!r}:{i.upper_bound!r}" for i in value)
+            elif column.name == "notes":
+                value = json.dumps(dict(value), default=str)
+            row[column.name] = str(value) if isinstance(value, StrEnum) else value
+        return row
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Result:
+        """Rebuild a result from :meth:`to_row`, also after CSV turned its numbers into strings."""
+        numbers = {name: int(row[name]) for name in ("iterations", "n", "k", "seed")}
+        moments = (tuple(map(float, moment.split(":"))) for moment in str(row["history"]).split())
+        a, b = map(int, str(row["critical_pair"]).split())
+        return cls(
+            indices=np.array(str(row["indices"]).split(), dtype=np.int64),
+            objective=float(row["objective"]),
+            upper_bound=float(row["upper_bound"]),
+            status=Status(row["status"]),
+            critical_pair=(a, b),
+            history=tuple(Incumbent(*moment) for moment in moments),
+            runtime=float(row["runtime"]),
+            solver=str(row["solver"]),
+            metric=str(row["metric"]),
+            notes=json.loads(row["notes"]),
+            **numbers,
+        )
+
+    def to_json(self) -> str:
+        """Return the row of :meth:`to_row` as one JSON object; an infinite bound is written as ``Infinity``."""
+        return json.dumps(self.to_row())
+
+    @classmethod
+    def from_json(cls, text: str) -> Result:
+        """Rebuild a result from :meth:`to_json`."""
+        return cls.from_row(json.loads(text))

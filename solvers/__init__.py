@@ -1,0 +1,160 @@
+"""Solvers of the max-min diversity problem, each a file of this package, all behind :func:`solve`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tabulate import tabulate
+
+from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, MissingDependencyError, Problem, Result, Stop
+from mmdp import UnknownNameError as UnknownNameError
+from mmdp.metrics import Array
+from solvers._base import Run, Solver
+
+__all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "solve"]
+
+_EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "triton": "torch"}
+
+
+def names() -> list[str]:
+    """Keywords of all solvers, whether their dependencies are installed or not."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def load(name: str) -> type[Solver]:
+    """Return the solver class of that keyword.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the message lists those that exist.
+    MissingDependencyError
+        If its file needs a package that is not installed; the message gives the install command.
+    """
+    if name not in names():
+        raise UnknownNameError(f"no solver named {name!r}; choose one of {', '.join(names())}")
+    try:
+        module = importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", __name__, "mmdp"):
+            raise
+        wanted = f"'mmdp[{_EXTRAS[package]}]'" if package in _EXTRAS else package
+        raise MissingDependencyError(f"solver {name!r} needs {package}: pip install {wanted}", name=package) from error
+    for member in vars(module).values():
+        if isinstance(member, type) and issubclass(member, Solver) and member.__module__ == module.__name__:
+            return member
+    raise UnknownNameError(f"solvers/{name}.py defines no subclass of Solver")
+
+
+@dataclass(frozen=True)
+class SolverInfo:
+    """One line of the table of solvers."""
+
+    name: str
+    proof: bool
+    device: str
+    cost: str
+    missing: str = ""
+
+
+class SolverTable(list[SolverInfo]):
+    """A list of :class:`SolverInfo` that prints as a table."""
+
+    def __str__(self) -> str:
+        rows = [(s.name, "yes" if s.proof else "no", s.device, s.cost, s.missing or "installed") for s in self]
+        return tabulate(rows, headers=["solver", "proof", "device", "cost", "status"])
+
+
+def available() -> SolverTable:
+    """List every solver: keyword, whether it proves optimality, device, cost, and what is missing if anything."""
+    table = SolverTable()
+    for name in names():
+        try:
+            solver = load(name)
+        except MissingDependencyError as error:
+            table.append(SolverInfo(name, False, "", "", str(error)))
+        else:
+            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost))
+    return table
+
+
+def make(solver: str | Solver, **options: Any) -> Solver:
+    """Return a solver from its keyword and options, or a solver as it is.
+
+    Raises
+    ------
+    InvalidOptionError
+        If the solver has no such option, or a value it refuses.
+    """
+    if isinstance(solver, Solver):
+        if options:
+            raise InvalidOptionError(
+                f"{', '.join(options)}: options go into the Solver itself, or pass its name instead"
+            )
+        return solver
+    method = load(solver)
+    known = [field.name for field in fields(method)]
+    if unknown := sorted(set(options) - set(known)):
+        takes = f"takes {', '.join(known)}" if known else "takes no options"
+        raise InvalidOptionError(f"solver {solver!r} has no option {', '.join(unknown)}; it {takes}")
+    return method(**options)
+
+
+def solve(
+    points: Array | Problem,
+    k: int | None = None,
+    *,
+    solver: str | Solver = "greedy",
+    metric: Any = "euclidean",
+    stop: Stop | None = None,
+    seed: int = 0,
+    watch: Callable[[Incumbent], None] | None = None,
+    **options: Any,
+) -> Result:
+    """Choose k of n points so that their smallest pairwise distance is as large as the solver can make it.
+
+    Parameters
+    ----------
+    points : (n, d) array or Problem
+        numpy array, torch tensor, or a :class:`mmdp.Problem` (for distances, fixed or excluded picks).
+    k : int
+        How many; not given with a Problem.
+    solver : str or Solver
+        A keyword of :func:`available`, or an instance.
+    metric : str, Metric or callable
+        Of the points; a Problem brings its own.
+    stop : Stop, optional
+        Limits on the run.
+    seed : int
+    watch : callable, optional
+        Called with each :class:`mmdp.Incumbent`.
+    **options
+        The solver's own fields, such as ``start="isolated"`` of greedy.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InvalidProblemError, UnknownNameError, InvalidOptionError, MissingDependencyError
+
+    Examples
+    --------
+    >>> solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force").objective
+    5.0
+    """
+    if isinstance(points, Problem):
+        if k is not None or metric != "euclidean":
+            raise InvalidProblemError("a Problem has its own k and metric; do not give them again")
+        problem = points
+    elif k is None:
+        raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
+    else:
+        problem = Problem(k, points=points, metric=metric)
+    return make(solver, **options).solve(problem, stop=stop, seed=seed, watch=watch)

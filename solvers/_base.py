@@ -1,0 +1,197 @@
+"""The one place that validates, times, checks and grades a run."""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mmdp import Clock, Incumbent, InvalidProblemError, Problem, Result, SolverContractError, Status, Stop
+from mmdp._validation import to_numpy
+from mmdp.bounds import averaging_bound, cheap_bound, included_bound
+from mmdp.metrics import Array, is_tensor, namespace, unit_vectors
+
+_ROUNDING = 1e-9  # relative; a kernel may sum in another order than the referee
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ``_run`` hands to the referee: a subset and, if the method proves one, a bound (a true distance)."""
+
+    indices: ArrayLike
+    upper_bound: float = math.inf
+    status: Status = Status.HEURISTIC
+    iterations: int = 0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Solver(ABC):
+    """A method for the max-min diversity problem; subclasses are frozen dataclasses whose fields are its parameters.
+
+    To add one, put a file into ``solvers/`` whose name is the keyword, with one subclass whose name is the keyword
+    in CamelCase, and write ``_run``. It is then listed, solvable by name, tested and benchmarked with the others.
+    """
+
+    exact: ClassVar[bool] = False
+    """Whether the method proves optimality when it is not stopped."""
+    cost: ClassVar[str] = ""
+    """Time and memory in a few words, for the table of solvers."""
+    device: ClassVar[str] = "CPU"
+    """Where it computes, for the table of solvers."""
+    default_stop: ClassVar[Stop] = Stop()
+    """Limits of a run for which the caller sets none; counted, not timed, so that a seed gives one answer."""
+
+    @classmethod
+    def keyword(cls) -> str:
+        """Return the name ``solvers.solve`` knows the method by: ``LocalSearch`` is "local_search"."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def solve(
+        self,
+        problem: Problem,
+        stop: Stop | None = None,
+        seed: int = 0,
+        watch: Callable[[Incumbent], None] | None = None,
+    ) -> Result:
+        """Solve, check and grade.
+
+        Parameters
+        ----------
+        problem : Problem
+        stop : Stop, optional
+            Limits; ``default_stop`` of the solver if not given.
+        seed : int
+            Of every random choice; the same seed and counted limits give the same answer.
+        watch : callable, optional
+            Called with each improvement of the incumbent or the bound.
+
+        Returns
+        -------
+        Result
+            Also after Ctrl-C, if there is an incumbent by then.
+
+        Raises
+        ------
+        SolverContractError
+            If the solver's answer is not a solution, or exceeds its own bound.
+        """
+        clock = Clock(self.default_stop if stop is None else stop, watch)
+        try:
+            run = _only_solution(problem) or self._run(problem, clock, np.random.default_rng(seed))
+        except KeyboardInterrupt:
+            if clock.indices is None:
+                raise
+            run = Run(clock.indices, status=Status.INTERRUPTED, iterations=clock.iterations)
+        runtime = clock.elapsed
+        indices = _checked(self, problem, run.indices)
+        objective, pair = problem.objective(indices)
+        bound = self._bound(problem, run, clock, objective)
+        clock.report(indices, objective, bound)
+        return Result(
+            indices=indices,
+            objective=objective,
+            upper_bound=bound,
+            status=Status.OPTIMAL if bound == objective else run.status,
+            critical_pair=pair,
+            history=tuple(replace(moment, upper_bound=max(moment.upper_bound, bound)) for moment in clock.history),
+            runtime=runtime,
+            iterations=run.iterations or clock.iterations,
+            solver=self.keyword(),
+            metric=problem.geometry.name,
+            n=problem.n,
+            k=problem.k,
+            seed=seed,
+            notes=run.notes,
+        )
+
+    def _bound(self, problem: Problem, run: Run, clock: Clock, objective: float) -> float:
+        claimed = min(run.upper_bound, clock.upper_bound)
+        if run.status is Status.OPTIMAL:
+            claimed = min(claimed, objective)
+        elif math.isinf(claimed):
+            claimed = cheap_bound(problem)
+        else:
+            claimed = min(claimed, averaging_bound(problem), included_bound(problem))
+        if claimed < objective * (1 - _ROUNDING):
+            raise SolverContractError(
+                f"{self.keyword()} claims that nothing exceeds {claimed!r} and returns {objective!r}"
+            )
+        return objective if claimed <= objective * (1 + _ROUNDING) else claimed
+
+    def select(self, points: Array, k: int, metric: str = "cosine") -> Array:
+        """Return indices only, for pruning: (n, d) points to (k,), (batch, n, d) points to (batch, k), int64.
+
+        numpy in, numpy out; a tensor's indices come back on its device. Unlike a :class:`~mmdp.Problem`, k may be 1,
+        and under "cosine" and "angular" a zero vector counts as a point at the origin of the unit sphere: half the
+        distance of a right angle from every other vector, and at distance zero from other zero vectors.
+
+        Raises
+        ------
+        InvalidProblemError
+            As for a Problem, k out of range included.
+        """
+        if points.ndim > 2:
+            return namespace(points).stack([self.select(item, k, metric) for item in points])
+        check_k(len(points), k)
+        if k == 1:  # one point has no distance to maximise; take the one that the greedy begins with
+            from solvers.greedy import Greedy
+
+            return Greedy().select(points, k, metric)
+        chosen = self.solve(selection_problem(to_numpy(points), k, metric)).indices
+        if not is_tensor(points):
+            return chosen
+        xp = namespace(points)
+        return xp.as_tensor(chosen, dtype=xp.int64, device=points.device)
+
+    @abstractmethod
+    def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
+        """Solve; the trivial cases (one feasible subset) never arrive here."""
+
+
+def selection_problem(points: NDArray[Any], k: int, metric: str) -> Problem:
+    """State the selection of k rows as a problem, with zero vectors allowed under the angular metrics."""
+    if metric in ("cosine", "angular"):
+        as_given = Problem(k, points=points)  # names NaN, shapes and k before the rows are normalised
+        return Problem(k, points=unit_vectors(as_given.points), metric="sqeuclidean")
+    return Problem(k, points=points, metric=metric)
+
+
+def _only_solution(problem: Problem) -> Run | None:
+    if len(problem.include) == problem.k:
+        return Run(problem.include, status=Status.OPTIMAL)
+    if len(problem.candidates) == problem.k:
+        return Run(problem.candidates, status=Status.OPTIMAL)
+    return None
+
+
+def _checked(solver: Solver, problem: Problem, answer: ArrayLike) -> NDArray[np.int64]:
+    indices = np.asarray(answer, dtype=np.int64)
+    wrong = (
+        f"{indices.shape} indices instead of ({problem.k},)"
+        if indices.shape != (problem.k,)
+        else "an index twice"
+        if len(np.unique(indices)) < problem.k
+        else "an index out of range"
+        if indices.min() < 0 or indices.max() >= problem.n
+        else "an excluded index"
+        if np.isin(indices, problem.exclude).any()
+        else "a set without all included indices"
+        if not np.isin(problem.include, indices).all()
+        else ""
+    )
+    if wrong:
+        raise SolverContractError(f"{solver.keyword()} returned {wrong}")
+    return indices
+
+
+def check_k(n: int, k: int) -> None:
+    """Refuse a selection of fewer than one or more than all rows."""
+    if not 1 <= k <= n:
+        raise InvalidProblemError(f"k = {k} is out of range: select at least 1 and at most n = {n}")

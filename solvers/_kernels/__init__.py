@@ -1,0 +1,1 @@
+"""Compiled kernels, private to the solvers; each stands beside its readable formula."""

@@ -1,0 +1,104 @@
+"""Distance rows compiled by Numba. Every sum runs in float64, whatever the dtype of the points.
+
+All rows are summed in one order, so duplicates of a point are at exactly the same distance from everything, and
+``numpy.argmax`` breaks the tie by the lowest index.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+SQEUCLIDEAN, MANHATTAN, CHEBYSHEV, HAMMING, JACCARD = range(5)
+KINDS = {
+    "sqeuclidean": SQEUCLIDEAN,
+    "manhattan": MANHATTAN,
+    "chebyshev": CHEBYSHEV,
+    "hamming": HAMMING,
+    "jaccard": JACCARD,
+}
+_SERIAL_WORK = 2**17  # coordinates below which starting threads costs more than it saves
+_CHUNK = 64
+_SUM_IN_ANY_ORDER = {"reassoc", "nsz"}  # lets the loops vectorise; no contraction, so x - x stays exactly 0
+
+Matrix = NDArray[Any]
+Vector = NDArray[np.float64]
+
+
+@njit(inline="always", fastmath=_SUM_IN_ANY_ORDER)
+def surrogate(kind: int, x: Matrix, y: Matrix) -> float:
+    """Return the kernel ``kind`` of two vectors, as defined in ``mmdp.metrics``."""
+    total, size = 0.0, 0.0
+    if kind == SQEUCLIDEAN:
+        for c in range(len(x)):
+            delta = np.float64(x[c]) - np.float64(y[c])
+            total += delta * delta
+        return total
+    if kind == MANHATTAN:
+        for c in range(len(x)):
+            total += abs(np.float64(x[c]) - np.float64(y[c]))
+        return total
+    if kind == CHEBYSHEV:
+        for c in range(len(x)):
+            total = max(total, abs(np.float64(x[c]) - np.float64(y[c])))
+        return total
+    if kind == HAMMING:
+        for c in range(len(x)):
+            total += x[c] != y[c]
+        return total / len(x)
+    for c in range(len(x)):  # jaccard: 1 - |x and y| / |x or y|, the empty set at distance 0 from itself
+        total += (x[c] != 0) != (y[c] != 0)
+        size += (x[c] != 0) or (y[c] != 0)
+    return total / size if size > 0 else 0.0
+
+
+@njit(cache=True, fastmath=_SUM_IN_ANY_ORDER)
+def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
+    for i in range(start, stop):
+        distance = surrogate(kind, x[i], x[centre])
+        if distance < nearest[i]:
+            nearest[i] = distance
+
+
+@njit(cache=True, parallel=True)
+def _lower_parallel(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
+    for chunk in prange((len(x) + _CHUNK - 1) // _CHUNK):
+        _lower(kind, x, centre, nearest, chunk * _CHUNK, min(len(x), (chunk + 1) * _CHUNK))
+
+
+def lower_nearest(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
+    """``nearest[i] = min(nearest[i], distance(x[i], x[centre]))`` for all i, in place; O(n d).
+
+    Parameters
+    ----------
+    kind : int
+        One of ``KINDS``.
+    x : (n, d) float32, float64 or uint8 array, C-contiguous
+    centre : int
+    nearest : (n,) float64 array
+        Entries below zero, which mark points that cannot be chosen, stay as they are.
+    """
+    if x.size < _SERIAL_WORK:
+        _lower(kind, x, centre, nearest, 0, len(x))
+    else:
+        _lower_parallel(kind, x, centre, nearest)
+
+
+@njit(cache=True, parallel=True, fastmath=_SUM_IN_ANY_ORDER)
+def neighbour_extremes(kind: int, x: Matrix, candidates: NDArray[np.int64]) -> tuple[Vector, Vector]:
+    """Distance of each candidate to the nearest and to the farthest other candidate; O(n^2 d), no matrix."""
+    m = len(candidates)
+    nearest, farthest = np.full(m, np.inf), np.full(m, -np.inf)
+    tile = 32  # rows that stay in cache while every other point passes by
+    for block in prange((m + tile - 1) // tile):
+        rows = range(block * tile, min(m, (block + 1) * tile))
+        for j in range(m):
+            for i in rows:
+                if i != j:
+                    distance = surrogate(kind, x[candidates[i]], x[candidates[j]])
+                    nearest[i] = min(nearest[i], distance)
+                    farthest[i] = max(farthest[i], distance)
+    return nearest, farthest

@@ -1,0 +1,60 @@
+"""Every subset, by depth-first search: for small problems, and to check the others against."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmdp import Clock, InvalidOptionError, Problem, Status
+from solvers._base import Run, Solver
+
+
+@dataclass(frozen=True)
+class BruteForce(Solver):
+    """Enumerate the subsets, leaving a branch once its smallest distance is no better than the incumbent's.
+
+    Parameters
+    ----------
+    limit : int
+        Refuse problems with more subsets than this.
+    """
+
+    exact = True
+    cost = "O(C(n, k)), refused past `limit`"
+
+    limit: int = 50_000_000
+
+    def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
+        fixed = list(problem.include)
+        free = np.setdiff1d(problem.candidates, fixed)
+        subsets = math.comb(len(free), problem.k - len(fixed))
+        if subsets > self.limit:
+            raise InvalidOptionError(
+                f"{subsets:.3g} subsets are more than limit = {self.limit}; use solver='exact' or 'ilp' for a proof"
+            )
+        D = problem.surrogate_matrix()
+        start = min((D[i, j] for i in fixed for j in fixed if i < j), default=math.inf)
+        nearest = np.min(D[fixed], axis=0) if fixed else np.full(problem.n, math.inf)
+        best = -math.inf
+        # depth first over (chosen, their smallest distance, distance of every point to them, next position in free)
+        stack = [(fixed, float(start), nearest, 0)]
+        while stack:
+            chosen, smallest, nearest, position = stack.pop()
+            if smallest <= best:
+                continue
+            if len(chosen) == problem.k:
+                best = smallest
+                clock.report(chosen, problem.value(best))
+            for place in range(len(free) - (problem.k - len(chosen)), position - 1, -1):
+                if len(chosen) < problem.k and (gain := min(smallest, float(nearest[free[place]]))) > best:
+                    i = int(free[place])
+                    stack.append(([*chosen, i], gain, np.minimum(nearest, D[i]), place + 1))
+            clock.iterations += 1
+            if clock.iterations % 256 == 0 and clock.expired:
+                break
+        finished = not stack
+        assert clock.indices is not None
+        status = Status.OPTIMAL if finished else Status.STOPPED
+        return Run(clock.indices, status=status, iterations=clock.iterations)

@@ -1,0 +1,42 @@
+"""Uniformly random subsets: the baseline that every other method has to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmdp import Clock, InvalidOptionError, Problem
+from solvers._base import Run, Solver
+
+
+@dataclass(frozen=True)
+class Random(Solver):
+    """The best of ``tries`` uniformly random subsets.
+
+    Parameters
+    ----------
+    tries : int
+        How many subsets to draw; O(k^2 d) each.
+    """
+
+    cost = "O(k^2 d) a try"
+
+    tries: int = 1
+
+    def __post_init__(self) -> None:
+        if self.tries < 1:
+            raise InvalidOptionError(f"tries = {self.tries}: draw at least one subset")
+
+    def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
+        fixed = np.array(problem.include, dtype=np.int64)
+        free = np.setdiff1d(problem.candidates, fixed)
+        for _ in range(self.tries):
+            drawn = rng.choice(free, size=problem.k - len(fixed), replace=False)
+            indices = np.concatenate((fixed, drawn))
+            clock.iterations += 1
+            clock.report(indices, problem.objective(indices)[0])
+            if clock.expired:
+                break
+        assert clock.indices is not None
+        return Run(clock.indices, iterations=clock.iterations)
