@@ -1,0 +1,102 @@
+"""Generators of the literature's instance families; ``mmdp.readers`` reads its files.
+
+The families, as measured from the published files (no seeds were published):
+
+=========  ====================================================  =====================
+family     what it is                                            source
+=========  ====================================================  =====================
+geo        Euclidean, U[0, 100]^d, each instance its own d       Resende et al. 2010
+           from 2 to 21
+ran        integers U{50..100} for every pair; not a metric      Resende et al. 2010
+glover     Euclidean, U[0, 100]^d, d from 2 to 30 (GKD-a, -b)    Glover et al. 1998
+gkd_c      Euclidean, U[0, 10]^10, n = 500                       Duarte, Marti 2007
+mdg_a      real U[0, 10] with two decimals; not a metric         Duarte, Marti 2007
+mdg_b      real U[0, 1000]; not a metric                         Duarte, Marti 2007
+=========  ====================================================  =====================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp.problem import Problem
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """Points or distances with a name, before k is chosen.
+
+    Attributes
+    ----------
+    name : str
+    points : (n, d) float64 array, or None
+    distances : (n, n) float64 array, or None
+    metric : str
+        Of the points.
+    """
+
+    name: str
+    points: Floats | None = None
+    distances: Floats | None = None
+    metric: str = "euclidean"
+
+    def problem(self, k: int, **picks: Any) -> Problem:
+        """Return the problem of choosing k; ``include`` and ``exclude`` as in :class:`~mmdp.Problem`."""
+        return Problem(k, points=self.points, distances=self.distances, metric=self.metric, **picks)
+
+
+def uniform(name: str, n: int, d: int, high: float, seed: int) -> Instance:
+    """Return n points uniform in [0, high]^d."""
+    return Instance(name, points=np.random.default_rng(seed).uniform(0.0, high, size=(n, d)))
+
+
+def geo(n: int = 100, seed: int = 0, d: int | None = None) -> Instance:
+    """Return a Geo instance: U[0, 100]^d, with d drawn from 2 to 21 unless given."""
+    d = int(np.random.default_rng([seed, 1]).integers(2, 22)) if d is None else d
+    return uniform(f"geo_{n}_{seed}", n, d, 100.0, seed)
+
+
+def glover(n: int = 50, seed: int = 0, d: int | None = None) -> Instance:
+    """Return a Glover (GKD-a, GKD-b) instance: U[0, 100]^d, with d drawn from 2 to 30 unless given."""
+    d = int(np.random.default_rng([seed, 2]).integers(2, 31)) if d is None else d
+    return uniform(f"glover_{n}_{seed}", n, d, 100.0, seed)
+
+
+def gkd_c(n: int = 500, seed: int = 0) -> Instance:
+    """Return a GKD-c instance: U[0, 10]^10."""
+    return uniform(f"gkd_c_{n}_{seed}", n, 10, 10.0, seed)
+
+
+def _random_matrix(name: str, n: int, draw: Callable[[int], Any]) -> Instance:
+    D = np.zeros((n, n))
+    upper = np.triu_indices(n, 1)
+    D[upper] = draw(len(upper[0]))
+    return Instance(name, distances=D + D.T)
+
+
+def ran(n: int = 100, seed: int = 0, low: int = 50, high: int = 100) -> Instance:
+    """Return a Ran instance: an integer from ``low`` to ``high`` for every pair."""
+    rng = np.random.default_rng(seed)
+    return _random_matrix(f"ran_{n}_{seed}", n, lambda pairs: rng.integers(low, high + 1, pairs))
+
+
+def mdg_a(n: int = 500, seed: int = 0) -> Instance:
+    """Return an MDG-a instance: a real number of two decimals in [0, 10] for every pair."""
+    rng = np.random.default_rng(seed)
+    return _random_matrix(f"mdg_a_{n}_{seed}", n, lambda pairs: rng.uniform(0.0, 10.0, pairs).round(2))
+
+
+def mdg_b(n: int = 500, seed: int = 0) -> Instance:
+    """Return an MDG-b instance: a real number in [0, 1000] for every pair."""
+    rng = np.random.default_rng(seed)
+    return _random_matrix(f"mdg_b_{n}_{seed}", n, lambda pairs: rng.uniform(0.0, 1000.0, pairs))
+
+
+FAMILIES: dict[str, Callable[..., Instance]] = {make.__name__: make for make in (geo, ran, glover, gkd_c, mdg_a, mdg_b)}

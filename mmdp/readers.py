@@ -1,0 +1,150 @@
+"""Readers of the literature's instance files: Geo, Ran, Glover, GKD and MDG texts, and TSPLIB coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mmdp.exceptions import DataFileError
+from mmdp.instances import Floats, Instance
+
+
+def read(path: str | Path) -> Instance:
+    """Read an instance file; the format is recognised by its first lines.
+
+    - TSPLIB: ``KEYWORD : value`` lines and a ``NODE_COORD_SECTION`` (:func:`read_tsplib`)
+    - coordinates: ``n``, ``d``, then ``index x1 ... xd`` (Geo, Glover)
+    - distances: ``n`` or ``n m``, then ``i j distance`` for every pair (Ran, GKD, MDG)
+
+    Indices in the last two start at 0.
+
+    Raises
+    ------
+    DataFileError
+        Naming the file, the line and what was expected there.
+    """
+    path = Path(path)
+    lines = _Lines(path)
+    first = lines.fields(0)
+    if not first or not first[0].replace(".", "", 1).isdigit():
+        return read_tsplib(path)
+    n = lines.integer(0, 0)
+    if len(lines.fields(1)) == 1:
+        return Instance(path.stem, points=_coordinates(lines, n, lines.integer(1, 0)))
+    return Instance(path.stem, distances=_pairs(lines, n))
+
+
+def read_tsplib(path: str | Path, distinct: bool = True) -> Instance:
+    """Read the node coordinates of a TSPLIB file.
+
+    Parameters
+    ----------
+    path : str or Path
+    distinct : bool
+        Keep the first of points with equal coordinates, as the published p-dispersion results do.
+
+    Raises
+    ------
+    DataFileError
+        Also for an ``EDGE_WEIGHT_TYPE`` without coordinates in the plane.
+    """
+    path = Path(path)
+    lines = _Lines(path)
+    header: dict[str, str] = {}
+    number = 0
+    while number < len(lines) and not lines.text(number).startswith("NODE_COORD_SECTION"):
+        key, _, value = lines.text(number).partition(":")
+        header[key.strip()] = value.strip()
+        number += 1
+    if number == len(lines):
+        raise lines.error(number - 1, "the file ends before NODE_COORD_SECTION")
+    if not header.get("DIMENSION", "").isdigit():
+        raise lines.error(number, "no line 'DIMENSION : n' before the coordinates")
+    points = _rows(lines, number + 1, int(header["DIMENSION"]), 3)[:, 1:]
+    if distinct:
+        points = points[np.sort(np.unique(points, axis=0, return_index=True)[1])]
+    return Instance(header.get("NAME", path.stem), points=points)
+
+
+def _coordinates(lines: _Lines, n: int, d: int) -> Floats:
+    table = _rows(lines, 2, n, d + 1)
+    if not np.array_equal(table[:, 0], np.arange(n)):
+        wrong = int(np.flatnonzero(table[:, 0] != np.arange(n))[0])
+        raise lines.error(2 + wrong, f"point {wrong} was expected, not {lines.fields(2 + wrong)[0]}")
+    return table[:, 1:]
+
+
+def _pairs(lines: _Lines, n: int) -> Floats:
+    table = _rows(lines, 1, n * (n - 1) // 2, 3)
+    i, j = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
+    outside = np.flatnonzero((i < 0) | (j < 0) | (i >= n) | (j >= n) | (i == j))
+    if len(outside):
+        raise lines.error(1 + int(outside[0]), f"two different indices from 0 to {n - 1} were expected")
+    D = np.full((n, n), np.nan)
+    D[i, j] = D[j, i] = table[:, 2]
+    np.fill_diagonal(D, 0.0)
+    if np.isnan(D).any():
+        a, b = np.argwhere(np.isnan(D))[0]
+        raise lines.error(len(lines) - 1, f"no line gives the distance of {a} and {b}; another pair stands twice")
+    return D
+
+
+def _rows(lines: _Lines, start: int, count: int, width: int) -> Floats:
+    if len(lines) < start + count:
+        raise lines.error(
+            len(lines) - 1, f"the file is cut short: {count} rows were announced, {len(lines) - start} are there"
+        )
+    table = np.empty((count, width))
+    for row in range(count):
+        fields = lines.fields(start + row)
+        if len(fields) != width:
+            raise lines.error(start + row, f"{width} numbers were expected, {len(fields)} fields are there")
+        try:
+            table[row] = fields
+        except ValueError as error:
+            raise lines.error(start + row, str(error)) from error
+        if not np.isfinite(table[row]).all():
+            raise lines.error(start + row, "a number is NaN or infinite")
+    return table
+
+
+class _Lines:
+    """The lines of a text file up to its end or ``EOF``, with errors that name them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            lines = path.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataFileError(f"{path} cannot be read as text: {error}") from error
+        self._lines = list(self._until_end(lines))
+        if not self._lines:
+            raise DataFileError(f"{path} is empty")
+
+    @staticmethod
+    def _until_end(lines: list[str]) -> Iterator[str]:
+        for line in lines:
+            if line.strip() == "EOF":
+                return
+            yield line.strip()
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def text(self, number: int) -> str:
+        return self._lines[number]
+
+    def fields(self, number: int) -> list[str]:
+        return self._lines[number].split() if number < len(self) else []
+
+    def integer(self, number: int, place: int) -> int:
+        text = self.fields(number)[place]
+        if not text.isdigit():
+            raise self.error(number, f"a whole number was expected, not {text!r}")
+        return int(text)
+
+    def error(self, number: int, what: str) -> DataFileError:
+        shown = self._lines[number][:60] if 0 <= number < len(self) else ""
+        return DataFileError(f"{self.path}, line {number + 1}: {what}; the line reads {shown!r}")
