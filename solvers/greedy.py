@@ -83,15 +83,13 @@ class Greedy(Solver):
         if start == "random":
             return [int(rng.choice(candidates))]
         if start == "sweep":
-            distances = rows.row(int(candidates[0]))
-            return [int(candidates[int(distances[candidates].argmax())])]
+            return [rows.farthest_from(int(candidates[0]))]
         if isinstance(start, str):
             nearest, farthest = rows.neighbour_extremes()
             if start == "isolated":
                 return [int(candidates[int(nearest.argmax())])]
             a = int(candidates[int(farthest.argmax())])
-            partners = np.where(candidates == a, -1.0, rows.row(a)[candidates])
-            return [a, int(candidates[int(partners.argmax())])]
+            return [a, rows.farthest_from(a)]
         return [int(start)]
 
     def _run_torch(self, problem: Problem, rng: np.random.Generator) -> Run:
@@ -126,7 +124,12 @@ class Greedy(Solver):
         if start == "random":
             return indices(int(rng.choice(problem.candidates)))
         kernel = problem.geometry.kernel
-        far_from = lambda i: kernels.distance_row(kernel, x, x[:, i][:, None]).masked_fill(blocked, -1).argmax(1)  # noqa: E731
+
+        def far_from(i: int) -> torch.Tensor:
+            distances = kernels.distance_row(kernel, x, x[:, i : i + 1]).masked_fill(blocked, -1)
+            distances[0, i] = -1
+            return distances.argmax(1)
+
         if start == "sweep":
             return far_from(int(problem.candidates[0]))[:, None]
         if isinstance(start, str):
@@ -188,11 +191,12 @@ class _Rows:
         else:
             lower_nearest(self.kind, self.problem.vectors, centre, nearest)
 
-    def row(self, i: int) -> Vector:
-        """Surrogates from point i to all points."""
+    def farthest_from(self, i: int) -> int:
+        """The candidate other than i farthest from it."""
         row = np.full(self.problem.n, np.inf)
         self.lower(row, i)
-        return row
+        row[i] = -1.0
+        return int(self.problem.candidates[int(row[self.problem.candidates].argmax())])
 
     def neighbour_extremes(self) -> tuple[Vector, Vector]:
         """Surrogate to the nearest and the farthest other candidate, for each candidate; O(n^2 d)."""

@@ -23,9 +23,11 @@ def distance(metric, x, y):
         both = sum(a != 0 and b != 0 for a, b in zip(x, y, strict=True))
         return 1 - both / either if either else 0.0
     if metric in ("cosine", "angular"):
-        dot = math.fsum(a * b for a, b in zip(x, y, strict=True))
-        cos = dot / math.hypot(*x) / math.hypot(*y)
-        return 1 - cos if metric == "cosine" else math.acos(max(-1.0, min(1.0, cos)))
+        u, v = [a / math.hypot(*x) for a in x], [b / math.hypot(*y) for b in y]
+        if metric == "cosine":
+            return 1 - math.fsum(a * b for a, b in zip(u, v, strict=True))
+        apart, together = (math.hypot(*(a + sign * b for a, b in zip(u, v, strict=True))) for sign in (-1, 1))
+        return 2 * math.atan2(apart, together)  # arccos loses half the digits of small angles
     if metric == "haversine":
         (lat1, lon1), (lat2, lon2) = map(math.radians, x), map(math.radians, y)
         h = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2

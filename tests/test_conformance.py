@@ -12,7 +12,11 @@ from tests.strategies import METRICS, TRIANGLE, cases
 
 NAMES = [info.name for info in solvers.available() if not info.missing]
 EXACT = [name for name in NAMES if solvers.load(name).exact]
-CLOSE = {"rel": 1e-9, "abs": 1e-9}
+
+
+def close(metric):
+    """Tolerances against the oracle; arcs lose half the digits near antipodes, where the chord hardly changes."""
+    return {"rel": 5e-8 if metric in ("angular", "haversine") else 1e-9, "abs": 1e-9}
 
 
 @pytest.fixture(params=NAMES)
@@ -22,18 +26,18 @@ def solver(request):
 
 def check(result, case):
     """Everything that can be said of one result."""
-    problem = case.problem
+    problem, near = case.problem, close(case.problem.geometry.name)
     assert len(set(result.indices.tolist())) == problem.k
     assert set(problem.include) <= set(result.indices.tolist()) <= set(problem.candidates.tolist())
-    assert result.objective == pytest.approx(naive.objective(case.D, result.indices), **CLOSE)
-    assert case.D[result.critical_pair] == pytest.approx(result.objective, **CLOSE)
+    assert result.objective == pytest.approx(naive.objective(case.D, result.indices), **near)
+    assert case.D[result.critical_pair] == pytest.approx(result.objective, **near)
     optimum = case.optimum()
     assert result.objective <= result.upper_bound
-    assert result.upper_bound >= optimum - 1e-9
+    assert result.upper_bound >= optimum * (1 - near["rel"]) - 1e-9
     assert 0 <= result.gap <= 1
     if result.is_optimal:
-        assert result.objective == pytest.approx(optimum, **CLOSE)
-    assert result.history[-1].objective == pytest.approx(result.objective, **CLOSE)
+        assert result.objective == pytest.approx(optimum, **near)
+    assert result.history[-1].objective == pytest.approx(result.objective, **near)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -41,32 +41,16 @@ def gram_distances(x: torch.Tensor) -> torch.Tensor:
     return (norms[..., :, None] + norms[..., None, :] - 2 * gram).clamp_(min=0)
 
 
-def _distance_block(kernel: str, rows: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    if kernel == "sqeuclidean":
-        norms = [part.square().sum(-1) for part in (rows, x)]
-        return norms[0][..., :, None] + norms[1][..., None, :] - 2 * (rows @ x.mT)
-    if kernel == "jaccard":
-        both = rows @ x.mT
-        either = rows.sum(-1)[..., :, None] + x.sum(-1)[..., None, :] - both
-        return 1 - both / either.clamp(min=1)
-    return torch.cdist(rows, x, p={"manhattan": 1.0, "chebyshev": torch.inf, "hamming": 0.0}[kernel])
-
-
 def neighbour_extremes(kernel: str, x: torch.Tensor, blocked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Distance (b, n) of each point to the nearest and the farthest other one that is not blocked; O(n^2 d)."""
-    step = max(1, _BLOCK // (x.shape[0] * x.shape[1]))
-    nearest, farthest = [], []
-    for start in range(0, x.shape[1], step):
-        block = _distance_block(kernel, x[:, start : start + step], x)
-        own = torch.arange(block.shape[1], device=x.device)
-        unusable = blocked[:, None, :].repeat(1, len(own), 1)
-        unusable[:, own, start + own] = True
-        nearest.append(block.masked_fill(unusable, torch.inf).amin(-1))
-        farthest.append(block.masked_fill(unusable, -torch.inf).amax(-1))
-    return (
-        torch.cat(nearest, 1).masked_fill(blocked, -torch.inf),
-        torch.cat(farthest, 1).masked_fill(blocked, -torch.inf),
-    )
+    nearest, farthest = torch.full_like(x[..., 0], torch.inf), torch.full_like(x[..., 0], -torch.inf)
+    for i in range(x.shape[1]):
+        row = distance_row(kernel, x, x[:, i : i + 1])
+        unusable = blocked | blocked[:, i : i + 1]
+        unusable[:, i] = True
+        nearest = torch.minimum(nearest, row.masked_fill(unusable, torch.inf))
+        farthest = torch.maximum(farthest, row.masked_fill(unusable, -torch.inf))
+    return nearest.masked_fill(blocked, -torch.inf), farthest.masked_fill(blocked, -torch.inf)
 
 
 def farthest_first(

@@ -1,0 +1,88 @@
+"""Instance files: every format read back, and every way to break one named with its line."""
+
+import numpy as np
+import pytest
+
+from mmdp import DataFileError
+from mmdp.instances import FAMILIES, geo, ran
+from mmdp.readers import read, read_tsplib
+
+TSP = """NAME : four
+TYPE : TSP
+DIMENSION : 4
+EDGE_WEIGHT_TYPE : EUC_2D
+NODE_COORD_SECTION
+1 0.0 0.0
+2 3.0 4.0
+3 0.0 0.0
+4 1e1 0
+EOF
+"""
+
+
+def coordinates(instance):
+    rows = "\n".join(f"{i} " + " ".join(map(repr, map(float, x))) for i, x in enumerate(instance.points))
+    return f"{len(instance.points)}\n{instance.points.shape[1]}\n{rows}\n"
+
+
+def pairs(instance, header="{n}"):
+    n = len(instance.distances)
+    rows = "\n".join(f"{i} {j} {instance.distances[i, j]}" for i in range(n) for j in range(i + 1, n))
+    return header.format(n=n) + f"\n{rows}\n"
+
+
+def test_coordinates_round_trip(tmp_path):
+    (tmp_path / "Geo_20_1.txt").write_text(coordinates(geo(20, seed=1)))
+    assert np.array_equal(read(tmp_path / "Geo_20_1.txt").points, geo(20, seed=1).points)
+
+
+@pytest.mark.parametrize("header", ["{n}", "{n} 5"])
+def test_distances_round_trip(tmp_path, header):
+    (tmp_path / "Ran.txt").write_text(pairs(ran(9, seed=1), header))
+    assert np.array_equal(read(tmp_path / "Ran.txt").distances, ran(9, seed=1).distances)
+
+
+def test_tsplib_drops_repeated_coordinates_unless_told(tmp_path):
+    (tmp_path / "four.tsp").write_text(TSP)
+    assert read(tmp_path / "four.tsp").points.tolist() == [[0, 0], [3, 4], [10, 0]]
+    assert len(read_tsplib(tmp_path / "four.tsp", distinct=False).points) == 4
+
+
+BROKEN = {
+    "empty": ("", "is empty"),
+    "cut short": ("3\n2\n0 1 1\n1 2 2\n", "line 4: the file is cut short: 3 rows were announced, 2 are there"),
+    "not a number": ("2\n2\n0 1 x\n1 2 2\n", "line 3: could not convert"),
+    "a column short": ("2\n2\n0 1\n1 2 2\n", "line 3: 3 numbers were expected, 2 fields"),
+    "nan": ("2\n2\n0 1 nan\n1 2 2\n", "line 3: a number is NaN"),
+    "wrong index": ("2\n1\n0 1\n5 2\n", "line 4: point 1 was expected, not 5"),
+    "pairs cut short": ("3\n0 1 5\n0 2 5\n", "line 3: the file is cut short"),
+    "pair out of range": ("2\n0 2 5\n", "line 2: two different indices from 0 to 1"),
+    "pair twice": ("3\n0 1 5\n1 0 5\n1 2 3\n", "no line gives the distance of 0 and 2"),
+    "tsp without section": ("NAME : x\nDIMENSION : 3\n", "ends before NODE_COORD_SECTION"),
+    "tsp without dimension": ("NAME : x\nNODE_COORD_SECTION\n1 0 0\n", "DIMENSION"),
+    "tsp cut short": (TSP.replace("4 1e1 0\n", ""), "cut short: 4 rows"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_named_with_its_line(tmp_path, name):
+    text, message = BROKEN[name]
+    path = tmp_path / "broken.txt"
+    path.write_text(text)
+    with pytest.raises(DataFileError, match=message) as raised:
+        read(path)
+    assert "broken.txt" in str(raised.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataFileError, match="cannot be read"):
+        read(tmp_path / "nothing.txt")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_generators_are_seeded_problems(family):
+    one, again, other = (FAMILIES[family](n=12, seed=seed) for seed in (1, 1, 2))
+    data = [i.points if i.distances is None else i.distances for i in (one, again, other)]
+    assert np.array_equal(data[0], data[1])
+    assert not np.array_equal(data[0], data[2])
+    assert one.problem(3, include=[0]).n == 12

@@ -1,0 +1,147 @@
+"""One table of bad inputs: each raises its named exception, with words a newcomer can act on."""
+
+import numpy as np
+import pytest
+
+import solvers
+from mmdp import (
+    InvalidOptionError,
+    InvalidProblemError,
+    MissingDependencyError,
+    MMDPError,
+    Problem,
+    SolverContractError,
+    Stop,
+    TooLargeError,
+    UnknownNameError,
+)
+from mmdp.metrics import METRICS
+from solvers import Run, Solver, solve
+
+X = np.arange(12.0).reshape(6, 2)
+D = np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
+
+
+def changed(array, place, value):
+    array = np.array(array, dtype=float)
+    array[place] = value
+    return array
+
+
+BAD_INPUT = {
+    "neither": (lambda: Problem(2), InvalidProblemError, "points or distances, exactly one.*neither"),
+    "both": (lambda: Problem(2, points=X, distances=D), InvalidProblemError, "exactly one.*both"),
+    "nan": (lambda: solve(changed(X, (3, 1), np.nan), 2), InvalidProblemError, r"NaN or infinity in row 3.*\[3, 1\]"),
+    "infinity": (lambda: solve(changed(X, (0, 0), -np.inf), 2), InvalidProblemError, "row 0"),
+    "nan distance": (lambda: Problem(2, distances=changed(D, (1, 2), np.nan)), InvalidProblemError, r"\[1, 2\]"),
+    "overflow": (lambda: solve(X * 1e200, 2), InvalidProblemError, "overflow; divide"),
+    "k missing": (lambda: solve(X), InvalidProblemError, "give k"),
+    "k one": (lambda: solve(X, 1), InvalidProblemError, "k = 1 is out of range"),
+    "k above n": (lambda: solve(X, 7), InvalidProblemError, "k = 7 is out of range.*n = 6"),
+    "k negative": (lambda: solve(X, -2), InvalidProblemError, "k = -2"),
+    "k a fraction": (lambda: solve(X, 2.5), InvalidProblemError, "whole number, not 2.5"),
+    "k twice": (lambda: solve(Problem(2, points=X), 3), InvalidProblemError, "has its own k"),
+    "select k": (lambda: solvers.load("greedy")().select(X, 0), InvalidProblemError, "at least 1"),
+    "one dimension": (lambda: solve(np.arange(5.0), 2), InvalidProblemError, "two dimensions.*shape"),
+    "three dimensions": (lambda: solve(np.zeros((2, 2, 2)), 2), InvalidProblemError, "two dimensions"),
+    "empty": (lambda: solve(np.zeros((0, 3)), 2), InvalidProblemError, "empty"),
+    "ragged": (lambda: solve([[1.0], [2.0, 3.0]], 2), InvalidProblemError, "table of numbers"),
+    "text": (lambda: solve(np.array([["a"], ["b"]]), 2), InvalidProblemError, "real numbers"),
+    "complex": (lambda: solve(X * 1j, 2), InvalidProblemError, "real numbers, not complex"),
+    "objects": (lambda: solve(np.array([[None], [1]]), 2), InvalidProblemError, "real numbers, not object"),
+    "not square": (lambda: Problem(2, distances=X), InvalidProblemError, r"square, not \(6, 2\).*points="),
+    "not symmetric": (
+        lambda: Problem(2, distances=changed(D, (0, 3), 9)),
+        InvalidProblemError,
+        r"not symmetric: \[0, 3\] is 9.*np.minimum",
+    ),
+    "negative": (lambda: Problem(2, distances=-D), InvalidProblemError, "never negative"),
+    "diagonal": (lambda: Problem(2, distances=changed(D, (2, 2), 1)), InvalidProblemError, r"\[2, 2\] is 1"),
+    "zero vector": (
+        lambda: solve(changed(X, 4, 0), 2, metric="cosine"),
+        InvalidProblemError,
+        "rows 4|row 0|rows 0, 4|row 4.*zero vector.*drop",
+    ),
+    "latitude": (lambda: solve([[100.0, 0.0], [0, 0]], 2, metric="haversine"), InvalidProblemError, "swapped"),
+    "haversine 3-d": (lambda: solve(np.zeros((4, 3)), 2, metric="haversine"), InvalidProblemError, "latitude"),
+    "jaccard of reals": (lambda: solve(X, 2, metric="jaccard"), InvalidProblemError, "0 and 1"),
+    "include outside": (lambda: Problem(2, points=X, include=[6]), InvalidProblemError, "include names .6., outside"),
+    "include twice": (lambda: Problem(3, points=X, include=[1, 1]), InvalidProblemError, "twice"),
+    "include too many": (lambda: Problem(2, points=X, include=[0, 1, 2]), InvalidProblemError, "more than k"),
+    "exclude too many": (lambda: Problem(5, points=X, exclude=[0, 1]), InvalidProblemError, "fewer than k"),
+    "both picks": (lambda: Problem(2, points=X, include=[1], exclude=[1]), InvalidProblemError, "row 1: both"),
+    "include a name": (lambda: Problem(2, points=X, include=["a"]), InvalidProblemError, "whole numbers"),
+    "matrix too large": (
+        lambda: Problem(2, points=np.zeros((3_000_000, 1))).surrogate_matrix(),
+        TooLargeError,
+        "3000000 x 3000000.*GiB.*use a solver that reads rows",
+    ),
+    "unknown solver": (lambda: solve(X, 2, solver="best"), UnknownNameError, "no solver named 'best'; choose.*greedy"),
+    "unknown metric": (lambda: solve(X, 2, metric="l3"), UnknownNameError, "no metric named 'l3'; choose.*euclidean"),
+    "metric a number": (lambda: solve(X, 2, metric=3), UnknownNameError, "not int"),
+    "unknown option": (lambda: solve(X, 2, speed=1), InvalidOptionError, "no option speed; it takes start"),
+    "option of a solver": (
+        lambda: solve(X, 2, solver=solvers.load("greedy")(), start="random"),
+        InvalidOptionError,
+        "go into the Solver",
+    ),
+    "start unknown": (lambda: solve(X, 2, start="middle"), InvalidOptionError, "choose one of auto, isolated"),
+    "start outside": (lambda: solve(X, 2, start=6), InvalidOptionError, "start = 6 is not among"),
+    "backend": (lambda: solve(X, 2, backend="cuda"), InvalidOptionError, "choose auto, numba or torch"),
+    "tries": (lambda: solve(X, 2, solver="random", tries=0), InvalidOptionError, "at least one"),
+    "stop negative": (lambda: Stop(seconds=-1), InvalidOptionError, "seconds=-1.*>= 0"),
+    "stop nan": (lambda: Stop(target=float("nan")), InvalidOptionError, "target=nan"),
+    "too many subsets": (
+        lambda: solve(np.random.default_rng(0).normal(size=(90, 2)), 40, solver="brute_force"),
+        InvalidOptionError,
+        "subsets are more than limit.*ilp",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_names_what_is_wrong(name):
+    call, error, message = BAD_INPUT[name]
+    with pytest.raises(error, match=message) as raised:
+        call()
+    assert isinstance(raised.value, MMDPError)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_no_metric_lets_nan_pass(metric):
+    with pytest.raises(InvalidProblemError, match="NaN"):
+        solve(changed(X, (1, 0), np.nan), 2, metric=metric)
+
+
+def test_nan_from_a_users_metric_is_named():
+    with pytest.raises(InvalidProblemError, match="metric returned"):
+        solve(X, 2, metric=lambda x, y: float("nan"))
+
+
+def test_missing_package_names_the_install_command(tmp_path, monkeypatch):
+    (tmp_path / "needy.py").write_text("import ortools_that_is_not_there\n")
+    monkeypatch.setattr(solvers, "__path__", [*solvers.__path__, str(tmp_path)])
+    with pytest.raises(MissingDependencyError, match="needs ortools_that_is_not_there: pip install"):
+        solvers.load("needy")
+    assert next(info for info in solvers.available() if info.name == "needy").missing
+
+
+@pytest.mark.parametrize(
+    ("indices", "claim", "message"),
+    [
+        ([0, 0], np.inf, "an index twice"),
+        ([0], np.inf, "instead of"),
+        ([0, 99], np.inf, "out of range"),
+        ([0, 2], 0.1, "claims that nothing exceeds"),
+        ([0, 3], np.inf, "excluded"),
+        ([0, 2], np.inf, "without all included"),
+    ],
+)
+def test_a_solver_is_not_trusted(indices, claim, message):
+    class Liar(Solver):
+        def _run(self, problem, clock, rng):
+            return Run(indices, upper_bound=claim)
+
+    include = [1] if "included" in message else []
+    with pytest.raises(SolverContractError, match=message):
+        Liar().solve(Problem(2, points=X, exclude=[3], include=include))
