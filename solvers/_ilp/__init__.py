@@ -1,0 +1,1 @@
+"""The integer programming models behind :mod:`solvers.ilp`, one file each."""

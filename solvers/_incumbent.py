@@ -1,0 +1,42 @@
+"""A first incumbent for the methods that prove: what the heuristics reach, told to the clock of the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp import Clock, Problem, Status
+from solvers import make
+
+
+def warm_start(
+    problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str], share: float = 0.2
+) -> NDArray[np.int64]:
+    """Run the heuristics in turn, each within its own default limits and ``share`` of the time that is left.
+
+    Returns
+    -------
+    (k,) int64 array
+        The incumbent of the clock.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When a heuristic was interrupted; its incumbent is with the clock by then.
+    """
+    for name in heuristics:
+        solver = make(name)
+        stop = replace(solver.default_stop, target=clock.stop.target, upper_bound=clock.upper_bound)
+        if np.isfinite(clock.remaining):
+            stop = replace(stop, seconds=share * clock.remaining)
+        found = solver.solve(problem, stop, seed=int(rng.integers(2**31)))
+        clock.report(found.indices, found.objective, found.upper_bound)
+        if found.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
+        if clock.expired:
+            break
+    assert clock.indices is not None
+    return clock.indices

@@ -1,0 +1,92 @@
+"""The OR-Tools models: optimal where brute force can tell, honest about what is proven when cut short."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import solvers
+from mmdp import InvalidOptionError, Problem, Status, Stop
+
+pytest.importorskip("ortools")
+
+
+@st.composite
+def small_problems(draw):
+    n = draw(st.integers(3, 11))
+    k = draw(st.integers(2, n))
+    shape = draw(st.sampled_from(["plane", "grid", "matrix"]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    order = rng.permutation(n).tolist()
+    excluded = order[: draw(st.integers(0, n - k))]
+    included = order[len(excluded) :][: draw(st.integers(0, 2))]
+    picks = {"include": included, "exclude": excluded}
+    if shape == "plane":
+        return Problem(k, points=rng.random((n, 2)), **picks)
+    if shape == "grid":  # ties and duplicates
+        return Problem(k, points=rng.integers(0, 3, (n, 2)), metric="manhattan", **picks)
+    D = np.triu(rng.integers(0, 6, (n, n)), 1)
+    return Problem(k, distances=D + D.T, **picks)
+
+
+@settings(max_examples=150, deadline=None)
+@given(small_problems())
+def test_agrees_with_brute_force(problem):
+    truth = solvers.solve(problem, solver="brute_force")
+    result = solvers.solve(problem, solver="ilp")
+    assert result.is_optimal
+    assert result.objective == truth.objective
+
+
+def test_a_time_limit_leaves_a_valid_bound():
+    rng = np.random.default_rng(1)
+    D = np.triu(rng.integers(50, 101, (150, 150)), 1)
+    problem = Problem(20, distances=D + D.T)
+    moments = []
+    result = solvers.solve(problem, solver="ilp", stop=Stop(seconds=1.0), watch=moments.append)
+    assert result.objective <= result.upper_bound
+    assert moments[-1].upper_bound == result.upper_bound
+    better = solvers.solve(problem, solver="local_search") if "local_search" in solvers.names() else result
+    assert better.objective <= result.upper_bound
+
+
+def test_a_limit_on_models_is_counted():
+    points = np.random.default_rng(2).random((60, 2))
+    result = solvers.solve(points, 8, solver="ilp", stop=Stop(iterations=1))
+    assert result.iterations == 1
+    assert result.status in (Status.STOPPED, Status.OPTIMAL)
+
+
+@pytest.mark.parametrize("options", [{"threads": 0}, {"heuristics": ()}])
+def test_bad_options_are_named(options):
+    with pytest.raises(InvalidOptionError, match=next(iter(options))):
+        solvers.solve(np.eye(4), 2, solver="ilp", **options)
+
+
+@pytest.mark.slow
+def test_ctrl_c_returns_incumbent_and_bound():
+    program = textwrap.dedent(
+        """
+        import numpy as np, solvers
+        from mmdp import Problem
+        D = np.triu(np.random.default_rng(0).integers(50, 101, (300, 300)), 1)
+        print("ready", flush=True)
+        watch = lambda moment: print("moment", flush=True)
+        r = solvers.solve(Problem(30, distances=D + D.T), solver="ilp", watch=watch)
+        print(r.status, len(set(r.indices.tolist())), r.objective <= r.upper_bound < 101)
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    while "moment" not in process.stdout.readline():
+        assert process.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=3)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert output.splitlines()[-1] == "interrupted 30 True"
