@@ -1,0 +1,59 @@
+"""Threshold search: better than greedy, indifferent to how its time is sliced, and interruptible at any moment."""
+
+import numpy as np
+import pytest
+
+import solvers
+from mmdp import Problem, Status, Stop
+from mmdp.instances import geo, ran
+from solvers import _slices
+
+FAMILIES = [geo(100, 3, d=8).problem(10), geo(250, 4, d=3).problem(60), ran(100, 5).problem(30)]
+QUICK = Stop(iterations=30_000)
+
+
+@pytest.mark.parametrize("problem", FAMILIES, ids=lambda problem: f"{problem.geometry.name}-{problem.n}-{problem.k}")
+def test_clearly_above_greedy(problem):
+    greedy = solvers.solve(problem).objective
+    assert solvers.solve(problem, solver="local_search", stop=QUICK).objective > 1.01 * greedy
+
+
+@pytest.mark.parametrize("limit", [Stop(iterations=20_000), Stop(no_improvement=5_000), Stop(target=1e9)], ids=str)
+def test_slices_do_not_change_the_answer(monkeypatch, limit):
+    def run():
+        result = solvers.solve(FAMILIES[0], solver="local_search", stop=limit, seed=4)
+        return result.indices.tolist(), result.iterations, [moment.objective for moment in result.history][-1]
+
+    at_once = run()
+    monkeypatch.setattr(_slices, "_SECONDS", 0.0)
+    monkeypatch.setattr(_slices, "_FIRST", 7)
+    assert run() == at_once
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_interrupted_run_returns_the_incumbent(after):
+    seen = []
+
+    def interrupt(incumbent):
+        seen.append(incumbent)
+        if len(seen) == after:
+            raise KeyboardInterrupt
+
+    result = solvers.solve(FAMILIES[1], solver="local_search", watch=interrupt, stop=QUICK)
+    assert result.status is Status.INTERRUPTED
+    assert result.objective >= solvers.solve(FAMILIES[1]).objective
+    assert result.objective <= result.upper_bound
+
+
+def test_a_pair_of_fixed_picks_ends_the_search():
+    X = np.random.default_rng(1).uniform(size=(200, 2))
+    X[7] = X[9] + 1e-3
+    result = solvers.solve(Problem(10, points=X, include=(7, 9)), solver="local_search", stop=Stop(seconds=60))
+    assert result.is_optimal
+    assert result.critical_pair == (7, 9)
+
+
+def test_more_points_than_are_held_at_once():
+    problem = geo(5000, 1, d=2).problem(20, include=(4, 77), exclude=tuple(range(100, 900)))
+    result = solvers.solve(problem, solver="local_search", stop=QUICK)
+    assert result.objective > solvers.solve(problem).objective
