@@ -1,0 +1,159 @@
+"""The two plots of the gap report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.suites.image_tokens import GRID, PATCH, tokens
+from mmdp import Result
+
+if TYPE_CHECKING:
+    from experiments._report import Comparison
+
+_OKABE_ITO = ("#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
+_COLOURS = {"random": "#999999", "greedy": "#E69F00", "local_search": "#0072B2", "ilp": "#D55E00", "exact": "#009E73"}
+_INK = "#333333"
+_STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "savefig.bbox": "tight",
+    "savefig.dpi": 160,
+}
+_PHOTO, _PHOTO_K = "astronaut", 58
+_WIDEST = 5  # panels in a row
+
+
+def _figure(*size: float, **layout: Any) -> tuple[Any, Any]:
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    with mpl.rc_context(_STYLE):
+        return plt.subplots(figsize=size, **layout)
+
+
+def _save(figure: Any, path: Path) -> None:
+    from matplotlib import pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(_STYLE):
+        figure.savefig(path, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _colours(solvers: Sequence[str]) -> dict[str, str]:
+    spare = (colour for colour in _OKABE_ITO if colour not in _COLOURS.values())
+    return {solver: _COLOURS.get(solver) or next(spare, _INK) for solver in solvers}
+
+
+def gap_over_time(result: Result, upper_bound: float, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share missing to ``upper_bound`` at each moment: all of it before the first incumbent, falling as steps."""
+    gap = np.ones(len(seconds))
+    for moment in result.history:
+        if upper_bound > 0 and np.isfinite(moment.objective):
+            reached = seconds >= min(moment.seconds, result.runtime)
+            gap[reached] = np.minimum(gap[reached], (upper_bound - moment.objective) / upper_bound)
+    gap[seconds >= result.runtime] = (upper_bound - result.objective) / upper_bound if upper_bound > 0 else 0.0
+    return gap
+
+
+def gap_against_time(comparisons: Sequence[Comparison], path: Path) -> bool:
+    """One panel per suite: each solver's mean gap as time passes, a dot where its runs end; False if nothing to draw."""
+    suites = list(dict.fromkeys(comparison.case.suite for comparison in comparisons))
+    solvers = sorted({solver for comparison in comparisons for solver in comparison.runs})
+    if not solvers:
+        return False
+    colours = _colours(solvers)
+    columns = min(3, len(suites))
+    rows = -(-len(suites) // columns)
+    figure, axes = _figure(3.6 * columns, 2.7 * rows, nrows=rows, ncols=columns, squeeze=False, layout="constrained")
+    for axis, suite in zip(axes.flat, suites, strict=False):
+        of_suite = [comparison for comparison in comparisons if comparison.case.suite == suite]
+        for solver in solvers:
+            runs = [(c.runs[solver][0], c.upper_bound) for c in of_suite if solver in c.runs]
+            if len(runs) == len(of_suite):
+                _draw_curve(axis, runs, colours[solver])
+        count = len(of_suite)
+        axis.set_title(f"{suite.replace('_', ' ')} ({count} problem{'s' if count > 1 else ''})", loc="left", fontsize=10)
+        axis.set_xscale("log")
+        axis.set_ylim(bottom=0)
+        axis.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+        axis.set_axisbelow(True)
+    for axis in axes.flat[len(suites) :]:
+        axis.axis("off")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("gap to the best upper bound")
+    for column in range(columns):
+        lowest = max(row for row in range(rows) if row * columns + column < len(suites))
+        axes[lowest, column].set_xlabel("seconds")
+    handles = [mpl.lines.Line2D([], [], color=colours[s], marker="o", markersize=5, label=s) for s in solvers]
+    spare = axes.flat[-1] if len(suites) < axes.size else None
+    if spare is not None:
+        spare.legend(handles=handles, loc="center", frameon=False)
+    else:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    _save(figure, path)
+    return True
+
+
+def _draw_curve(axis: Any, runs: Sequence[tuple[Result, float]], colour: str) -> None:
+    """The mean gap over the runs, from when each has a solution to when the last one ends."""
+    moments = {min(moment.seconds, result.runtime) for result, _ in runs for moment in result.history}
+    seconds = np.array(sorted(moments | {result.runtime for result, _ in runs}))
+    gaps = np.array([gap_over_time(result, bound, seconds) for result, bound in runs])
+    complete = (gaps < 1).all(axis=0)
+    end = float(np.median([result.runtime for result, _ in runs]))
+    axis.step(seconds[complete], gaps.mean(axis=0)[complete], where="post", color=colour, linewidth=1.4, alpha=0.8)
+    axis.plot([end], [gaps[:, -1].mean()], "o", color=colour, markersize=5)
+
+
+def kept_tokens(comparisons: Sequence[Comparison], path: Path) -> bool:
+    """Draw a photograph, and beside it the patches that each solver keeps of it; False if it was not measured."""
+    of_photo = [c for c in comparisons if c.case.suite == "image_tokens" and c.runs]
+    chosen = next((c for c in of_photo if (c.case.name, c.case.problem.k) == (_PHOTO, _PHOTO_K)), None)
+    if chosen is None:
+        return False
+    photo = tokens(_PHOTO)
+    panels = [score for score in chosen.scores if score.solver in chosen.runs]
+    total = len(panels) + 1
+    columns = min(_WIDEST, total)
+    rows = -(-total // columns)
+    figure, axes = _figure(2.5 * columns, 2.95 * rows, nrows=rows, ncols=columns, squeeze=False, layout="constrained")
+    for axis in axes.flat:
+        axis.axis("off")
+    _panel(axes.flat[0], photo.image, f"{GRID * GRID} patches", f"choose {_PHOTO_K}, cosine distance")
+    for axis, score in zip(axes.flat[1:], panels, strict=False):
+        kept = photo.cells[chosen.runs[score.solver][0].indices]
+        caption = f"smallest distance {score.objective:.4f}"
+        _panel(axis, _faded(photo.image, kept), score.solver, caption)
+    _save(figure, path)
+    return True
+
+
+def _panel(axis: Any, image: NDArray[Any], title: str, caption: str) -> None:
+    axis.imshow(image, interpolation="lanczos")
+    axis.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=4)
+    axis.text(0, -0.02, caption, transform=axis.transAxes, va="top", fontsize=9)
+
+
+def _faded(image: NDArray[np.uint8], kept: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the image with everything but the kept cells bleached to a ghost of itself."""
+    grey = image.mean(axis=2, keepdims=True)
+    faded = np.broadcast_to(255 - 0.22 * (255 - grey), image.shape).copy()
+    for cell in kept:
+        row, column = divmod(int(cell), GRID)
+        window = np.s_[row * PATCH : (row + 1) * PATCH, column * PATCH : (column + 1) * PATCH]
+        faded[window] = image[window]
+    return faded.astype(np.uint8)
