@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,20 +22,28 @@ class NearPairs(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def near_pairs(D: Vector, cap: float) -> NearPairs:
-    """List all ordered pairs i != j with ``D[i, j] <= cap``, each row sorted by distance; O(n^2) plus the sorting."""
-    n = len(D)
-    begin = np.zeros(n + 1, np.int64)
-    for i in range(n):
+def near_pairs(D: Vector, first: int, cap: float) -> NearPairs:
+    """List all j with ``D[i, j] <= cap`` for each row i, sorted by distance; O(rows n) plus the sorting.
+
+    Parameters
+    ----------
+    D : (rows, n) float64 array
+        Distances of the points ``first``, ``first + 1``, ... to all n; no point is near itself.
+    first : int
+    cap : float
+    """
+    rows, n = D.shape
+    begin = np.zeros(rows + 1, np.int64)
+    for i in range(rows):
         near = 0
         for j in range(n):
             near += D[i, j] <= cap
-        begin[i + 1] = begin[i] + near - (D[i, i] <= cap)
-    point, distance = np.empty(begin[n], np.int32), np.empty(begin[n])
-    for i in range(n):
+        begin[i + 1] = begin[i] + near - (D[i, first + i] <= cap)
+    point, distance = np.empty(begin[rows], np.int32), np.empty(begin[rows])
+    for i in range(rows):
         entry = begin[i]
         for j in range(n):
-            if D[i, j] <= cap and i != j:
+            if D[i, j] <= cap and j != first + i:
                 point[entry], distance[entry] = j, D[i, j]
                 entry += 1
         order = np.argsort(distance[begin[i] : entry], kind="mergesort")
@@ -43,14 +52,22 @@ def near_pairs(D: Vector, cap: float) -> NearPairs:
     return NearPairs(begin, point, distance)
 
 
-def roomy_cap(D: Vector, threshold: float) -> float:
-    """Return a distance within which lie several times as many pairs as within ``threshold``.
+def stacked(blocks: Sequence[NearPairs]) -> NearPairs:
+    """Join the lists of consecutive blocks of rows."""
+    sizes = np.concatenate([np.diff(block.begin) for block in blocks])
+    begin = np.concatenate(([0], np.cumsum(sizes)))
+    return NearPairs(
+        begin, np.concatenate([block.point for block in blocks]), np.concatenate([block.distance for block in blocks])
+    )
 
-    Estimated from a fixed sample of the entries, so that it costs little and never varies.
+
+def roomy_cap(D: Vector, threshold: float) -> float:
+    """Return a distance within which lie about twice as many pairs as within ``threshold``.
+
+    Estimated from evenly spread entries, so that it costs little and never varies.
     """
-    n = len(D)
-    entries = D.ravel()[:: max(1, n * n // _SAMPLE | 1)]
+    entries = D.ravel()[:: max(1, D.size // _SAMPLE | 1)]
     entries = np.sort(entries[entries > 0]) if entries.any() else np.sort(D.ravel())
     within = int(np.searchsorted(entries, threshold, side="right"))
-    room = 4 * within + 4 * len(entries) // n + 1
-    return float(entries[room]) if room < len(entries) else float(D.max())
+    room = 2 * within + 4 * len(entries) // D.shape[1] + 1
+    return float(entries[room]) if room < len(entries) else np.inf
