@@ -9,7 +9,7 @@ from mmdp import Problem
 from mmdp.metrics import Vector
 from mmdp.problem import Indices
 from solvers._kernels.near_pairs import NearPairs, near_pairs, roomy_cap, stacked
-from solvers._kernels.threshold import State, new_state
+from solvers._kernels.threshold import LAST_GAIN, MOVES, RAISED_AT, State, new_state
 
 _DENSE = 4000  # points whose matrix is kept; beyond, only the near pairs are
 _SAMPLED_ROWS = 64
@@ -39,10 +39,12 @@ class Core:
         picked = self.points[chosen]
         distances = self.problem.surrogates(picked, picked)
         closest = float(distances[np.triu_indices(len(picked), 1)].min())
-        pairs = self._pairs(roomy_cap(self._known, closest))
-        state = new_state(pairs, chosen, np.isin(self.points, fixed), seed)
+        pairs = self._pairs(closest, roomy_cap(self._known, closest))
+        state = new_state(pairs, closest, chosen, np.isin(self.points, fixed), seed)
         if before is not None:
-            state.counter[:], state.frequency[:], state.tabu[:] = before.counter, before.frequency, before.tabu
+            state.frequency[:], state.tabu[:] = before.frequency, before.tabu
+            now = before.counter[MOVES]
+            state.counter[MOVES] = state.counter[RAISED_AT] = state.counter[LAST_GAIN] = now
         return state
 
     def expected_pairs(self, closest: float) -> float:
@@ -50,13 +52,13 @@ class Core:
         share = float(np.mean(self._known <= roomy_cap(self._known, closest)))
         return share * len(self.points) ** 2
 
-    def _pairs(self, cap: float) -> NearPairs:
+    def _pairs(self, threshold: float, cap: float) -> NearPairs:
         n = len(self.points)
         if n <= _DENSE:
-            return near_pairs(self._known, 0, cap)
+            return near_pairs(self._known, 0, threshold, cap)
         step = max(1, _BLOCK // n)
         blocks = [
-            near_pairs(self.problem.surrogates(self.points[row : row + step], self.points), row, cap)
+            near_pairs(self.problem.surrogates(self.points[row : row + step], self.points), row, threshold, cap)
             for row in range(0, n, step)
         ]
         return stacked(blocks)

@@ -14,7 +14,10 @@ _SAMPLE = 200_000
 
 
 class NearPairs(NamedTuple):
-    """Row v lists its near points, closest first: ``point[begin[v]:begin[v + 1]]`` at ``distance[...]``."""
+    """Row v lists its near points ``point[begin[v]:begin[v + 1]]`` at ``distance[...]``.
+
+    Those within the threshold of the list come first, in any order; the rest follows, closest first.
+    """
 
     begin: NDArray[np.int64]
     point: NDArray[np.int32]
@@ -22,33 +25,40 @@ class NearPairs(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def near_pairs(D: Vector, first: int, cap: float) -> NearPairs:
-    """List all j with ``D[i, j] <= cap`` for each row i, sorted by distance; O(rows n) plus the sorting.
+def near_pairs(D: Vector, first: int, threshold: float, cap: float) -> NearPairs:
+    """List all j with ``D[i, j] <= cap`` for each row i; O(rows n), and sorting what lies beyond the threshold.
 
     Parameters
     ----------
     D : (rows, n) float64 array
         Distances of the points ``first``, ``first + 1``, ... to all n; no point is near itself.
     first : int
-    cap : float
+    threshold, cap : float
     """
     rows, n = D.shape
-    begin = np.zeros(rows + 1, np.int64)
+    begin, within = np.zeros(rows + 1, np.int64), np.zeros(rows, np.int64)
     for i in range(rows):
         near = 0
         for j in range(n):
             near += D[i, j] <= cap
-        begin[i + 1] = begin[i] + near - (D[i, first + i] <= cap)
+            within[i] += D[i, j] <= threshold
+        itself = D[i, first + i]
+        within[i] -= itself <= threshold
+        begin[i + 1] = begin[i] + near - (itself <= cap)
     point, distance = np.empty(begin[rows], np.int32), np.empty(begin[rows])
     for i in range(rows):
-        entry = begin[i]
+        inner, outer = begin[i], begin[i] + within[i]
         for j in range(n):
             if D[i, j] <= cap and j != first + i:
-                point[entry], distance[entry] = j, D[i, j]
-                entry += 1
-        order = np.argsort(distance[begin[i] : entry], kind="mergesort")
-        point[begin[i] : entry] = point[begin[i] : entry][order]
-        distance[begin[i] : entry] = distance[begin[i] : entry][order]
+                if D[i, j] <= threshold:
+                    point[inner], distance[inner] = j, D[i, j]
+                    inner += 1
+                else:
+                    point[outer], distance[outer] = j, D[i, j]
+                    outer += 1
+        order = np.argsort(distance[inner:outer])
+        point[inner:outer] = point[inner:outer][order]
+        distance[inner:outer] = distance[inner:outer][order]
     return NearPairs(begin, point, distance)
 
 
@@ -62,12 +72,12 @@ def stacked(blocks: Sequence[NearPairs]) -> NearPairs:
 
 
 def roomy_cap(D: Vector, threshold: float) -> float:
-    """Return a distance within which lie about twice as many pairs as within ``threshold``.
+    """Return a distance within which lie somewhat more pairs than within ``threshold``.
 
     Estimated from evenly spread entries, so that it costs little and never varies.
     """
     entries = D.ravel()[:: max(1, D.size // _SAMPLE | 1)]
     entries = np.sort(entries[entries > 0]) if entries.any() else np.sort(D.ravel())
     within = int(np.searchsorted(entries, threshold, side="right"))
-    room = 2 * within + 4 * len(entries) // D.shape[1] + 1
+    room = within + within // 4 + 4 * len(entries) // D.shape[1] + 1
     return float(entries[room]) if room < len(entries) else np.inf
