@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
 from mmdp.bounds import included_bound
-from mmdp.metrics import Vector
 from mmdp.problem import Indices
 from solvers._base import Run, Solver
-from solvers._kernels.near_pairs import near_pairs, roomy_cap
-from solvers._kernels.threshold import BEYOND_CAP, BLOCKED, MOVES, RAISED_AT, State, new_state, search
-from solvers._slices import Slices
+from solvers._core import Core
+from solvers._tie_break import fewer_critical_pairs
+from solvers._trail import Trail
+from solvers._zoom import zooming_search
 from solvers.greedy import Greedy
 
-Mask = NDArray[np.bool_]
-_CORE = 3000  # points whose distances to each other are kept at a time
+_SMALL = 500  # points, and
+_SHARE = 40  # points per pick, up to which the search looks at all of them together,
+_MATRIX = 3000  # points of a matrix,
+_PAIRS = 3 * 10**7  # near pairs, 12 bytes each
 
 
 @dataclass(frozen=True)
@@ -27,58 +30,82 @@ class LocalSearch(Solver):
     """Tabu search for k points pairwise farther apart than z, with z raised at each success, from the greedy start.
 
     Della Croce, Grosso, Locatelli (Computers & Operations Research 36(8), 2009) with a swap search on conflict
-    degrees; a move costs the points near the two that it swaps. Never below ``greedy``. Beyond 3,000 candidates it
-    searches the greedy picks among a sample of the others.
+    degrees; a move costs the points near the two that it swaps. Never below ``greedy``. Where the points are many for
+    each pick, it searches a coarse net first and then the points near its picks; no n x n matrix is made of points.
+
+    The limits of :class:`~mmdp.Stop` count moves, for each start on its own.
 
     Parameters
     ----------
     patience : int
         Moves without fewer conflicts after which the search restarts from rarely chosen points.
+    starts : int
+        Independent searches; the best answer counts. They share the threads, whose number changes only the speed.
+    threads : int
+        How many starts run at the same time.
+    tie_break : bool
+        At the end, swap for fewer critical pairs and then for a larger sum of distances, at the same objective.
     """
 
-    cost = "O(n) a move at most, memory O(min(n, 3000)^2)"
+    cost = "near pairs of two points a move, memory O(near pairs)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=100_000)
 
     patience: int = 3000
+    starts: int = 1
+    threads: int = 1
+    tie_break: bool = False
 
     def __post_init__(self) -> None:
-        if self.patience < 1:
-            raise InvalidOptionError(f"patience = {self.patience}: wait at least one move before a restart")
+        for name in ("patience", "starts", "threads"):
+            if getattr(self, name) < 1:
+                raise InvalidOptionError(f"{name} = {getattr(self, name)}: give a whole number of at least 1")
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        start = np.asarray(Greedy()._run(problem, clock, rng).indices)
-        clock.report(start, problem.objective(start)[0], included_bound(problem))
-        core = _core(problem, start, rng)
-        D = problem.surrogates(core, core)
-        fixed = np.isin(core, problem.include)
-        state = _state(D, np.isin(core, start), fixed, seed=int(rng.integers(2**62)))
-        slices = Slices(clock, int(self.default_stop.no_improvement or 0))
-        while moves := slices.next():
-            why = search(state, problem.k, moves, self.patience)
-            clock.iterations = int(state.counter[RAISED_AT])
-            clock.report(core[state.best], problem.value(float(state.threshold[0])))
-            slices.done(int(state.counter[MOVES]))
-            if why == BLOCKED:
-                break
-            if why == BEYOND_CAP:
-                state = _state(D, state.chosen, fixed, int(state.random[0]), state)
+        first = np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
+        clock.report(first, problem.objective(first)[0], included_bound(problem))
+        if self.starts == 1:
+            for _ in self._search(problem, clock, first, rng):
+                pass
+        else:
+            self._search_from_many_starts(problem, clock, first, rng)
         assert clock.indices is not None
-        return Run(clock.indices, iterations=clock.iterations)
+        chosen = clock.indices
+        if self.tie_break:
+            chosen = fewer_critical_pairs(problem, chosen, clock)
+        return Run(chosen, iterations=clock.iterations)
+
+    def _search(
+        self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
+    ) -> Generator[None, None, None]:
+        trail = Trail(problem, clock, first, rng, int(self.default_stop.no_improvement or 0))
+        n, k = len(problem.candidates), problem.k
+        if n <= max(_SMALL, _SHARE * k) or (problem.points is None and n <= _MATRIX):
+            core = Core(problem, problem.candidates)
+            if core.expected_pairs(_closest(problem, first)) <= _PAIRS:
+                yield from trail.search(core, first, self.patience)
+                return
+        yield from zooming_search(trail)
+
+    def _search_from_many_starts(
+        self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
+    ) -> None:
+        clocks = [Clock(clock.stop) for _ in range(self.starts)]
+        for own in clocks:
+            own.report(first, clock.objective, clock.upper_bound)
+        searches = [self._search(problem, own, first, r) for own, r in zip(clocks, rng.spawn(self.starts), strict=True)]
+        with ThreadPoolExecutor(self.threads) as pool:
+            while searches and not (clock.remaining <= 0 or clock.satisfied):
+                going_on = list(pool.map(_advance, searches))
+                searches = [search for search, on in zip(searches, going_on, strict=True) if on]
+                clock.iterations = max(own.iterations for own in clocks)
+                leader = max(clocks, key=lambda own: own.objective)
+                clock.report(leader.indices, leader.objective)
 
 
-def _core(problem: Problem, start: Indices, rng: np.random.Generator) -> Indices:
-    candidates = problem.candidates
-    if len(candidates) <= max(_CORE, problem.k):
-        return candidates
-    others = np.setdiff1d(candidates, start)
-    sample = rng.choice(others, size=max(_CORE, 2 * problem.k) - problem.k, replace=False)
-    return np.sort(np.concatenate((start, sample)))
+def _advance(search: Generator[None, None, None]) -> bool:
+    return next(search, search) is None
 
 
-def _state(D: Vector, chosen: Mask, fixed: Mask, seed: int, before: State | None = None) -> State:
-    picked = np.flatnonzero(chosen)
-    closest = float(D[np.ix_(picked, picked)][np.triu_indices(len(picked), 1)].min())
-    state = new_state(near_pairs(D, roomy_cap(D, closest)), chosen, fixed, seed)
-    if before is not None:
-        state.counter[:], state.frequency[:], state.tabu[:] = before.counter, before.frequency, before.tabu
-    return state
+def _closest(problem: Problem, chosen: Indices) -> float:
+    distances = problem.surrogates(chosen, chosen)
+    return float(distances[np.triu_indices(len(chosen), 1)].min())

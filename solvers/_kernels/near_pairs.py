@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,10 @@ _SAMPLE = 200_000
 
 
 class NearPairs(NamedTuple):
-    """Row v lists its near points, closest first: ``point[begin[v]:begin[v + 1]]`` at ``distance[...]``."""
+    """Row v lists its near points ``point[begin[v]:begin[v + 1]]`` at ``distance[...]``.
+
+    Those within the threshold of the list come first, in any order; the rest follows, closest first.
+    """
 
     begin: NDArray[np.int64]
     point: NDArray[np.int32]
@@ -21,36 +25,59 @@ class NearPairs(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def near_pairs(D: Vector, cap: float) -> NearPairs:
-    """List all ordered pairs i != j with ``D[i, j] <= cap``, each row sorted by distance; O(n^2) plus the sorting."""
-    n = len(D)
-    begin = np.zeros(n + 1, np.int64)
-    for i in range(n):
+def near_pairs(D: Vector, first: int, threshold: float, cap: float) -> NearPairs:
+    """List all j with ``D[i, j] <= cap`` for each row i; O(rows n), and sorting what lies beyond the threshold.
+
+    Parameters
+    ----------
+    D : (rows, n) float64 array
+        Distances of the points ``first``, ``first + 1``, ... to all n; no point is near itself.
+    first : int
+    threshold, cap : float
+    """
+    rows, n = D.shape
+    begin, within = np.zeros(rows + 1, np.int64), np.zeros(rows, np.int64)
+    for i in range(rows):
         near = 0
         for j in range(n):
             near += D[i, j] <= cap
-        begin[i + 1] = begin[i] + near - (D[i, i] <= cap)
-    point, distance = np.empty(begin[n], np.int32), np.empty(begin[n])
-    for i in range(n):
-        entry = begin[i]
+            within[i] += D[i, j] <= threshold
+        itself = D[i, first + i]
+        within[i] -= itself <= threshold
+        begin[i + 1] = begin[i] + near - (itself <= cap)
+    point, distance = np.empty(begin[rows], np.int32), np.empty(begin[rows])
+    for i in range(rows):
+        inner, outer = begin[i], begin[i] + within[i]
         for j in range(n):
-            if D[i, j] <= cap and i != j:
-                point[entry], distance[entry] = j, D[i, j]
-                entry += 1
-        order = np.argsort(distance[begin[i] : entry], kind="mergesort")
-        point[begin[i] : entry] = point[begin[i] : entry][order]
-        distance[begin[i] : entry] = distance[begin[i] : entry][order]
+            if D[i, j] <= cap and j != first + i:
+                if D[i, j] <= threshold:
+                    point[inner], distance[inner] = j, D[i, j]
+                    inner += 1
+                else:
+                    point[outer], distance[outer] = j, D[i, j]
+                    outer += 1
+        order = np.argsort(distance[inner:outer])
+        point[inner:outer] = point[inner:outer][order]
+        distance[inner:outer] = distance[inner:outer][order]
     return NearPairs(begin, point, distance)
 
 
-def roomy_cap(D: Vector, threshold: float) -> float:
-    """Return a distance within which lie several times as many pairs as within ``threshold``.
+def stacked(blocks: Sequence[NearPairs]) -> NearPairs:
+    """Join the lists of consecutive blocks of rows."""
+    sizes = np.concatenate([np.diff(block.begin) for block in blocks])
+    begin = np.concatenate(([0], np.cumsum(sizes)))
+    return NearPairs(
+        begin, np.concatenate([block.point for block in blocks]), np.concatenate([block.distance for block in blocks])
+    )
 
-    Estimated from a fixed sample of the entries, so that it costs little and never varies.
+
+def roomy_cap(D: Vector, threshold: float) -> float:
+    """Return a distance within which lie somewhat more pairs than within ``threshold``.
+
+    Estimated from evenly spread entries, so that it costs little and never varies.
     """
-    n = len(D)
-    entries = D.ravel()[:: max(1, n * n // _SAMPLE | 1)]
+    entries = D.ravel()[:: max(1, D.size // _SAMPLE | 1)]
     entries = np.sort(entries[entries > 0]) if entries.any() else np.sort(D.ravel())
     within = int(np.searchsorted(entries, threshold, side="right"))
-    room = 4 * within + 4 * len(entries) // n + 1
-    return float(entries[room]) if room < len(entries) else float(D.max())
+    room = within + within // 4 + 4 * len(entries) // D.shape[1] + 1
+    return float(entries[room]) if room < len(entries) else np.inf

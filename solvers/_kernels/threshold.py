@@ -50,8 +50,10 @@ class State(NamedTuple):
     random: NDArray[np.uint64]
 
 
-def new_state(pairs: NearPairs, chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int) -> State:
-    """Begin at z = -1, where any subset is free of conflicts."""
+def new_state(
+    pairs: NearPairs, threshold: float, chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int
+) -> State:
+    """Begin at ``threshold``: the smallest distance of the ``chosen`` points, and that of the list of pairs."""
     n = len(chosen)
     state = State(
         *pairs,
@@ -60,7 +62,7 @@ def new_state(pairs: NearPairs, chosen: NDArray[np.bool_], fixed: NDArray[np.boo
         chosen=chosen.copy(),
         fixed=fixed,
         best=chosen.copy(),
-        threshold=np.full(1, -1.0),
+        threshold=np.zeros(1),
         shelf=np.zeros((HOT + 1, n), np.int32),
         slot=np.zeros(n, np.int32),
         size=np.zeros(HOT + 1, np.int64),
@@ -73,6 +75,7 @@ def new_state(pairs: NearPairs, chosen: NDArray[np.bool_], fixed: NDArray[np.boo
     state.shelf[0, : len(others)] = others
     state.slot[others] = np.arange(len(others))
     state.size[0] = len(others)
+    _set_threshold(state, threshold)
     return state
 
 
@@ -170,11 +173,8 @@ def _closest_chosen_pair(s: State) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _raise_threshold(s: State) -> bool:
-    """Move z to the smallest chosen distance; False if that lies beyond the listed pairs."""
-    z = _closest_chosen_pair(s)
-    if z == np.inf:
-        return False
+def _set_threshold(s: State, z: float) -> None:
+    """Move z up to the smallest chosen distance, with the conflicts that this makes."""
     s.threshold[0] = z
     s.best[:] = s.chosen
     for u in range(len(s.degree)):
@@ -188,7 +188,6 @@ def _raise_threshold(s: State) -> bool:
         s.prefix[u] = entry - s.begin[u]
     s.counter[FEWEST] = s.counter[CONFLICTS]
     s.counter[LAST_GAIN] = s.counter[RAISED_AT] = s.counter[MOVES]
-    return True
 
 
 @njit(cache=True, nogil=True)
@@ -294,8 +293,10 @@ def search(s: State, k: int, moves: int, patience: int) -> int:
     end, spread = s.counter[MOVES] + moves, max(6, k // 40)
     while True:
         if s.counter[CONFLICTS] == 0:
-            if not _raise_threshold(s):
+            z = _closest_chosen_pair(s)
+            if z == np.inf:
                 return BEYOND_CAP
+            _set_threshold(s, z)
             continue
         if s.counter[MOVES] >= end:
             return PAUSED

@@ -1,0 +1,71 @@
+"""The points that a search is looking at, and the list of the pairs among them that are near each other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp import Problem
+from mmdp.metrics import Vector
+from mmdp.problem import Indices
+from solvers._kernels.near_pairs import NearPairs, near_pairs, roomy_cap, stacked
+from solvers._kernels.threshold import LAST_GAIN, MOVES, RAISED_AT, State, new_state
+
+_DENSE = 4000  # points whose matrix is kept; beyond, only the near pairs are
+_SAMPLED_ROWS = 64
+_BLOCK = 2**22  # distances computed at a time
+
+
+class Core:
+    """A set of points and their near pairs.
+
+    Parameters
+    ----------
+    problem : Problem
+    points : int64 array
+        Ascending indices; a subset of the candidates.
+    """
+
+    def __init__(self, problem: Problem, points: Indices) -> None:
+        self.problem, self.points = problem, points
+        if len(points) <= _DENSE:
+            self._known = problem.surrogates(points, points)
+        else:
+            every = max(1, len(points) // _SAMPLED_ROWS)
+            self._known = problem.surrogates(points[::every], points)
+
+    def state(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int, before: State | None = None) -> State:
+        """Begin a search from the ``chosen`` points, or go on with that of ``before`` after its pairs ran out."""
+        picked = self.points[chosen]
+        distances = self.problem.surrogates(picked, picked)
+        closest = float(distances[np.triu_indices(len(picked), 1)].min())
+        pairs = self._pairs(closest, roomy_cap(self._known, closest))
+        state = new_state(pairs, closest, chosen, np.isin(self.points, fixed), seed)
+        if before is not None:
+            state.frequency[:], state.tabu[:] = before.frequency, before.tabu
+            now = before.counter[MOVES]
+            state.counter[MOVES] = state.counter[RAISED_AT] = state.counter[LAST_GAIN] = now
+        return state
+
+    def expected_pairs(self, closest: float) -> float:
+        """Estimate how many near pairs a search from the surrogate ``closest`` would list."""
+        share = float(np.mean(self._known <= roomy_cap(self._known, closest)))
+        return share * len(self.points) ** 2
+
+    def _pairs(self, threshold: float, cap: float) -> NearPairs:
+        n = len(self.points)
+        if n <= _DENSE:
+            return near_pairs(self._known, 0, threshold, cap)
+        step = max(1, _BLOCK // n)
+        blocks = [
+            near_pairs(self.problem.surrogates(self.points[row : row + step], self.points), row, threshold, cap)
+            for row in range(0, n, step)
+        ]
+        return stacked(blocks)
+
+
+def surrogate_rows(problem: Problem, rows: Indices) -> Vector:
+    """Surrogates from some points to all; excluded points are infinitely far away."""
+    D = problem.surrogates(rows)
+    D[:, list(problem.exclude)] = np.inf
+    return D
