@@ -12,6 +12,7 @@ from ortools.sat.python import cp_model
 
 from solvers._ilp.waiting import wait_for
 from solvers._kernels.cover import clique_cover
+from solvers._kernels.graph import core
 
 Indices = NDArray[np.int64]
 
@@ -22,17 +23,6 @@ class Answer:
 
     chosen: Indices | None = None
     refuted: bool = False
-
-
-def core(compatible: NDArray[np.bool_], k: int, forced: Sequence[int]) -> Indices:
-    """Points that can be in a k-clique: repeatedly drop those with fewer than k - 1 compatible points left."""
-    alive = np.asarray(compatible[list(forced)].all(axis=0))
-    alive[list(forced)] = True
-    while True:
-        kept = alive & ((compatible & alive).sum(axis=1) >= k - 1)
-        if kept.sum() == alive.sum():
-            return np.flatnonzero(alive)
-        alive = kept
 
 
 def decide(

@@ -1,0 +1,92 @@
+"""Proof on the full matrix: one clique search at the next larger distance, and others above it for a bound."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp import Clock, Problem
+from solvers._exact.search import EXHAUSTED, FOUND, PAUSED, CliqueSearch
+
+_GLANCE = 0.25  # seconds of proof before anything is spent on bounds
+_PROBE = 0.05  # seconds of the first question about a bound
+_BOUND_SHARE = 0.1  # of the time left, for a first bound
+_PROOF_SHARE = 0.6  # of the time left, for the proof itself; the rest lowers the bound further
+
+
+class DenseProof:
+    """The optimum of a problem whose distances fit a matrix, or the best bound in the time of the clock.
+
+    ``clock`` holds an incumbent when it comes, and hears of every improvement.
+    """
+
+    def __init__(self, problem: Problem, clock: Clock) -> None:
+        self._problem, self._clock = problem, clock
+        self._points = problem.candidates
+        self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
+        whole = problem.matrix()
+        self._D = whole if len(self._points) == problem.n else whole[np.ix_(self._points, self._points)]
+
+    def run(self) -> None:
+        """Search until the optimum is proven or the clock expires."""
+        while not self._clock.satisfied:
+            t = self._next_distance()
+            search = None if t is None else self._search(t)
+            if search is not None and not self._settle(search):
+                break
+            if search is None or search.outcome == EXHAUSTED:
+                self._clock.report(upper_bound=self._clock.objective)
+
+    def _next_distance(self) -> float | None:
+        larger = self._D[self._clock.objective < self._D]
+        return float(larger.min()) if len(larger) else None
+
+    def _search(self, t: float) -> CliqueSearch:
+        adjacent = np.greater_equal(self._D, t)
+        np.fill_diagonal(adjacent, False)
+        return CliqueSearch(adjacent, self._problem.k, self._forced)
+
+    def _settle(self, search: CliqueSearch) -> bool:
+        """Answer the question next above the incumbent; False if the clock expires first."""
+        clock, objective = self._clock, self._clock.objective
+        if self._ask(search, min(_GLANCE, clock.remaining)):
+            return True
+        self._lower_bound(_PROBE, patience=_BOUND_SHARE * clock.remaining)
+        while not clock.expired and clock.objective == objective:
+            if self._ask(search, _PROOF_SHARE * clock.remaining):
+                return True
+            self._lower_bound(clock.remaining / 8, patience=clock.remaining)
+        return clock.objective > objective
+
+    def _ask(self, search: CliqueSearch, seconds: float) -> bool:
+        """Run a search, and report the clique if it finds one; whether the question is answered."""
+        clock, before = self._clock, search.nodes
+        budget = math.inf if clock.stop.iterations is None else clock.stop.iterations - clock.iterations
+        outcome = search.run(seconds, budget)
+        clock.iterations += search.nodes - before
+        if outcome == FOUND:
+            chosen = self._points[search.clique]
+            clock.report(chosen, self._problem.objective(chosen)[0])
+        return outcome != PAUSED
+
+    def _lower_bound(self, probe: float, patience: float) -> None:
+        """Binary search for the smallest distance that ``probe`` seconds refute; the larger, the easier."""
+        clock, end = self._clock, self._clock.elapsed + patience
+        first, last = np.searchsorted(self._distances, [clock.objective, clock.upper_bound], side="right")
+        above = self._distances[first:last]
+        low, high = -1, len(above) - 1  # not answered, or kept by k points; not yet refuted
+        while low < high and clock.elapsed < end and not clock.expired:
+            middle = (low + high + 1) // 2
+            search = self._search(float(above[middle]))
+            if self._ask(search, min(probe, clock.remaining)) and search.outcome == EXHAUSTED:
+                high = middle - 1
+                clock.report(upper_bound=float(above[high]) if high >= 0 else clock.objective)
+            else:
+                low = middle
+
+    @cached_property
+    def _distances(self) -> NDArray[np.float64]:
+        return np.unique(self._D[np.triu_indices(len(self._D), 1)])
