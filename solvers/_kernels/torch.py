@@ -1,18 +1,44 @@
-"""Farthest-first on any torch device: batched, without a host round trip, ties to the lowest index."""
+"""Farthest-first in torch operations, on any device: batched, without a host round trip, ties to the lowest index.
+
+Which points must be chosen, may be chosen and must not be is one tensor ``fixed`` (batch, n) of int8: 1, 0 and -1.
+The order of the first picks is one tensor ``ranking`` (batch, n): infinity for points that must be chosen, -1 for
+those that must not, and a finite number >= 0 otherwise, the highest of which begins where nothing must be chosen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
+from mmdp.metrics import resolve, unit_vectors
+
+KERNELS = ("sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard")
+ANGULAR = ("cosine", "angular")
+GRAM_DIMENSIONS = 16  # above, one matrix product is cheaper than differences
+GRAM_BYTES = 2**33  # the most that matrices of distances may take
+SNAP = 8  # units of rounding below which a distance from a Gram matrix is taken for zero
 _BLOCK = 2**24  # coordinates compared at once
-_GRAM_LIMIT = 2**13  # points up to which one matrix product is cheaper than k rows of differences
 
 
 def working_dtype(x: torch.Tensor) -> torch.dtype:
-    """Return float64 for float64 and integers, float32 for float32 and the half precisions."""
-    return torch.float32 if x.dtype in (torch.float32, torch.float16, torch.bfloat16) else torch.float64
+    """Return float64 on the CPU and for float64 and integers, float32 for the rest on an accelerator."""
+    narrow = x.dtype in (torch.float32, torch.float16, torch.bfloat16) and x.device.type != "cpu"
+    return torch.float32 if narrow or x.device.type == "mps" else torch.float64
+
+
+def uses_gram(points: torch.Tensor, metric: str) -> bool:
+    """Whether distances come from a Gram matrix: under the angular metrics, in more than a few dimensions."""
+    return metric in ANGULAR and points.shape[-1] > GRAM_DIMENSIONS and 4 * points.shape[-2] ** 2 <= GRAM_BYTES
+
+
+def embed(points: torch.Tensor, metric: str) -> torch.Tensor:
+    """What the metric's kernel compares, in the working dtype; a zero vector has no direction and stays zero."""
+    if metric in ANGULAR:
+        return unit_vectors(points).to(working_dtype(points))
+    flat = resolve(metric).embed(points.reshape(-1, points.shape[-1]))
+    return flat.to(working_dtype(points)).reshape(*points.shape[:-1], -1)
 
 
 def distance_row(kernel: str, x: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
@@ -35,69 +61,127 @@ def distance_row(kernel: str, x: torch.Tensor, centre: torch.Tensor) -> torch.Te
 
 
 def gram_distances(x: torch.Tensor) -> torch.Tensor:
-    """Squared distances (b, n, n) by one matrix product: |x|^2 + |y|^2 - 2 x.y, clipped at 0."""
+    """Squared distances (b, n, n) by one matrix product: |x|^2 + |y|^2 - 2 x.y, zero where that is but rounding."""
     gram = x @ x.mT
     norms = gram.diagonal(dim1=-2, dim2=-1)
-    return (norms[..., :, None] + norms[..., None, :] - 2 * gram).clamp_(min=0)
+    sums = norms[..., :, None] + norms[..., None, :]
+    distances = sums - 2 * gram
+    return distances.masked_fill_(distances < SNAP * torch.finfo(x.dtype).eps * sums, 0.0)
 
 
-def neighbour_extremes(kernel: str, x: torch.Tensor, blocked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distance (b, n) of each point to the nearest and the farthest other one that is not blocked; O(n^2 d)."""
-    nearest, farthest = torch.full_like(x[..., 0], torch.inf), torch.full_like(x[..., 0], -torch.inf)
-    for i in range(x.shape[1]):
-        row = distance_row(kernel, x, x[:, i : i + 1])
-        unusable = blocked | blocked[:, i : i + 1]
-        unusable[:, i] = True
-        nearest = torch.minimum(nearest, row.masked_fill(unusable, torch.inf))
-        farthest = torch.maximum(farthest, row.masked_fill(unusable, -torch.inf))
-    return nearest.masked_fill(blocked, -torch.inf), farthest.masked_fill(blocked, -torch.inf)
+def _distance_block(kernel: str, rows: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    if kernel == "sqeuclidean":
+        return torch.cdist(rows, x, compute_mode="donot_use_mm_for_euclid_dist").square_()
+    if kernel == "jaccard":
+        both = rows @ x.mT
+        either = rows.sum(-1)[..., :, None] + x.sum(-1)[..., None, :] - both
+        return 1 - both / either.clamp(min=1)
+    return torch.cdist(rows, x, p={"manhattan": 1.0, "chebyshev": torch.inf, "hamming": 0.0}[kernel])
+
+
+def neighbour_extremes(
+    block_of: Callable[[int, int], torch.Tensor], fixed: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distance (b, n) of each point to the nearest and the farthest other one that is not excluded.
+
+    ``block_of(i, j)`` returns the distances (b, j - i, n) of points i ... j - 1 to all.
+    """
+    n = fixed.shape[1]
+    step = max(1, _BLOCK // max(1, fixed.numel()))
+    nearest, farthest = [], []
+    for start in range(0, n, step):
+        block = block_of(start, min(n, start + step))
+        own = torch.arange(block.shape[1], device=block.device)
+        unusable = (fixed < 0)[:, None, :].repeat(1, len(own), 1)
+        unusable[:, own, start + own] = True
+        nearest.append(block.masked_fill(unusable, torch.inf).amin(-1))
+        farthest.append(block.masked_fill(unusable, 0.0).amax(-1))
+    return torch.cat(nearest, 1), torch.cat(farthest, 1)
+
+
+def simple_ranking(
+    row: Callable[[torch.Tensor], torch.Tensor], fixed: torch.Tensor, start: str, dtype: torch.dtype
+) -> torch.Tensor:
+    """Ranking of the starts that look at one row of distances at most: "sweep", "random" and an index in digits."""
+    available = fixed >= 0
+    if start == "sweep":
+        return masked_ranking(row(available.to(torch.uint8).argmax(1)), fixed)
+    if start == "random":
+        place = int(np.random.default_rng(0).integers(fixed.shape[1])) % available.sum(1, keepdim=True).clamp(min=1)
+        return masked_ranking((available.cumsum(1) == place + 1).to(dtype), fixed)
+    return masked_ranking((torch.arange(fixed.shape[1], device=fixed.device) == int(start)).to(dtype), fixed)
+
+
+def masked_ranking(ranking: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
+    """Put the fixed picks into a ranking."""
+    ranking = ranking.clamp(max=torch.finfo(ranking.dtype).max).expand(fixed.shape)
+    return ranking.masked_fill(fixed > 0, torch.inf).masked_fill(fixed < 0, -1.0)
 
 
 def farthest_first(
-    row: Callable[[torch.Tensor], torch.Tensor], k: int, first: torch.Tensor, blocked: torch.Tensor, dtype: torch.dtype
+    row: Callable[[torch.Tensor], torch.Tensor], k: int, ranking: torch.Tensor, counts: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Add the point farthest from those chosen until there are k.
+    """Begin with the first of the ranking, then add the point farthest from those chosen until there are k.
 
     Parameters
     ----------
     row : callable
         Picks (b,) to their distances (b, n).
     k : int
-    first : (b, m) int64 tensor
-        Chosen first, 1 <= m <= k.
-    blocked : (b, n) bool tensor
-        Never chosen.
-    dtype : torch.dtype
-        Of the distances.
+    ranking : (b, n) tensor
+        As above; must-be-chosen points come first, in the order of their indices.
+    counts : (b,) integer tensor, optional
+        How many to choose of each item, where that is fewer than k.
 
     Returns
     -------
     indices : (b, k) int64 tensor
+        Ends in -1 where an item has fewer points, or is to have fewer picks.
     radius : (b,) tensor
         Distance of the last pick to those before it.
     """
-    batch = torch.arange(len(blocked), device=blocked.device)
-    nearest = torch.full(blocked.shape, torch.inf, dtype=dtype, device=blocked.device).masked_fill_(blocked, -1.0)
-    picks: list[torch.Tensor] = []
+    batch = torch.arange(len(ranking), device=ranking.device)
+    nearest, far = ranking.clone(), torch.finfo(ranking.dtype).max
+    picks = torch.full((len(ranking), k), -1, dtype=torch.int64, device=ranking.device)
     radius = nearest.amax(1)
     for step in range(k):
-        pick = first[:, step] if step < first.shape[1] else nearest.argmax(1)
-        radius = nearest[batch, pick]
-        picks.append(pick)
-        nearest = torch.minimum(nearest, row(pick))
+        radius, pick = nearest.max(1)[0], nearest.argmax(1)
+        wanted = radius >= 0 if counts is None else (radius >= 0) & (step < counts)
+        picks[:, step] = torch.where(wanted, pick, -1)
+        free = (nearest >= 0) & (nearest < torch.inf)
+        distances = row(pick)
+        if step == 0:
+            nearest = torch.where(free, far, nearest)
+        nearest = torch.where(free & (distances < nearest), distances, nearest)
         nearest[batch, pick] = -1.0
-    return torch.stack(picks, 1), radius
+    return picks, radius
 
 
-def select_isolated_first(kernel: str, x: torch.Tensor, k: int) -> torch.Tensor:
-    """Farthest-first (b, k) from the point whose nearest neighbour is farthest, over embedded points (b, n, d)."""
+def traverse(
+    kernel: str, x: torch.Tensor, k: int, start: str, fixed: torch.Tensor, counts: torch.Tensor | None, gram: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Farthest-first of embedded points (b, n, d): :func:`farthest_first` behind the ranking of that start."""
     batch = torch.arange(len(x), device=x.device)
-    blocked = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
-    if kernel == "sqeuclidean" and x.shape[1] <= _GRAM_LIMIT:
+    if gram:
         matrix = gram_distances(x)
-        own = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-        isolated = matrix.masked_fill(own, torch.inf).amin(-1).argmax(-1)
-        return farthest_first(lambda pick: matrix[batch, pick], k, isolated[:, None], blocked, x.dtype)[0]
-    isolated = neighbour_extremes(kernel, x, blocked)[0].argmax(-1)
-    by_row = lambda pick: distance_row(kernel, x, x[batch, pick][:, None])  # noqa: E731
-    return farthest_first(by_row, k, isolated[:, None], blocked, x.dtype)[0]
+        row = lambda pick: matrix[batch, pick]  # noqa: E731
+        block_of = lambda i, j: matrix[:, i:j]  # noqa: E731
+    else:
+        row = lambda pick: distance_row(kernel, x, x[batch, pick][:, None])  # noqa: E731
+        block_of = lambda i, j: _distance_block(kernel, x[:, i:j], x)  # noqa: E731
+    if start in ("isolated", "farthest_pair"):
+        extremes = neighbour_extremes(block_of, fixed)
+        ranking = masked_ranking(extremes[start == "farthest_pair"], fixed)
+    else:
+        ranking = simple_ranking(row, fixed, start, x.dtype)
+    return farthest_first(row, k, ranking, counts)
+
+
+def select(
+    points: torch.Tensor, k: int, metric: str, start: str, fixed: torch.Tensor | None, counts: torch.Tensor | None
+) -> torch.Tensor:
+    """Indices (b, k) of points (b, n, d)."""
+    if fixed is None:
+        fixed = points.new_zeros(points.shape[:2], dtype=torch.int8)
+    x = embed(points, metric)
+    return traverse(resolve(metric).kernel, x, k, start, fixed, counts, gram=uses_gram(points, metric))[0]
