@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ def farthest_first(
     """Farthest-first of points (b, n, d), as many items at once as their matrices fit."""
     engine = engine_for(points, metric)
     b, n, _ = points.shape
-    together = max(1, torch_kernels.GRAM_BYTES // (8 * n * n)) if torch_kernels.uses_gram(points, metric) else b
+    together = max(1, torch_kernels.MATRIX_BYTES // (4 * n * n)) if torch_kernels.matrix_fits(points) else b
     if b <= together:
         return engine(points, k, metric, start, fixed, counts)
     return torch.cat(
@@ -87,6 +88,11 @@ def _(
 
 def engine_for(points: torch.Tensor, metric: str) -> Engine:
     """Return the Triton kernels on a CUDA device for what they know, torch operations for everything else."""
+    if points.is_cuda and find_spec("triton"):
+        from solvers._kernels import triton_select
+
+        if metric in triton_select.METRICS and points.dtype in triton_select.DTYPES:
+            return triton_select.select
     return torch_kernels.select
 
 

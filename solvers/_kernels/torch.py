@@ -16,8 +16,9 @@ from mmdp.metrics import resolve, unit_vectors
 
 KERNELS = ("sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard")
 ANGULAR = ("cosine", "angular")
-GRAM_DIMENSIONS = 16  # above, one matrix product is cheaper than differences
-GRAM_BYTES = 2**33  # the most that matrices of distances may take
+RANKED = ("isolated", "farthest_pair")  # starts that compare all pairs
+FEW_DIMENSIONS = 16  # above, a matrix of distances is cheaper than new rows of differences
+MATRIX_BYTES = 2**33  # the most that matrices of distances may take together
 SNAP = 8  # units of rounding below which a distance from a Gram matrix is taken for zero
 _BLOCK = 2**24  # coordinates compared at once
 
@@ -28,9 +29,9 @@ def working_dtype(x: torch.Tensor) -> torch.dtype:
     return torch.float32 if narrow or x.device.type == "mps" else torch.float64
 
 
-def uses_gram(points: torch.Tensor, metric: str) -> bool:
-    """Whether distances come from a Gram matrix: under the angular metrics, in more than a few dimensions."""
-    return metric in ANGULAR and points.shape[-1] > GRAM_DIMENSIONS and 4 * points.shape[-2] ** 2 <= GRAM_BYTES
+def matrix_fits(points: torch.Tensor) -> bool:
+    """Whether a matrix of float32 distances is worth its memory: in more than a few dimensions, up to 46,340 points."""
+    return points.shape[-1] > FEW_DIMENSIONS and 4 * points.shape[-2] ** 2 <= MATRIX_BYTES
 
 
 def embed(points: torch.Tensor, metric: str) -> torch.Tensor:
@@ -169,7 +170,7 @@ def traverse(
     else:
         row = lambda pick: distance_row(kernel, x, x[batch, pick][:, None])  # noqa: E731
         block_of = lambda i, j: _distance_block(kernel, x[:, i:j], x)  # noqa: E731
-    if start in ("isolated", "farthest_pair"):
+    if start in RANKED:
         extremes = neighbour_extremes(block_of, fixed)
         ranking = masked_ranking(extremes[start == "farthest_pair"], fixed)
     else:
@@ -184,4 +185,4 @@ def select(
     if fixed is None:
         fixed = points.new_zeros(points.shape[:2], dtype=torch.int8)
     x = embed(points, metric)
-    return traverse(resolve(metric).kernel, x, k, start, fixed, counts, gram=uses_gram(points, metric))[0]
+    return traverse(resolve(metric).kernel, x, k, start, fixed, counts, gram=metric in ANGULAR and matrix_fits(points))[0]
