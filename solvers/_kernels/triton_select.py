@@ -97,7 +97,7 @@ def _traverse(
         block = max(128, triton.next_power_of_2(n))
         traverse[(b,)](
             source, ranking, picks if counts is None else counts, picks, n, d, k,
-            BLOCK=block, num_warps=min(16, max(4, block // 256)), **constants,
+            BLOCK=block, num_warps=min(32, max(4, block // 256)), **constants,
         )  # fmt: skip
         return picks
     block = max(128, min(1024, triton.next_power_of_2(b * n // PROGRAMS)), triton.next_power_of_2(n) // 2048)
