@@ -52,7 +52,7 @@ def select(
     n, d = points.shape[-2:]
     fixed = _fixed(points, lengths, include, exclude)
     counts = None if counts is None else counts.reshape(-1)
-    picks = farthest_first(points.detach().reshape(-1, n, d), k, metric, str(start), fixed, counts)
+    picks: torch.Tensor = farthest_first(points.detach().reshape(-1, n, d), k, metric, str(start), fixed, counts)
     return picks.reshape(*points.shape[:-2], k)
 
 

@@ -37,9 +37,10 @@ def matrix_fits(points: torch.Tensor) -> bool:
 def embed(points: torch.Tensor, metric: str) -> torch.Tensor:
     """What the metric's kernel compares, in the working dtype; a zero vector has no direction and stays zero."""
     if metric in ANGULAR:
-        return unit_vectors(points).to(working_dtype(points))
-    flat = resolve(metric).embed(points.reshape(-1, points.shape[-1]))
-    return flat.to(working_dtype(points)).reshape(*points.shape[:-1], -1)
+        x: torch.Tensor = unit_vectors(points)
+    else:
+        x = resolve(metric).embed(points.reshape(-1, points.shape[-1])).reshape(*points.shape[:-1], -1)
+    return x.to(working_dtype(points))
 
 
 def distance_row(kernel: str, x: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
@@ -70,34 +71,19 @@ def gram_distances(x: torch.Tensor) -> torch.Tensor:
     return distances.masked_fill_(distances < SNAP * torch.finfo(x.dtype).eps * sums, 0.0)
 
 
-def _distance_block(kernel: str, rows: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    if kernel == "sqeuclidean":
-        return torch.cdist(rows, x, compute_mode="donot_use_mm_for_euclid_dist").square_()
-    if kernel == "jaccard":
-        both = rows @ x.mT
-        either = rows.sum(-1)[..., :, None] + x.sum(-1)[..., None, :] - both
-        return 1 - both / either.clamp(min=1)
-    return torch.cdist(rows, x, p={"manhattan": 1.0, "chebyshev": torch.inf, "hamming": 0.0}[kernel])
-
-
 def neighbour_extremes(
-    block_of: Callable[[int, int], torch.Tensor], fixed: torch.Tensor
+    row: Callable[[torch.Tensor], torch.Tensor], fixed: torch.Tensor, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distance (b, n) of each point to the nearest and the farthest other one that is not excluded.
-
-    ``block_of(i, j)`` returns the distances (b, j - i, n) of points i ... j - 1 to all.
-    """
-    n = fixed.shape[1]
-    step = max(1, _BLOCK // max(1, fixed.numel()))
-    nearest, farthest = [], []
-    for start in range(0, n, step):
-        block = block_of(start, min(n, start + step))
-        own = torch.arange(block.shape[1], device=block.device)
-        unusable = (fixed < 0)[:, None, :].repeat(1, len(own), 1)
-        unusable[:, own, start + own] = True
-        nearest.append(block.masked_fill(unusable, torch.inf).amin(-1))
-        farthest.append(block.masked_fill(unusable, 0.0).amax(-1))
-    return torch.cat(nearest, 1), torch.cat(farthest, 1)
+    """Distance (b, n) of each point to the nearest and the farthest other one that is not excluded."""
+    nearest = torch.full(fixed.shape, torch.inf, dtype=dtype, device=fixed.device)
+    farthest = torch.zeros_like(nearest)
+    for i in range(fixed.shape[1]):
+        distances = row(torch.full_like(fixed[:, 0], i, dtype=torch.int64))
+        unusable = (fixed[:, i : i + 1] < 0).repeat(1, fixed.shape[1])
+        unusable[:, i] = True
+        nearest = torch.minimum(nearest, distances.masked_fill(unusable, torch.inf))
+        farthest = torch.maximum(farthest, distances.masked_fill(unusable, 0.0))
+    return nearest, farthest
 
 
 def simple_ranking(
@@ -106,7 +92,9 @@ def simple_ranking(
     """Ranking of the starts that look at one row of distances at most: "sweep", "random" and an index in digits."""
     available = fixed >= 0
     if start == "sweep":
-        return masked_ranking(row(available.to(torch.uint8).argmax(1)), fixed)
+        origin = available.to(torch.uint8).argmax(1)
+        others_first = row(origin).clamp(min=torch.finfo(dtype).tiny).scatter(1, origin[:, None], 0.0)
+        return masked_ranking(others_first, fixed)
     if start == "random":
         place = int(np.random.default_rng(0).integers(fixed.shape[1])) % available.sum(1, keepdim=True).clamp(min=1)
         return masked_ranking((available.cumsum(1) == place + 1).to(dtype), fixed)
@@ -166,12 +154,10 @@ def traverse(
     if gram:
         matrix = gram_distances(x)
         row = lambda pick: matrix[batch, pick]  # noqa: E731
-        block_of = lambda i, j: matrix[:, i:j]  # noqa: E731
     else:
         row = lambda pick: distance_row(kernel, x, x[batch, pick][:, None])  # noqa: E731
-        block_of = lambda i, j: _distance_block(kernel, x[:, i:j], x)  # noqa: E731
     if start in RANKED:
-        extremes = neighbour_extremes(block_of, fixed)
+        extremes = neighbour_extremes(row, fixed, x.dtype)
         ranking = masked_ranking(extremes[start == "farthest_pair"], fixed)
     else:
         ranking = simple_ranking(row, fixed, start, x.dtype)
@@ -184,5 +170,5 @@ def select(
     """Indices (b, k) of points (b, n, d)."""
     if fixed is None:
         fixed = points.new_zeros(points.shape[:2], dtype=torch.int8)
-    x = embed(points, metric)
-    return traverse(resolve(metric).kernel, x, k, start, fixed, counts, gram=metric in ANGULAR and matrix_fits(points))[0]
+    gram = metric in ANGULAR and matrix_fits(points)
+    return traverse(resolve(metric).kernel, embed(points, metric), k, start, fixed, counts, gram)[0]
