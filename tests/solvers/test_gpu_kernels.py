@@ -1,5 +1,6 @@
 """The Triton kernels pick what the oracle picks; interpreted on a machine without a GPU, compiled on one with."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_the_oracles_indices(batch):
 def worst_regret(D, picks, state):
     """How far a pick is from the farthest point there was, the worst of all picks after the first."""
     nearest, regret = np.where(state < 0, -1.0, np.inf), 0.0
-    for previous, pick in zip(picks, picks[1:], strict=False):
+    for previous, pick in itertools.pairwise(picks):
         nearest = np.minimum(nearest, D[previous])
         nearest[previous] = -1.0
         if state[pick] <= 0:
