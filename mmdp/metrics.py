@@ -65,8 +65,10 @@ def _as_is(x: Any) -> Any:
 
 
 def _double(x: Array) -> Array:
+    if not is_tensor(x):
+        return np.asarray(x, dtype=np.float64)
     xp = namespace(x)
-    return x.to(xp.float64) if is_tensor(x) else np.asarray(x, dtype=np.float64)
+    return x.to(xp.float32 if x.device.type == "mps" else xp.float64)  # Apple's GPUs have no float64
 
 
 def unit_vectors(x: Array) -> Array:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem
 from mmdp._validation import to_numpy
-from mmdp.metrics import Array, Vector, is_tensor, resolve, unit_vectors
+from mmdp.metrics import Array, Vector, is_tensor
 from solvers._base import Run, Solver, check_k, selection_problem
 from solvers._kernels.numba import KINDS, lower_nearest, neighbour_extremes
-
-if TYPE_CHECKING:
-    import torch
 
 STARTS = ("auto", "isolated", "farthest_pair", "sweep", "random")
 _QUADRATIC_START_LIMIT = 4096
@@ -64,7 +60,9 @@ class Greedy(Solver):
             )
         on_accelerator = is_tensor(problem.points) and problem.points.device.type != "cpu"
         if self.backend == "torch" or (self.backend == "auto" and on_accelerator):
-            return self._run_torch(problem, rng)
+            from solvers import _greedy_torch
+
+            return _greedy_torch.run(problem, self._start(len(problem.candidates)), rng)
         rows = _Rows(problem)
         nearest = np.full(problem.n, -1.0)
         nearest[problem.candidates] = np.inf
@@ -92,71 +90,57 @@ class Greedy(Solver):
             return [a, rows.farthest_from(a)]
         return [int(start)]
 
-    def _run_torch(self, problem: Problem, rng: np.random.Generator) -> Run:
-        import torch
+    def select(
+        self,
+        points: Array,
+        k: int,
+        metric: str = "cosine",
+        *,
+        lengths: Array = None,
+        counts: Array = None,
+        include: Array = None,
+        exclude: Array = None,
+    ) -> Array:
+        """As :meth:`Solver.select`; tensors stay on their device, with no host round trip, and may differ by item.
 
-        from solvers._kernels import torch as kernels
+        On a CUDA device and for float32, float16 and bfloat16 under the Euclidean and angular metrics it runs in Triton
+        kernels and accumulates in float32, so coordinates must lie between 1e-15 and 1e15 in size, or be zero. Such a
+        call can be captured in a CUDA graph, and any call on tensors can be compiled by ``torch.compile``.
 
-        x = problem.points if is_tensor(problem.points) else torch.as_tensor(problem.vectors)
-        x = (problem.geometry.embed(x) if is_tensor(problem.points) else x).to(kernels.working_dtype(x))[None]
-        kernel = problem.geometry.kernel
-        blocked = torch.ones(1, problem.n, dtype=torch.bool, device=x.device)
-        blocked[0, torch.as_tensor(problem.candidates, device=x.device)] = False
-        row = lambda pick: kernels.distance_row(kernel, x, x[:, pick])  # noqa: E731
-        first = self._first_torch(problem, x, blocked, rng)
-        picks, radius = kernels.farthest_first(row, problem.k, first, blocked, x.dtype)
-        rounding = 1 + 4 * x.shape[-1] * torch.finfo(x.dtype).eps
-        return Run(picks[0].cpu().numpy(), _radius_bound(problem, float(radius) * rounding), iterations=problem.k)
+        Parameters
+        ----------
+        points : (n, d) or (batch, n, d) array
+        k : int
+        metric : str
+        lengths : (batch,) integer tensor, optional
+            How many rows of each item are points; those behind are padding. For tensors, like the following.
+        counts : (batch,) integer tensor, optional
+            How many points to choose of each item, at most k.
+        include, exclude : (batch, n) bool tensor, optional
+            Points chosen before all others, in the order of their indices, and points never chosen.
 
-    def _first_torch(
-        self, problem: Problem, x: torch.Tensor, blocked: torch.Tensor, rng: np.random.Generator
-    ) -> torch.Tensor:
-        import torch
-
-        from solvers._kernels import torch as kernels
-
-        def indices(*values: Any) -> torch.Tensor:
-            return torch.as_tensor([values], dtype=torch.int64, device=x.device)
-
-        if problem.include:
-            return indices(*problem.include)
-        start = self._start(len(problem.candidates))
-        if start == "random":
-            return indices(int(rng.choice(problem.candidates)))
-        kernel = problem.geometry.kernel
-
-        def far_from(i: int) -> torch.Tensor:
-            distances = kernels.distance_row(kernel, x, x[:, i : i + 1]).masked_fill(blocked, -1)
-            distances[0, i] = -1
-            return distances.argmax(1)
-
-        if start == "sweep":
-            return far_from(int(problem.candidates[0]))[:, None]
-        if isinstance(start, str):
-            nearest, farthest = kernels.neighbour_extremes(kernel, x, blocked)
-            if start == "isolated":
-                return nearest.argmax(1)[:, None]
-            a = farthest.argmax(1)
-            return torch.stack((a, far_from(int(a))), 1)
-        return indices(start)
-
-    def select(self, points: Array, k: int, metric: str = "cosine") -> Array:
-        """As :meth:`Solver.select`; tensors stay on their device, in float32 at least, with no host round trip."""
+        Returns
+        -------
+        (k,) or (batch, k) array of int64
+            Where an item has or is to give fewer than k points, the rest is -1.
+        """
         check_k(points.shape[-2], k)
-        if not is_tensor(points):
-            if points.ndim > 2:
-                return np.stack([self.select(item, k, metric) for item in points])
-            if k > 1:
-                problem = selection_problem(to_numpy(points), k, metric)
-                return np.asarray(self._run(problem, Clock(self.default_stop), np.random.default_rng(0)).indices)
-            rows = _Rows(selection_problem(to_numpy(points), min(2, len(points)), metric)) if len(points) > 1 else None
-            return np.array(self._first(rows, np.random.default_rng(0))[:1] if rows else [0])
-        from solvers._kernels import torch as kernels
+        masks = (lengths, counts, include, exclude)
+        if is_tensor(points):
+            from solvers import _greedy_torch
 
-        x = points.detach().to(kernels.working_dtype(points)).reshape(-1, *points.shape[-2:])
-        geometry = resolve(metric)
-        x = unit_vectors(x) if metric in ("cosine", "angular") else geometry.embed(x)
-        return kernels.select_isolated_first(geometry.kernel, x, k).reshape(*points.shape[:-2], k)
+            return _greedy_torch.select(points, k, metric, self._start(points.shape[-2]), *masks)
+        if any(mask is not None for mask in masks):
+            raise InvalidOptionError(
+                "lengths, counts, include and exclude are for tensors; pass torch.from_numpy(points)"
+            )
+        if points.ndim > 2:
+            return np.stack([self.select(item, k, metric) for item in points])
+        if k > 1:
+            problem = selection_problem(to_numpy(points), k, metric)
+            return np.asarray(self._run(problem, Clock(self.default_stop), np.random.default_rng(0)).indices)
+        rows = _Rows(selection_problem(to_numpy(points), min(2, len(points)), metric)) if len(points) > 1 else None
+        return np.array(self._first(rows, np.random.default_rng(0))[:1] if rows else [0])
 
 
 def _traverse(rows: _Rows, nearest: Vector, first: list[int], k: int) -> tuple[list[int], float]:

@@ -1,18 +1,46 @@
-"""Farthest-first on any torch device: batched, without a host round trip, ties to the lowest index."""
+"""Farthest-first in torch operations, on any device: batched, without a host round trip, ties to the lowest index.
+
+Which points must be chosen, may be chosen and must not be is one tensor ``fixed`` (batch, n) of int8: 1, 0 and -1.
+The order of the first picks is one tensor ``ranking`` (batch, n): infinity for points that must be chosen, -1 for
+those that must not, and a finite number >= 0 otherwise, the highest of which begins where nothing must be chosen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
+from mmdp.metrics import resolve, unit_vectors
+
+KERNELS = ("sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard")
+ANGULAR = ("cosine", "angular")
+RANKED = ("isolated", "farthest_pair")  # starts that compare all pairs
+FEW_DIMENSIONS = 16  # above, a matrix of distances is cheaper than new rows of differences
+MATRIX_BYTES = 2**33  # the most that matrices of distances may take together
+SNAP = 8  # units of rounding below which a distance from a Gram matrix is taken for zero
 _BLOCK = 2**24  # coordinates compared at once
-_GRAM_LIMIT = 2**13  # points up to which one matrix product is cheaper than k rows of differences
 
 
 def working_dtype(x: torch.Tensor) -> torch.dtype:
-    """Return float64 for float64 and integers, float32 for float32 and the half precisions."""
-    return torch.float32 if x.dtype in (torch.float32, torch.float16, torch.bfloat16) else torch.float64
+    """Return float64 on the CPU and for float64 and integers, float32 for the rest on an accelerator."""
+    narrow = x.dtype in (torch.float32, torch.float16, torch.bfloat16) and x.device.type != "cpu"
+    return torch.float32 if narrow or x.device.type == "mps" else torch.float64
+
+
+def matrix_fits(points: torch.Tensor) -> bool:
+    """Whether a matrix of float32 distances is worth its memory: in more than a few dimensions, up to 46,340 points."""
+    return points.shape[-1] > FEW_DIMENSIONS and 4 * points.shape[-2] ** 2 <= MATRIX_BYTES
+
+
+def embed(points: torch.Tensor, metric: str) -> torch.Tensor:
+    """What the metric's kernel compares, in the working dtype; a zero vector has no direction and stays zero."""
+    if metric in ANGULAR:
+        x: torch.Tensor = unit_vectors(points)
+    else:
+        x = resolve(metric).embed(points.reshape(-1, points.shape[-1])).reshape(*points.shape[:-1], -1)
+    return x.to(working_dtype(points))
 
 
 def distance_row(kernel: str, x: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
@@ -35,69 +63,112 @@ def distance_row(kernel: str, x: torch.Tensor, centre: torch.Tensor) -> torch.Te
 
 
 def gram_distances(x: torch.Tensor) -> torch.Tensor:
-    """Squared distances (b, n, n) by one matrix product: |x|^2 + |y|^2 - 2 x.y, clipped at 0."""
+    """Squared distances (b, n, n) by one matrix product: |x|^2 + |y|^2 - 2 x.y, zero where that is but rounding."""
     gram = x @ x.mT
     norms = gram.diagonal(dim1=-2, dim2=-1)
-    return (norms[..., :, None] + norms[..., None, :] - 2 * gram).clamp_(min=0)
+    sums = norms[..., :, None] + norms[..., None, :]
+    distances = sums - 2 * gram
+    return distances.masked_fill_(distances < SNAP * torch.finfo(x.dtype).eps * sums, 0.0)
 
 
-def neighbour_extremes(kernel: str, x: torch.Tensor, blocked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distance (b, n) of each point to the nearest and the farthest other one that is not blocked; O(n^2 d)."""
-    nearest, farthest = torch.full_like(x[..., 0], torch.inf), torch.full_like(x[..., 0], -torch.inf)
-    for i in range(x.shape[1]):
-        row = distance_row(kernel, x, x[:, i : i + 1])
-        unusable = blocked | blocked[:, i : i + 1]
+def neighbour_extremes(
+    row: Callable[[torch.Tensor], torch.Tensor], fixed: torch.Tensor, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distance (b, n) of each point to the nearest and the farthest other one that is not excluded."""
+    nearest = torch.full(fixed.shape, torch.inf, dtype=dtype, device=fixed.device)
+    farthest = torch.zeros_like(nearest)
+    for i in range(fixed.shape[1]):
+        distances = row(torch.full_like(fixed[:, 0], i, dtype=torch.int64))
+        unusable = (fixed[:, i : i + 1] < 0).repeat(1, fixed.shape[1])
         unusable[:, i] = True
-        nearest = torch.minimum(nearest, row.masked_fill(unusable, torch.inf))
-        farthest = torch.maximum(farthest, row.masked_fill(unusable, -torch.inf))
-    return nearest.masked_fill(blocked, -torch.inf), farthest.masked_fill(blocked, -torch.inf)
+        nearest = torch.minimum(nearest, distances.masked_fill(unusable, torch.inf))
+        farthest = torch.maximum(farthest, distances.masked_fill(unusable, 0.0))
+    return nearest, farthest
+
+
+def simple_ranking(
+    row: Callable[[torch.Tensor], torch.Tensor], fixed: torch.Tensor, start: str, dtype: torch.dtype
+) -> torch.Tensor:
+    """Ranking of the starts that look at one row of distances at most: "sweep", "random" and an index in digits."""
+    available = fixed >= 0
+    if start == "sweep":
+        origin = available.to(torch.uint8).argmax(1)
+        others_first = row(origin).clamp(min=torch.finfo(dtype).tiny).scatter(1, origin[:, None], 0.0)
+        return masked_ranking(others_first, fixed)
+    if start == "random":
+        place = int(np.random.default_rng(0).integers(fixed.shape[1])) % available.sum(1, keepdim=True).clamp(min=1)
+        return masked_ranking((available.cumsum(1) == place + 1).to(dtype), fixed)
+    return masked_ranking((torch.arange(fixed.shape[1], device=fixed.device) == int(start)).to(dtype), fixed)
+
+
+def masked_ranking(ranking: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
+    """Put the fixed picks into a ranking."""
+    ranking = ranking.clamp(max=torch.finfo(ranking.dtype).max).expand(fixed.shape)
+    return ranking.masked_fill(fixed > 0, torch.inf).masked_fill(fixed < 0, -1.0)
 
 
 def farthest_first(
-    row: Callable[[torch.Tensor], torch.Tensor], k: int, first: torch.Tensor, blocked: torch.Tensor, dtype: torch.dtype
+    row: Callable[[torch.Tensor], torch.Tensor], k: int, ranking: torch.Tensor, counts: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Add the point farthest from those chosen until there are k.
+    """Begin with the first of the ranking, then add the point farthest from those chosen until there are k.
 
     Parameters
     ----------
     row : callable
         Picks (b,) to their distances (b, n).
     k : int
-    first : (b, m) int64 tensor
-        Chosen first, 1 <= m <= k.
-    blocked : (b, n) bool tensor
-        Never chosen.
-    dtype : torch.dtype
-        Of the distances.
+    ranking : (b, n) tensor
+        As above; must-be-chosen points come first, in the order of their indices.
+    counts : (b,) integer tensor, optional
+        How many to choose of each item, where that is fewer than k.
 
     Returns
     -------
     indices : (b, k) int64 tensor
+        Ends in -1 where an item has fewer points, or is to have fewer picks.
     radius : (b,) tensor
         Distance of the last pick to those before it.
     """
-    batch = torch.arange(len(blocked), device=blocked.device)
-    nearest = torch.full(blocked.shape, torch.inf, dtype=dtype, device=blocked.device).masked_fill_(blocked, -1.0)
-    picks: list[torch.Tensor] = []
+    batch = torch.arange(len(ranking), device=ranking.device)
+    nearest, far = ranking.clone(), torch.finfo(ranking.dtype).max
+    picks = torch.full((len(ranking), k), -1, dtype=torch.int64, device=ranking.device)
     radius = nearest.amax(1)
     for step in range(k):
-        pick = first[:, step] if step < first.shape[1] else nearest.argmax(1)
-        radius = nearest[batch, pick]
-        picks.append(pick)
-        nearest = torch.minimum(nearest, row(pick))
+        radius, pick = nearest.max(1)[0], nearest.argmax(1)
+        wanted = radius >= 0 if counts is None else (radius >= 0) & (step < counts)
+        picks[:, step] = torch.where(wanted, pick, -1)
+        free = (nearest >= 0) & (nearest < torch.inf)
+        distances = row(pick)
+        if step == 0:
+            nearest = torch.where(free, far, nearest)
+        nearest = torch.where(free & (distances < nearest), distances, nearest)
         nearest[batch, pick] = -1.0
-    return torch.stack(picks, 1), radius
+    return picks, radius
 
 
-def select_isolated_first(kernel: str, x: torch.Tensor, k: int) -> torch.Tensor:
-    """Farthest-first (b, k) from the point whose nearest neighbour is farthest, over embedded points (b, n, d)."""
+def traverse(
+    kernel: str, x: torch.Tensor, k: int, start: str, fixed: torch.Tensor, counts: torch.Tensor | None, gram: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Farthest-first of embedded points (b, n, d): :func:`farthest_first` behind the ranking of that start."""
     batch = torch.arange(len(x), device=x.device)
-    blocked = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
-    if kernel == "sqeuclidean" and x.shape[1] <= _GRAM_LIMIT:
+    if gram:
         matrix = gram_distances(x)
-        own = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-        isolated = matrix.masked_fill(own, torch.inf).amin(-1).argmax(-1)
-        return farthest_first(lambda pick: matrix[batch, pick], k, isolated[:, None], blocked, x.dtype)[0]
-    isolated = neighbour_extremes(kernel, x, blocked)[0].argmax(-1)
-    by_row = lambda pick: distance_row(kernel, x, x[batch, pick][:, None])  # noqa: E731
-    return farthest_first(by_row, k, isolated[:, None], blocked, x.dtype)[0]
+        row = lambda pick: matrix[batch, pick]  # noqa: E731
+    else:
+        row = lambda pick: distance_row(kernel, x, x[batch, pick][:, None])  # noqa: E731
+    if start in RANKED:
+        extremes = neighbour_extremes(row, fixed, x.dtype)
+        ranking = masked_ranking(extremes[start == "farthest_pair"], fixed)
+    else:
+        ranking = simple_ranking(row, fixed, start, x.dtype)
+    return farthest_first(row, k, ranking, counts)
+
+
+def select(
+    points: torch.Tensor, k: int, metric: str, start: str, fixed: torch.Tensor | None, counts: torch.Tensor | None
+) -> torch.Tensor:
+    """Indices (b, k) of points (b, n, d)."""
+    if fixed is None:
+        fixed = points.new_zeros(points.shape[:2], dtype=torch.int8)
+    gram = metric in ANGULAR and matrix_fits(points)
+    return traverse(resolve(metric).kernel, embed(points, metric), k, start, fixed, counts, gram)[0]

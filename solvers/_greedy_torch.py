@@ -1,0 +1,123 @@
+"""The torch half of :mod:`solvers.greedy`: tensors of any device, one operator that ``torch.compile`` keeps whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+
+from mmdp import InvalidOptionError, Problem
+from mmdp.metrics import is_tensor, resolve
+from solvers._base import Run
+from solvers._kernels import torch as torch_kernels
+
+Engine = Callable[
+    [torch.Tensor, int, str, str, torch.Tensor | None, torch.Tensor | None], torch.Tensor
+]  # points (b, n, d), k, metric, start, fixed, counts
+
+
+def run(problem: Problem, start: str | int, rng: np.random.Generator) -> Run:
+    """Solve a problem where its points are, by rows of distances; the answer alone comes to the host."""
+    kernel = _supported(problem.geometry.kernel)
+    points = problem.points if is_tensor(problem.points) else torch.as_tensor(problem.vectors)
+    x = problem.geometry.embed(points) if is_tensor(problem.points) else points
+    x = x.to(torch_kernels.working_dtype(points))
+    fixed = torch.full((1, problem.n), -1, dtype=torch.int8)
+    fixed[0, problem.candidates] = 0
+    fixed[0, list(problem.include)] = 1
+    begin = str(rng.choice(problem.candidates) if start == "random" else start)
+    picks, radius = torch_kernels.traverse(kernel, x[None], problem.k, begin, fixed.to(x.device), None, gram=False)
+    indices = picks[0].cpu().numpy()
+    indices[: len(problem.include)] = problem.include  # the same points, in the order they were given
+    growth = problem.geometry.two_hops
+    rounding = 1 + 4 * x.shape[-1] * torch.finfo(x.dtype).eps
+    bound = np.inf if growth is None else float(problem.value(growth * float(radius) * rounding))
+    return Run(indices, upper_bound=bound, iterations=problem.k)
+
+
+def select(
+    points: torch.Tensor,
+    k: int,
+    metric: str,
+    start: str | int,
+    lengths: torch.Tensor | None,
+    counts: torch.Tensor | None,
+    include: torch.Tensor | None,
+    exclude: torch.Tensor | None,
+) -> torch.Tensor:
+    """Pick rows of points (..., n, d); see :meth:`solvers.greedy.Greedy.select`."""
+    _supported(resolve(metric).kernel)
+    n, d = points.shape[-2:]
+    fixed = _fixed(points, lengths, include, exclude)
+    counts = None if counts is None else counts.reshape(-1)
+    picks: torch.Tensor = farthest_first(points.detach().reshape(-1, n, d), k, metric, str(start), fixed, counts)
+    return picks.reshape(*points.shape[:-2], k)
+
+
+@torch.library.custom_op("mmdp::farthest_first", mutates_args=())
+def farthest_first(
+    points: torch.Tensor,
+    k: int,
+    metric: str,
+    start: str,
+    fixed: torch.Tensor | None,
+    counts: torch.Tensor | None,
+) -> torch.Tensor:
+    """Farthest-first of points (b, n, d), as many items at once as their matrices fit."""
+    engine = engine_for(points, metric)
+    b, n, _ = points.shape
+    together = max(1, torch_kernels.MATRIX_BYTES // (4 * n * n)) if torch_kernels.matrix_fits(points) else b
+    if b <= together:
+        return engine(points, k, metric, start, fixed, counts)
+    return torch.cat(
+        [
+            engine(points[part], k, metric, start, _item(fixed, part), _item(counts, part))
+            for part in (slice(i, i + together) for i in range(0, b, together))
+        ]
+    )
+
+
+@farthest_first.register_fake
+def _(
+    points: torch.Tensor, k: int, metric: str, start: str, fixed: torch.Tensor | None, counts: torch.Tensor | None
+) -> torch.Tensor:
+    return points.new_empty((points.shape[0], k), dtype=torch.int64)
+
+
+def engine_for(points: torch.Tensor, metric: str) -> Engine:
+    """Return the Triton kernels on a CUDA device for what they know, torch operations for everything else."""
+    if points.is_cuda and find_spec("triton"):
+        from solvers._kernels import triton_select
+
+        if metric in triton_select.METRICS and points.dtype in triton_select.DTYPES:
+            return triton_select.select
+    return torch_kernels.select
+
+
+def _item(tensor: torch.Tensor | None, part: slice) -> torch.Tensor | None:
+    return None if tensor is None else tensor[part]
+
+
+def _fixed(
+    points: torch.Tensor, lengths: torch.Tensor | None, include: torch.Tensor | None, exclude: torch.Tensor | None
+) -> torch.Tensor | None:
+    """Return 1 for points that must be chosen, -1 for those that must not, 0 for the rest; None if all are 0."""
+    if lengths is None and include is None and exclude is None:
+        return None
+    n = points.shape[-2]
+    fixed = torch.zeros(points.shape[:-1], dtype=torch.int8, device=points.device).reshape(-1, n)
+    if include is not None:
+        fixed = fixed.masked_fill(include.reshape(-1, n), 1)
+    if exclude is not None:
+        fixed = fixed.masked_fill(exclude.reshape(-1, n), -1)
+    if lengths is not None:
+        fixed = fixed.masked_fill(torch.arange(n, device=points.device) >= lengths.reshape(-1, 1), -1)
+    return fixed
+
+
+def _supported(kernel: str) -> str:
+    if kernel not in torch_kernels.KERNELS:
+        raise InvalidOptionError(f"torch has no {kernel} distances here; pass a numpy array, or use backend='numba'")
+    return kernel

@@ -1,0 +1,117 @@
+"""``Greedy.select`` on tensors: one operator for ``torch.compile``, ragged batches, and the picks of the CPU."""
+
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmdp import InvalidOptionError, InvalidProblemError, Problem
+from solvers.greedy import Greedy
+
+torch = pytest.importorskip("torch")
+
+
+def compiled_picks(backend):
+    """Picks of a compiled function that uses them, beside those of the same function run as it stands."""
+
+    def keep(features, lengths):
+        picks = Greedy().select(features * 2, 4, lengths=lengths)
+        return torch.gather(features, 1, picks[..., None].expand(-1, -1, features.shape[-1])), picks
+
+    features, lengths = torch.randn(3, 30, 20, generator=torch.Generator().manual_seed(0)), torch.tensor([30, 9, 4])
+    return torch.compile(keep, fullgraph=True, backend=backend)(features, lengths), keep(features, lengths)
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "aot_eager",
+        pytest.param(
+            "inductor", marks=[pytest.mark.slow, pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")]
+        ),
+    ],
+)
+def test_compiles_into_one_graph(backend):
+    (kept, picks), (kept_eagerly, picks_eagerly) = compiled_picks(backend)
+    assert picks.tolist() == picks_eagerly.tolist()
+    assert torch.equal(kept, kept_eagerly)
+
+
+def test_the_operator_keeps_its_promises_to_torch():
+    from solvers._greedy_torch import farthest_first
+
+    fixed = torch.randint(-1, 2, (2, 9), dtype=torch.int8)
+    for points in (torch.randn(2, 9, 3), torch.randn(2, 9, 40, dtype=torch.bfloat16)):
+        torch.library.opcheck(farthest_first, (points, 4, "cosine", "isolated", None, None))
+        torch.library.opcheck(farthest_first, (points, 4, "euclidean", "sweep", fixed, torch.tensor([4, 2])))
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32),
+    n=st.integers(2, 30),
+    d=st.sampled_from((2, 20)),
+    start=st.sampled_from(("auto", "isolated", "farthest_pair", "sweep", "random", 1)),
+    metric=st.sampled_from(("euclidean", "cosine", "manhattan", "chebyshev")),
+)
+def test_tensors_and_arrays_are_picked_from_alike(seed, n, d, start, metric):
+    X = np.random.default_rng(seed).normal(size=(2, n, d)).astype(np.float32)
+    solver, k = Greedy(start=start), 1 + seed % n
+    assert solver.select(torch.from_numpy(X), k, metric).tolist() == solver.select(X, k, metric).tolist()
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32), n=st.integers(6, 25))
+def test_an_item_of_a_ragged_batch_is_picked_from_as_if_alone(seed, n):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(3, n, 20))
+    lengths, counts = rng.integers(6, n + 1, 3), rng.integers(2, 5, 3)
+    include, exclude = np.zeros((3, n), bool), np.zeros((3, n), bool)
+    include[:, rng.integers(0, 3)] = exclude[:, rng.integers(3, 6)] = True
+    picks = Greedy("isolated").select(
+        torch.from_numpy(X), 4, **{name: torch.from_numpy(value) for name, value in
+        {"lengths": lengths, "counts": counts, "include": include, "exclude": exclude}.items()},
+    ).numpy()  # fmt: skip
+    for item in range(3):
+        alone = X[item, : lengths[item]]
+        masks = {"include": np.flatnonzero(include[item]).tolist(), "exclude": np.flatnonzero(exclude[item]).tolist()}
+        k = int(counts[item])
+        expected = Greedy("isolated").solve(Problem(k, points=alone, metric="cosine", **masks)).indices
+        assert picks[item].tolist() == [*expected, *[-1] * (4 - k)]
+
+
+def test_items_without_enough_points_end_in_minus_one():
+    points = torch.eye(5)[None].repeat(2, 1, 1)
+    picks = Greedy().select(points, 4, lengths=torch.tensor([0, 3]))
+    assert picks.tolist() == [[-1, -1, -1, -1], [0, 1, 2, -1]]
+
+
+def test_a_batch_whose_matrices_do_not_fit_together_goes_in_parts(monkeypatch):
+    from solvers._kernels import torch as kernels
+
+    points, lengths = torch.randn(5, 12, 20), torch.tensor([12, 3, 9, 12, 5])
+    whole = Greedy().select(points, 3, lengths=lengths, counts=torch.tensor([3, 1, 2, 3, 3]))
+    monkeypatch.setattr(kernels, "MATRIX_BYTES", 2 * 4 * 12**2)
+    parts = Greedy().select(points, 3, lengths=lengths, counts=torch.tensor([3, 1, 2, 3, 3]))
+    assert torch.equal(whole, parts)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "int32"])
+def test_any_dtype_any_layout_int64_out(dtype):
+    points = (torch.randn(20, 7, generator=torch.Generator().manual_seed(1)) * 8).to(getattr(torch, dtype)).mT
+    picks = Greedy().select(points, 5, "euclidean")
+    assert picks.dtype == torch.int64
+    assert picks.tolist() == Greedy().select(points.double().numpy(), 5, "euclidean").tolist()
+
+
+def test_what_tensors_alone_can_do_is_said():
+    with pytest.raises(InvalidOptionError, match="for tensors"):
+        Greedy().select(np.eye(3), 2, lengths=[2])
+    with pytest.raises(InvalidOptionError, match="numpy array"):
+        Greedy().select(torch.eye(3), 2, lambda x, y: abs(x - y).max())
+    with pytest.raises(InvalidProblemError, match="k = 4"):
+        Greedy().select(torch.eye(3), 4)
