@@ -1,0 +1,54 @@
+"""Drop-add tabu search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mmdp import Clock, InvalidOptionError, Problem, Stop
+from solvers._base import Run, Solver
+from solvers._kernels.drop_add import LAST_GAIN, MOVES, drop_and_add, new_ages
+from solvers._kernels.swaps import new_picks, reset
+from solvers._random_starts import randomized_greedy
+from solvers._slices import Slices
+
+
+@dataclass(frozen=True)
+class DropAdd(Solver):
+    """Drop the oldest pick, add the point of largest (smallest distance to the others, sum of distances).
+
+    Porumbel, Hao, Glover (Annals of Operations Research 186:275, 2011). Taken literally the search soon cycles, so it
+    restarts from another farthest-first subset. O(n k + n d) a move. The limits count moves.
+
+    Parameters
+    ----------
+    patience : int
+        Moves of one start without a better subset after which the next start begins.
+    """
+
+    cost = "O(n k) a move, memory O(n k)"
+    default_stop: ClassVar[Stop] = Stop(no_improvement=5000)
+
+    patience: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.patience < 1:
+            raise InvalidOptionError(f"patience = {self.patience}: wait at least one move before a restart")
+
+    def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
+        first = randomized_greedy(problem, rng, greed=1.0)
+        clock.report(first, problem.objective(first)[0])
+        state, ages = new_picks(problem, first), new_ages(problem.k)
+        slices, before = Slices(clock, int(self.default_stop.no_improvement or 0)), 0
+        while moves := slices.next():
+            stuck = drop_and_add(state, ages, moves, self.patience)
+            clock.iterations = before + int(ages.counter[LAST_GAIN])
+            clock.report(ages.best, problem.value(float(ages.best_closest[0])))
+            slices.done(before + int(ages.counter[MOVES]))
+            if stuck:
+                before, ages = clock.iterations, new_ages(problem.k)
+                reset(state, randomized_greedy(problem, rng, greed=1.0))
+        assert clock.indices is not None
+        return Run(clock.indices, iterations=clock.iterations)

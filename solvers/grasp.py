@@ -1,0 +1,92 @@
+"""GRASP with path relinking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mmdp import Clock, InvalidOptionError, Problem, Stop
+from mmdp.problem import Indices
+from solvers._base import Run, Solver
+from solvers._climb import climb, going_on
+from solvers._kernels.swaps import Picks, closest, new_picks, put, reset
+from solvers._random_starts import randomized_greedy
+
+
+@dataclass(frozen=True)
+class Grasp(Solver):
+    """Randomized farthest-first, interchange, and paths between the best subsets found.
+
+    Resende, Marti, Gallego, Duarte (Computers & Operations Research 37(3), 2010): each local optimum is relinked with
+    one of an elite set, by swapping in the points of the other in the order that keeps the smallest distance largest;
+    the best subset on the way is improved again. O(k^2 (n + k)) a path. The limits count constructions.
+
+    Parameters
+    ----------
+    greed : float
+        Share of the largest distance at which a point may still be drawn; 1 is greedy, 0 random.
+    elite : int
+        How many of the best subsets are kept.
+    """
+
+    cost = "O(n k) a swap, memory O(n k)"
+    default_stop: ClassVar[Stop] = Stop(no_improvement=10)
+
+    greed: float = 0.9
+    elite: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.greed <= 1:
+            raise InvalidOptionError(f"greed = {self.greed}: a share between 0 (random) and 1 (farthest-first)")
+        if self.elite < 1:
+            raise InvalidOptionError(f"elite = {self.elite}: keep at least one subset")
+
+    def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
+        first = randomized_greedy(problem, rng, self.greed)
+        clock.report(first, problem.objective(first)[0])
+        state, elite = new_picks(problem, first), list[tuple[float, tuple[int, ...]]]()
+        while going_on(clock, self.default_stop):
+            z = climb(problem, state, clock, rng)
+            if elite:
+                guide = elite[int(rng.integers(len(elite)))][1]
+                self._keep(elite, z, state)
+                _relink(problem, state, np.array(guide), clock)
+                z = climb(problem, state, clock, rng)
+            self._keep(elite, z, state)
+            clock.iterations += 1
+            reset(state, _fixed_first(problem, randomized_greedy(problem, rng, self.greed)))
+        assert clock.indices is not None
+        return Run(clock.indices, iterations=clock.iterations)
+
+    def _keep(self, elite: list[tuple[float, tuple[int, ...]]], z: float, state: Picks) -> None:
+        entry = (z, tuple(np.sort(state.picks).tolist()))
+        if entry not in elite:
+            elite.append(entry)
+            elite.sort(reverse=True)
+            del elite[self.elite :]
+
+
+def _fixed_first(problem: Problem, chosen: Indices) -> Indices:
+    fixed = np.array(problem.include, dtype=np.int64)
+    return np.concatenate((fixed, np.setdiff1d(chosen, fixed)))
+
+
+def _relink(problem: Problem, state: Picks, guide: Indices, clock: Clock) -> None:
+    """Walk from the picks to ``guide`` and leave the state at the best subset strictly between the two."""
+    best, best_z = state.picks.copy(), -1.0
+    arriving = np.setdiff1d(guide, state.picks)
+    while len(arriving) > 1 and clock.remaining > 0:
+        leaving = np.flatnonzero(~np.isin(state.picks, guide))
+        rows = state.to_pick[arriving]
+        # smallest distance from each arriving point to the picks that would stay, for each leaving pick
+        two = np.partition(rows, 1, axis=1)[:, :2]
+        to_rest = np.where(rows[:, leaving] == two[:, :1], two[:, 1:], two[:, :1])
+        at, which = np.unravel_index(int(to_rest.argmax()), to_rest.shape)
+        put(state, int(leaving[which]), int(arriving[at]))
+        arriving = np.delete(arriving, at)
+        z = closest(state)[0]
+        if z > best_z:
+            best, best_z = state.picks.copy(), z
+    reset(state, best)
