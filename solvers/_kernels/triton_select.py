@@ -13,7 +13,7 @@ from solvers._kernels.triton import rank_gram, rank_points, traverse, traverse_s
 
 METRICS = ("euclidean", "sqeuclidean", *ANGULAR)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-ONE_PROGRAM = 2**14  # points whose scores one program keeps in registers
+ONE_PROGRAM = 2**14  # points whose scores one program keeps in registers; half as many where it computes distances
 ONE_PROGRAM_COORDINATES = 2**16  # coordinates that one program reads in about the time of a launch
 PROGRAMS = 128  # enough to keep a large chip busy in each step
 
@@ -93,7 +93,7 @@ def _traverse(
     d = source.shape[1]
     picks = torch.empty(b, k, dtype=torch.int64, device=ranking.device)
     constants = {"MATRIX": matrix, "COUNTED": counts is not None, "UNROLL": 1 if matrix else _unroll(d)}
-    if n <= ONE_PROGRAM and (matrix or n * d <= ONE_PROGRAM_COORDINATES):
+    if n <= ONE_PROGRAM and (matrix or (n <= ONE_PROGRAM // 2 and n * d <= ONE_PROGRAM_COORDINATES)):
         block = max(128, triton.next_power_of_2(n))
         traverse[(b,)](
             source, ranking, picks if counts is None else counts, picks, n, d, k,
@@ -114,7 +114,7 @@ def _traverse(
 
 
 def _unroll(d: int) -> int:
-    return min(d, 16)
+    return min(d, 8)
 
 
 def _or_free(fixed: torch.Tensor | None, points: torch.Tensor) -> torch.Tensor:
