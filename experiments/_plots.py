@@ -85,7 +85,9 @@ def gap_against_time(comparisons: Sequence[Comparison], path: Path) -> bool:
             if len(runs) == len(of_suite):
                 _draw_curve(axis, runs, colours[solver])
         count = len(of_suite)
-        axis.set_title(f"{suite.replace('_', ' ')} ({count} problem{'s' if count > 1 else ''})", loc="left", fontsize=10)
+        axis.set_title(
+            f"{suite.replace('_', ' ')} ({count} problem{'s' if count > 1 else ''})", loc="left", fontsize=10
+        )
         axis.set_xscale("log")
         axis.set_ylim(bottom=0)
         axis.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")

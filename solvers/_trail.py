@@ -32,7 +32,7 @@ class Trail:
 
     def __init__(self, problem: Problem, clock: Clock, start: Indices, rng: np.random.Generator, rest: int) -> None:
         self.problem, self.clock, self.rng = problem, clock, rng
-        self.best, self.closest = start, -1.0
+        self.best, self.closest, self.closest_found = start, -1.0, -1.0
         self.fixed = np.array(problem.include, dtype=np.int64)
         self.over = False
         self._slices = Slices(clock, rest)

@@ -22,6 +22,8 @@ _FRESH = 0.2  # share of rounds that forget the incumbent
 _STALL = 1500
 _SHRINK = 4  # how many times fewer points come into question from one zoom to the next
 _HOPELESS = 0.97
+_LOSS = 0.01
+_BLUNT = 0.6
 _NET_WORK = 2 * 10**8  # coordinates read for a net
 _NEVER = 2**62
 
@@ -29,18 +31,24 @@ _NEVER = 2**62
 def zooming_search(trail: Trail) -> Generator[None, None, None]:
     """Play rounds until the trail is over."""
     problem, rng = trail.problem, trail.rng
-    first = trail.best
-    yield from _zoom(trail, first)
+    base = yield from _zoom(trail, trail.best)
+    on_nets: list[float] = []
     while not trail.over:
         net = _net(problem, rng)
         if rng.random() < _FRESH:
             chosen = _complete(problem, net, trail.fixed, rng, choices=1)
         else:
-            chosen = _complete(problem, net, _without_some_neighbours(trail), rng, choices=max(3, len(net) // 50))
+            chosen = _complete(problem, net, _without_some_neighbours(trail, base), rng, choices=max(3, len(net) // 50))
         core = Core(problem, np.union1d(net, chosen))
         trail.bill(len(core.points))
         chosen = yield from trail.search(core, chosen, _NEVER, _STALL)
-        yield from _zoom(trail, chosen)
+        on_nets.append(trail.closest_found)
+        if trail.closest_found < np.quantile(on_nets, _BLUNT):
+            continue
+        chosen = yield from _zoom(trail, chosen)
+        found = problem.value(trail.closest_found)
+        if found >= (1 - _LOSS * rng.random()) * problem.value(trail.closest):
+            base = chosen
 
 
 def _zoom(trail: Trail, chosen: Indices) -> Pauses:
@@ -100,9 +108,9 @@ def _net(problem: Problem, rng: np.random.Generator) -> Indices:
     return points[picked]
 
 
-def _without_some_neighbours(trail: Trail) -> Indices:
+def _without_some_neighbours(trail: Trail, base: Indices) -> Indices:
     """Drop a random pick and those nearest to it, up to half of all, but no fixed one."""
-    best, rng = trail.best, trail.rng
+    best, rng = base, trail.rng
     centre = best[rng.integers(len(best))]
     order = np.argsort(trail.problem.surrogates(centre, best)[0], kind="stable")
     dropped = best[order[: rng.integers(1, max(2, len(best) // 2 + 1))]]

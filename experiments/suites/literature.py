@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.suites import Case
-from mmdp.instances import Instance, gkd_c, geo, glover, mdg_a, mdg_b, ran
+from mmdp.instances import Instance, geo, gkd_c, glover, mdg_a, mdg_b, ran
 
 
 def cases() -> list[Case]:

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
-_SAMPLE = 200_000
+_SAMPLE = 30_000
 
 
 class NearPairs(NamedTuple):

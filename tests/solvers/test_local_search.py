@@ -6,7 +6,7 @@ import pytest
 import solvers
 from mmdp import Problem, Status, Stop
 from mmdp.instances import geo, ran
-from solvers import _slices
+from solvers import _core, _slices
 
 FAMILIES = [geo(100, 3, d=8).problem(10), geo(250, 4, d=3).problem(60), ran(100, 5).problem(30)]
 QUICK = Stop(iterations=30_000)
@@ -57,3 +57,46 @@ def test_more_points_than_are_held_at_once():
     problem = geo(5000, 1, d=2).problem(20, include=(4, 77), exclude=tuple(range(100, 900)))
     result = solvers.solve(problem, solver="local_search", stop=QUICK)
     assert result.objective > solvers.solve(problem).objective
+
+
+@pytest.mark.parametrize("problem", [FAMILIES[0], geo(1500, 2, d=2).problem(12)], ids=["direct", "zoom"])
+def test_threads_do_not_change_the_answer(problem):
+    stop = Stop(iterations=20_000)
+    alone, shared = (
+        solvers.solve(problem, solver="local_search", stop=stop, starts=3, threads=threads, seed=2)
+        for threads in (1, 2)
+    )
+    assert shared.indices.tolist() == alone.indices.tolist()
+
+
+def test_zoom_in_slices_of_any_length_gives_the_same_answer(monkeypatch):
+    problem = geo(2000, 3, d=3).problem(10, include=(5,), exclude=(6, 7))
+
+    def run():
+        return solvers.solve(problem, solver="local_search", stop=Stop(iterations=40_000)).indices.tolist()
+
+    at_once = run()
+    monkeypatch.setattr(_slices, "_SECONDS", 0.0)
+    assert run() == at_once
+
+
+def test_tie_break_leaves_fewer_critical_pairs_and_never_a_smaller_objective():
+    grid = np.stack(np.meshgrid(np.arange(12.0), np.arange(12.0)), axis=-1).reshape(-1, 2)
+    problem = Problem(7, points=grid, include=(3,), exclude=(0, 11))
+    pairs = []
+    for tie_break in (False, True):
+        result = solvers.solve(problem, solver="local_search", stop=QUICK, tie_break=tie_break)
+        D = problem.matrix()[np.ix_(result.indices, result.indices)][np.triu_indices(7, 1)]
+        assert result.objective == D.min()
+        assert 3 in result.indices
+        pairs.append((D.min(), -int((D == D.min()).sum()), D.sum()))
+    assert pairs[1] > pairs[0]
+    assert pairs[1][0] == pairs[0][0]
+
+
+def test_near_pairs_listed_in_blocks_are_those_of_the_whole_matrix(monkeypatch):
+    problem = FAMILIES[0]
+    whole = solvers.solve(problem, solver="local_search", stop=QUICK)
+    monkeypatch.setattr(_core, "_DENSE", 10)
+    monkeypatch.setattr(_core, "_BLOCK", 700)
+    assert solvers.solve(problem, solver="local_search", stop=QUICK).objective == whole.objective

@@ -1,0 +1,47 @@
+"""drop_add, grasp and interchange: what each adds over the others' common table."""
+
+import numpy as np
+import pytest
+
+import solvers
+from mmdp import Problem, Stop
+from mmdp.instances import geo, ran
+from solvers._kernels.swaps import closest, improve, new_picks
+from tests import naive
+
+CLASSICS = ("drop_add", "grasp", "interchange")
+
+
+@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("instance", [geo(120, 1, d=4), ran(120, 1)], ids=lambda instance: instance.name)
+def test_above_a_random_subset_and_counted_limits_are_exact(name, instance):
+    problem = instance.problem(15)
+    result = solvers.solve(problem, solver=name, stop=Stop(iterations=3), seed=1)
+    assert result.objective > solvers.solve(problem, solver="random", seed=1).objective
+    assert result.iterations <= 3
+
+
+def test_improve_ends_where_no_swap_helps():
+    problem = Problem(6, points=np.random.default_rng(2).integers(0, 12, size=(40, 2)).astype(float))
+    state = new_picks(problem, np.arange(6))
+    while improve(state, 5, 0) == 5:
+        pass
+    D = naive.matrix("sqeuclidean", problem.points)
+    picks = state.picks.tolist()
+
+    def rank(subset):
+        d = D[np.ix_(subset, subset)][np.triu_indices(6, 1)]
+        return d.min(), -int((d == d.min()).sum())
+
+    assert closest(state) == (rank(picks)[0], -rank(picks)[1])
+    for i in range(6):
+        for v in set(range(40)) - set(picks):
+            assert rank([*picks[:i], v, *picks[i + 1 :]]) <= rank(picks)
+
+
+@pytest.mark.parametrize("name", CLASSICS)
+def test_fixed_and_excluded_picks(name):
+    problem = geo(60, 2, d=2).problem(8, include=(11, 3), exclude=tuple(range(30, 50)))
+    chosen = set(solvers.solve(problem, solver=name, stop=Stop(iterations=20)).indices.tolist())
+    assert {3, 11} <= chosen
+    assert not chosen & set(range(30, 50))
