@@ -1,12 +1,16 @@
 """Threshold search: better than greedy, indifferent to how its time is sliced, and interruptible at any moment."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 import solvers
-from mmdp import Problem, Status, Stop
+from mmdp import Clock, Problem, Status, Stop
 from mmdp.instances import geo, ran
 from solvers import _core, _slices
+from solvers._tie_break import fewer_critical_pairs
+from tests import naive
 
 FAMILIES = [geo(100, 3, d=8).problem(10), geo(250, 4, d=3).problem(60), ran(100, 5).problem(30)]
 QUICK = Stop(iterations=30_000)
@@ -80,18 +84,30 @@ def test_zoom_in_slices_of_any_length_gives_the_same_answer(monkeypatch):
     assert run() == at_once
 
 
-def test_tie_break_leaves_fewer_critical_pairs_and_never_a_smaller_objective():
-    grid = np.stack(np.meshgrid(np.arange(12.0), np.arange(12.0)), axis=-1).reshape(-1, 2)
-    problem = Problem(7, points=grid, include=(3,), exclude=(0, 11))
-    pairs = []
-    for tie_break in (False, True):
-        result = solvers.solve(problem, solver="local_search", stop=QUICK, tie_break=tie_break)
-        D = problem.matrix()[np.ix_(result.indices, result.indices)][np.triu_indices(7, 1)]
-        assert result.objective == D.min()
-        assert 3 in result.indices
-        pairs.append((D.min(), -int((D == D.min()).sum()), D.sum()))
-    assert pairs[1] > pairs[0]
-    assert pairs[1][0] == pairs[0][0]
+@pytest.mark.parametrize("seed", range(4))
+def test_tie_break_ends_where_no_swap_helps(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 7, size=(40, 2)).astype(float)
+    problem = Problem(5, points=X, include=(3,), exclude=(0, 11))
+    D = naive.matrix("euclidean", X)
+
+    def rank(subset):
+        d = D[np.ix_(subset, subset)][np.triu_indices(5, 1)]
+        return d.min(), -int((d == d.min()).sum()), round(d.sum(), 9)
+
+    start = np.array([3, *rng.choice(np.arange(12, 40), 4, replace=False)])
+    tidy = fewer_critical_pairs(problem, start, Clock(Stop())).tolist()
+    assert rank(tidy) > rank(start)
+    assert 3 in tidy
+    for i, v in product(range(5), set(range(40)) - set(tidy) - {0, 11}):
+        swapped = [*tidy[:i], v, *tidy[i + 1 :]]
+        if 3 in swapped and rank(swapped)[0] == rank(tidy)[0]:
+            assert rank(swapped) <= rank(tidy)
+
+
+def test_tie_break_is_an_option_that_keeps_the_objective():
+    plain = solvers.solve(FAMILIES[2], solver="local_search", stop=QUICK)
+    assert solvers.solve(FAMILIES[2], solver="local_search", stop=QUICK, tie_break=True).objective == plain.objective
 
 
 def test_near_pairs_listed_in_blocks_are_those_of_the_whole_matrix(monkeypatch):
