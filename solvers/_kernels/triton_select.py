@@ -114,7 +114,7 @@ def _traverse(
 
 
 def _unroll(d: int) -> int:
-    return min(d, 8)
+    return min(d, 4)
 
 
 def _or_free(fixed: torch.Tensor | None, points: torch.Tensor) -> torch.Tensor:
