@@ -19,6 +19,7 @@ _EXTRAS = {
     "fpsample": "rivals",
     "skmatter": "rivals",
     "torch": "torch",
+    "triton": "gpu",
     "transformers": "lmm",
     "ortools": "ilp",
 }

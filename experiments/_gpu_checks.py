@@ -99,11 +99,11 @@ tile = {"FARTHEST": False, "MASKED": True}
 for kernel, constants, warps in (
     (kernels.rank_gram, {**tile, "ROWS": 4, "COLUMNS": 256}, 4),
     (kernels.rank_points, {**tile, "KEEP": False, "UNROLL": 3, "ROWS": 32, "COLUMNS": 64}, 4),
-    (kernels.rank_points, {**tile, "KEEP": True, "UNROLL": 8, "ROWS": 32, "COLUMNS": 64}, 4),
+    (kernels.rank_points, {**tile, "KEEP": True, "UNROLL": 4, "ROWS": 32, "COLUMNS": 64}, 4),
     (kernels.traverse, {**matrix, "BLOCK": 1024}, 4),
     (kernels.traverse, {**matrix, "BLOCK": 4096}, 16),
     (kernels.traverse, {**matrix, "BLOCK": 16384}, 32),
-    (kernels.traverse, {**points, "UNROLL": 8, "BLOCK": 8192}, 32),
+    (kernels.traverse, {**points, "UNROLL": 4, "BLOCK": 8192}, 32),
     (kernels.traverse_step, {**matrix, "BLOCK": 1024, "BLOCKS": 64}, 4),
     (kernels.traverse_step, {**points, "BLOCK": 256, "BLOCKS": 128}, 4),
 ):

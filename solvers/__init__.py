@@ -17,7 +17,7 @@ from solvers._base import Run, Solver
 
 __all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "solve"]
 
-_EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "triton": "torch"}
+_EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "triton": "gpu"}
 
 
 def names() -> list[str]:

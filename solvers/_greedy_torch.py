@@ -50,6 +50,8 @@ def select(
     """Pick rows of points (..., n, d); see :meth:`solvers.greedy.Greedy.select`."""
     _supported(resolve(metric).kernel)
     n, d = points.shape[-2:]
+    if not isinstance(start, str) and not 0 <= start < n:
+        raise InvalidOptionError(f"start = {start} is not among the {n} points to choose from")
     fixed = _fixed(points, lengths, include, exclude)
     counts = None if counts is None else counts.reshape(-1)
     picks: torch.Tensor = farthest_first(points.detach().reshape(-1, n, d), k, metric, str(start), fixed, counts)

@@ -38,7 +38,8 @@ class Greedy(Solver):
 
         With fixed picks (``Problem(include=...)``) the traversal starts from these and ``start`` is not used.
     backend : str
-        "numba", "torch", or "auto": torch for tensors on an accelerator, where the data stays, Numba otherwise.
+        Of ``solve``: "numba", "torch", or "auto": torch for tensors on an accelerator, where the data stays, Numba
+        otherwise. ``select`` follows its input: arrays go to Numba, tensors to torch, on CUDA to Triton kernels.
     """
 
     cost = "O(n k d), memory O(n)"

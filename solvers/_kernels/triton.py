@@ -5,8 +5,8 @@ The formula, for one item, with ``ranking`` as in :mod:`solvers._kernels.torch`:
     score = ranking                                         # who may be chosen, and who begins
     for step in range(k):
         pick = argmax(score)                                # the lowest index among equals
-        score = FAR where score is finite and step == 0     # from here on a score is the distance to the chosen
-        score = min(score, distances[pick]) where score is finite and not negative
+        free = 0 <= score < infinity
+        score[free] = min(distances[pick], score if step > 0 else infinity)[free]
         score[pick] = -1
 
 Distances are squared Euclidean ones, accumulated in float32: of unit vectors from a Gram matrix under the angular
@@ -21,6 +21,7 @@ import triton.language as tl
 from solvers._kernels.torch import SNAP
 
 _FAR = tl.constexpr(torch.finfo(torch.float32).max)
+_LAST = tl.constexpr(2**31 - 1)
 _ROUNDING = tl.constexpr(SNAP * torch.finfo(torch.float32).eps)
 
 
@@ -110,6 +111,17 @@ def rank_points(
 
 
 @triton.jit
+def _highest(scores, indices):
+    """The highest score and the lowest index that has it: two integer reductions, one instruction a warp on Hopper.
+
+    The bits of -1 and of what is not negative, read as an integer, are in the order of the numbers.
+    """
+    bits = scores.to(tl.int32, bitcast=True)
+    top = tl.max(bits, 0)
+    return top.to(tl.float32, bitcast=True), tl.min(tl.where(bits == top, indices, _LAST), 0)
+
+
+@triton.jit
 def _lowered(score, source, pick, columns, first, n, d, MATRIX: tl.constexpr, UNROLL: tl.constexpr):
     """Scores after a pick: never above the distance to it, by a row of the matrix or differences from the point."""
     if MATRIX:
@@ -124,9 +136,8 @@ def _lowered(score, source, pick, columns, first, n, d, MATRIX: tl.constexpr, UN
                 part += difference * difference
                 line += n
             distances += part
-    free = (score >= 0) & (score < float("inf"))
-    score = tl.where(free & first, _FAR, score)
-    score = tl.where(free & (distances < score), distances, score)
+    lower = (distances < score) | (first & (score >= 0))
+    score = tl.where(lower & (score < float("inf")), distances, score)
     return tl.where(columns == pick, -1.0, score)
 
 
@@ -142,7 +153,7 @@ def traverse(
     columns = tl.arange(0, BLOCK)
     score = tl.load(ranking + item * n + columns, mask=columns < n, other=-1.0)
     for step in range(k):
-        top, place = tl.max(score, 0, return_indices=True)
+        top, place = _highest(score, columns)
         pick = place.to(tl.int64)
         tl.store(picks + item * k + step, tl.where((top >= 0) & (step < count), pick, -1))
         score = _lowered(score, source, pick, columns, step == 0, n, d, MATRIX, UNROLL)
@@ -159,7 +170,7 @@ def traverse_step(
     before = ((step % 2) * batch + item) * blocks
     after = (((step + 1) % 2) * batch + item) * blocks
     slots = tl.arange(0, BLOCKS)
-    top, winner = tl.max(tl.load(tops + before + slots, mask=slots < blocks, other=-2.0), 0, return_indices=True)
+    top, winner = _highest(tl.load(tops + before + slots, mask=slots < blocks, other=-1.0), slots)
     pick = tl.load(places + before + winner)
     if block == 0:
         count = tl.load(counts + item) if COUNTED else k
@@ -168,6 +179,6 @@ def traverse_step(
     score = tl.load(scores + columns, mask=columns < n, other=-1.0)
     score = _lowered(score, source, pick, columns, step == 0, n, d, MATRIX, UNROLL)
     tl.store(scores + columns, score, mask=columns < n)
-    best, place = tl.max(score, 0, return_indices=True)
+    best, place = _highest(score, columns)
     tl.store(tops + after + block, best)
-    tl.store(places + after + block, block * BLOCK + place.to(tl.int64))
+    tl.store(places + after + block, place.to(tl.int64))

@@ -102,7 +102,7 @@ def _traverse(
         return picks
     block = max(128, min(1024, triton.next_power_of_2(b * n // PROGRAMS)), triton.next_power_of_2(n) // 2048)
     blocks = triton.cdiv(n, block)
-    tops = torch.full((2, b, blocks), -2.0, device=ranking.device)
+    tops = torch.full((2, b, blocks), -1.0, device=ranking.device)
     places = torch.zeros(2, b, blocks, dtype=torch.int64, device=ranking.device)
     tops[0, :, 0], places[0, :, 0] = ranking.amax(1), ranking.argmax(1)
     for step in range(k):
@@ -114,7 +114,7 @@ def _traverse(
 
 
 def _unroll(d: int) -> int:
-    return min(d, 8)
+    return min(d, 4)
 
 
 def _or_free(fixed: torch.Tensor | None, points: torch.Tensor) -> torch.Tensor:

@@ -108,10 +108,12 @@ def test_any_dtype_any_layout_int64_out(dtype):
     assert picks.tolist() == Greedy().select(points.double().numpy(), 5, "euclidean").tolist()
 
 
-def test_what_tensors_alone_can_do_is_said():
+def test_wrong_calls_say_what_to_do():
     with pytest.raises(InvalidOptionError, match="for tensors"):
         Greedy().select(np.eye(3), 2, lengths=[2])
     with pytest.raises(InvalidOptionError, match="numpy array"):
         Greedy().select(torch.eye(3), 2, lambda x, y: abs(x - y).max())
+    with pytest.raises(InvalidOptionError, match="start = 3"):
+        Greedy(start=3).select(torch.eye(3), 2)
     with pytest.raises(InvalidProblemError, match="k = 4"):
         Greedy().select(torch.eye(3), 4)
