@@ -28,7 +28,9 @@ def check_keep(keep: float | int) -> float | int:
             raise InvalidOptionError(f"keep={keep!r}: a count is at least 1; a fraction is a float in (0, 1]")
         return int(keep)
     if not keep > 0:
-        raise InvalidOptionError(f"keep={keep!r} would leave no visual token; give a fraction in (0, 1] or a count >= 1")
+        raise InvalidOptionError(
+            f"keep={keep!r} would leave no visual token; give a fraction in (0, 1] or a count >= 1"
+        )
     if keep > 1:
         raise InvalidOptionError(
             f"keep={keep!r} is a float above 1, so neither a fraction kept nor a count; "
