@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import solvers
 from lmm_integration import selectors
 from lmm_integration.budget import retained_count
 from lmm_integration.selectors import Context, Selector
-from mmdp.exceptions import InvalidOptionError, SolverContractError, UnknownNameError
+from mmdp.exceptions import InvalidOptionError, InvalidProblemError, SolverContractError, UnknownNameError
 from solvers import Solver
 from solvers._base import selection_problem
 
@@ -39,10 +39,10 @@ class Chooser:
         n = features.shape[-2]
         if k == n:
             return torch.arange(n, device=features.device).expand(*features.shape[:-2], n)
-        if isinstance(self.rule, Solver) and not self.seed:
+        if isinstance(self.rule, Solver) and (k == 1 or not self.seed):
             chosen = self.rule.select(features.detach(), k, metric=self.metric)
         elif features.ndim > 2:
-            return torch.stack([self(item, k, context) for item in features])
+            return torch.stack([self(item, k, context.of_item(i)) for i, item in enumerate(features)])
         elif isinstance(self.rule, Solver):
             rows = features.detach().double().cpu().numpy()
             chosen = self.rule.solve(selection_problem(rows, k, self.metric), seed=self.seed).indices
@@ -85,11 +85,7 @@ def chooser(solver: Rule, metric: str = "cosine", seed: int = 0, **options: Any)
         If ``options`` do not fit the rule, or it is no rule at all.
     """
     if isinstance(solver, str) and solver in selectors.names():
-        kind = selectors.load(solver)
-        known = [field.name for field in fields(kind)]
-        if unknown := sorted(set(options) - set(known)):
-            raise InvalidOptionError(f"selector {solver!r} has no option {unknown[0]!r}; it has {known}")
-        return Chooser(kind(**options), metric, seed)
+        return Chooser(selectors.make(solver, **options), metric, seed)
     if isinstance(solver, str) and solver not in solvers.names():
         raise UnknownNameError(
             f"no solver or selector named {solver!r}; solvers: {', '.join(solvers.names())}; "
@@ -97,10 +93,14 @@ def chooser(solver: Rule, metric: str = "cosine", seed: int = 0, **options: Any)
         )
     if isinstance(solver, (str, Solver)):
         return Chooser(solvers.make(solver, **options), metric, seed)
-    if not callable(solver):
-        raise InvalidOptionError(f"solver={solver!r} is neither a name, a Solver, nor a callable (features, k) -> indices")
+    if not callable(solver) or isinstance(solver, type):
+        raise InvalidOptionError(
+            f"solver={solver!r} is neither a name, a Solver, a Selector, nor a callable (features, k) -> indices"
+        )
     if options:
-        raise InvalidOptionError(f"options {sorted(options)} go with a solver's name; bind them to the callable instead")
+        raise InvalidOptionError(
+            f"options {sorted(options)} go with a solver's name; bind them to the callable instead"
+        )
     return Chooser(solver, metric, seed)
 
 
@@ -132,7 +132,8 @@ def select_tokens(
     seed : int
         Of random choices.
     prompt, attention, grid
-        For the selectors that need them, see :class:`~lmm_integration.selectors.Context`.
+        For the selectors that need them, see :class:`~lmm_integration.selectors.Context`; a prompt and an attention
+        may also have the leading dimensions of the features.
     **options
         The solver's own parameters.
 
@@ -143,7 +144,12 @@ def select_tokens(
 
     Raises
     ------
-    InvalidOptionError, UnknownNameError, SolverContractError
+    InvalidOptionError, UnknownNameError
+        If an argument does not fit.
+    InvalidProblemError
+        If a feature is NaN or infinite.
+    SolverContractError
+        If a callable returned something else than k distinct indices.
 
     Examples
     --------
@@ -151,10 +157,19 @@ def select_tokens(
     >>> select_tokens(torch.eye(4), keep=0.5).shape
     torch.Size([2])
     """
-    if features.ndim < 2:
-        raise InvalidOptionError(f"features of shape {tuple(features.shape)}; expected (..., n, d)")
+    if features.ndim < 2 or not features.numel():
+        raise InvalidOptionError(f"features of shape {tuple(features.shape)}; expected (..., n, d) with n, d >= 1")
+    if not bool(features.isfinite().all()):
+        bad = (~features.isfinite().all(-1)).nonzero()[0].tolist()
+        raise InvalidProblemError(f"features[{', '.join(map(str, bad))}] has a NaN or an infinity; check the encoder")
     choose = chooser(solver, metric, seed, **options)
     k = retained_count(features.shape[-2], keep)
-    flat = features.reshape(-1, *features.shape[-2:])
-    context = Context(prompt=prompt, attention=attention, grid=grid, seed=seed)
-    return choose(flat, k, context).reshape(*features.shape[:-2], k)
+    if features.ndim == 2:
+        return choose(features, k, Context(prompt, attention, grid, seed))
+    context = Context(_flat(prompt, 2), _flat(attention, 1), grid, seed)
+    return choose(features.flatten(0, -3), k, context).reshape(*features.shape[:-2], k)
+
+
+def _flat(extra: Tensor | None, dimensions: int) -> Tensor | None:
+    """Leading dimensions joined into one, as those of the features are."""
+    return extra if extra is None or extra.ndim <= dimensions else extra.flatten(0, -dimensions - 1)
