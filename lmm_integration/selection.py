@@ -1,0 +1,175 @@
+"""Choosing rows of features: the part of pruning that needs no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import solvers
+from lmm_integration import selectors
+from lmm_integration.budget import retained_count
+from lmm_integration.selectors import Context, Selector
+from mmdp.exceptions import InvalidOptionError, InvalidProblemError, SolverContractError, UnknownNameError
+from solvers import Solver
+from solvers._base import selection_problem
+
+Rule = str | Solver | Selector | Callable[[Tensor, int], Any]
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Any rule behind one call: (..., n, d) features to (..., k) distinct indices in ascending order."""
+
+    rule: Solver | Selector | Callable[[Tensor, int], Any]
+    metric: str = "cosine"
+    seed: int = 0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Fields of the :class:`Context` that the rule cannot do without."""
+        return self.rule.needs if isinstance(self.rule, Selector) else ()
+
+    def __call__(self, features: Tensor, k: int, context: Context) -> Tensor:
+        """Choose, check and sort; all rows if k == n, without asking the rule."""
+        n = features.shape[-2]
+        if k == n:
+            return torch.arange(n, device=features.device).expand(*features.shape[:-2], n)
+        if isinstance(self.rule, Solver) and (k == 1 or not self.seed):
+            chosen = self.rule.select(features.detach(), k, metric=self.metric)
+        elif features.ndim > 2:
+            return torch.stack([self(item, k, context.of_item(i)) for i, item in enumerate(features)])
+        elif isinstance(self.rule, Solver):
+            rows = features.detach().double().cpu().numpy()
+            chosen = self.rule.solve(selection_problem(rows, k, self.metric), seed=self.seed).indices
+        elif isinstance(self.rule, Selector):
+            chosen = self.rule(features, k, context)
+        else:
+            chosen = self.rule(features.detach(), k)
+        return checked(chosen, features, k)
+
+
+def checked(chosen: Any, features: Tensor, k: int) -> Tensor:
+    """Return ``chosen`` as sorted int64 indices on the features' device.
+
+    Raises
+    ------
+    SolverContractError
+        If they are not k distinct integers in [0, n).
+    """
+    indices = torch.as_tensor(np.asarray(chosen) if not isinstance(chosen, Tensor) else chosen).to(features.device)
+    expected = (*features.shape[:-2], k)
+    if tuple(indices.shape) != expected or indices.is_floating_point() or indices.dtype == torch.bool:
+        raise SolverContractError(
+            f"the rule returned {indices.dtype} of shape {tuple(indices.shape)}; expected integers of {expected}"
+        )
+    indices = indices.long().sort(dim=-1).values
+    outside = (indices < 0) | (indices >= features.shape[-2])
+    if bool(outside.any() | (indices.diff(dim=-1) == 0).any()):
+        raise SolverContractError(f"the rule must return {k} distinct indices below {features.shape[-2]}: {indices}")
+    return indices
+
+
+def chooser(solver: Rule, metric: str = "cosine", seed: int = 0, **options: Any) -> Chooser:
+    """Resolve a solver's or selector's name, an instance, or any callable ``(features, k) -> k distinct indices``.
+
+    Raises
+    ------
+    UnknownNameError
+        If neither a solver nor a selector has the name.
+    InvalidOptionError
+        If ``options`` do not fit the rule, or it is no rule at all.
+    """
+    if isinstance(solver, str) and solver in selectors.names():
+        return Chooser(selectors.make(solver, **options), metric, seed)
+    if isinstance(solver, str) and solver not in solvers.names():
+        raise UnknownNameError(
+            f"no solver or selector named {solver!r}; solvers: {', '.join(solvers.names())}; "
+            f"selectors: {', '.join(selectors.names())}"
+        )
+    if isinstance(solver, (str, Solver)):
+        return Chooser(solvers.make(solver, **options), metric, seed)
+    if not callable(solver) or isinstance(solver, type):
+        raise InvalidOptionError(
+            f"solver={solver!r} is neither a name, a Solver, a Selector, nor a callable (features, k) -> indices"
+        )
+    if options:
+        raise InvalidOptionError(
+            f"options {sorted(options)} go with a solver's name; bind them to the callable instead"
+        )
+    return Chooser(solver, metric, seed)
+
+
+def select_tokens(
+    features: Tensor,
+    keep: float | int,
+    solver: Rule = "greedy",
+    *,
+    metric: str = "cosine",
+    seed: int = 0,
+    prompt: Tensor | None = None,
+    attention: Tensor | None = None,
+    grid: selectors.Grid | None = None,
+    **options: Any,
+) -> Tensor:
+    """Choose the feature rows that stay, for a forward pass of one's own.
+
+    Parameters
+    ----------
+    features : Tensor of shape (..., n, d)
+        Embeddings of visual tokens, any floating dtype and device.
+    keep : float or int
+        Fraction that stays, or count.
+    solver : str, Solver, Selector or callable
+        A keyword of ``solvers.names()`` or ``lmm_integration.selectors.names()``, an instance, or any
+        ``(features (n, d), k) -> k distinct indices``.
+    metric : str
+        Distance for the diversity solvers.
+    seed : int
+        Of random choices.
+    prompt, attention, grid
+        For the selectors that need them, see :class:`~lmm_integration.selectors.Context`; a prompt and an attention
+        may also have the leading dimensions of the features.
+    **options
+        The solver's own parameters.
+
+    Returns
+    -------
+    Tensor of shape (..., k)
+        Distinct row indices in ascending order, int64, on the device of the features.
+
+    Raises
+    ------
+    InvalidOptionError, UnknownNameError
+        If an argument does not fit.
+    InvalidProblemError
+        If a feature is NaN or infinite.
+    SolverContractError
+        If a callable returned something else than k distinct indices.
+
+    Examples
+    --------
+    >>> import torch
+    >>> select_tokens(torch.eye(4), keep=0.5).shape
+    torch.Size([2])
+    """
+    if features.ndim < 2 or not features.numel():
+        raise InvalidOptionError(f"features of shape {tuple(features.shape)}; expected (..., n, d) with n, d >= 1")
+    if not bool(features.isfinite().all()):
+        bad = (~features.isfinite().all(-1)).nonzero()[0].tolist()
+        raise InvalidProblemError(f"features[{', '.join(map(str, bad))}] has a NaN or an infinity; check the encoder")
+    choose = chooser(solver, metric, seed, **options)
+    k = retained_count(features.shape[-2], keep)
+    if features.ndim == 2:
+        return choose(features, k, Context(prompt, attention, grid, seed))
+    context = Context(_flat(prompt, 2), _flat(attention, 1), grid, seed)
+    return choose(features.flatten(0, -3), k, context).reshape(*features.shape[:-2], k)
+
+
+def _flat(extra: Tensor | None, dimensions: int) -> Tensor | None:
+    """Leading dimensions joined into one, as those of the features are."""
+    return extra if extra is None or extra.ndim <= dimensions else extra.flatten(0, -dimensions - 1)

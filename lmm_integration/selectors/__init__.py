@@ -1,0 +1,159 @@
+"""Published rules that choose visual tokens by something else than diversity alone, one file each.
+
+A selector sees the feature rows of one image and a count, and those of ``prompt``, ``attention`` and ``grid`` that it
+declares to need. To add one, put a file into this folder whose name is the keyword, with one subclass of
+:class:`Selector` named after it in CamelCase; it can then be given by name to :func:`lmm_integration.prune`.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, replace
+from importlib import import_module
+from math import prod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from mmdp.exceptions import InvalidOptionError, UnknownNameError
+
+Grid = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a selector may know beside the features.
+
+    Parameters
+    ----------
+    prompt : Tensor of shape (t, d), optional
+        Embeddings of the prompt's text tokens, in the space of the features.
+    attention : Tensor of shape (n,), optional
+        How much the vision encoder attends to each token.
+    grid : (frames, rows, columns), optional
+        Layout of the leading ``frames * rows * columns`` features; rows beyond it are separators.
+    seed : int
+        Of every random choice.
+    """
+
+    prompt: Tensor | None = None
+    attention: Tensor | None = None
+    grid: Grid | None = None
+    seed: int = 0
+
+    def of_item(self, item: int) -> Context:
+        """Context of one item of a batch, where ``prompt`` (b, t, d) and ``attention`` (b, n) differ between items."""
+        prompt, attention = self.prompt, self.attention
+        return replace(
+            self,
+            prompt=prompt[item] if prompt is not None and prompt.ndim > 2 else prompt,
+            attention=attention[item] if attention is not None and attention.ndim > 1 else attention,
+        )
+
+    def fit(self, features: Tensor) -> Context:
+        """Return this context on the device and in the dtype of (n, d) ``features``.
+
+        Raises
+        ------
+        InvalidOptionError
+            If something is of another shape than they call for.
+        """
+        n, d = features.shape
+        if self.prompt is not None and (self.prompt.ndim != 2 or self.prompt.shape[1] != d or not len(self.prompt)):
+            raise InvalidOptionError(f"prompt of shape {tuple(self.prompt.shape)}; features of width {d} need (t, {d})")
+        if self.attention is not None and self.attention.shape != (n,):
+            raise InvalidOptionError(f"attention of shape {tuple(self.attention.shape)}; {n} features need ({n},)")
+        if self.grid is not None and (min(self.grid) < 1 or prod(self.grid) > n):
+            raise InvalidOptionError(f"grid={self.grid} does not lay out {n} features as (frames, rows, columns)")
+        return replace(
+            self,
+            prompt=None if self.prompt is None else self.prompt.detach().to(features),
+            attention=None if self.attention is None else self.attention.detach().to(features),
+        )
+
+
+@dataclass(frozen=True)
+class Selector(ABC):
+    """A rule that chooses k of n feature rows; subclasses are frozen dataclasses whose fields are its parameters."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Fields of the :class:`Context` without which the rule is not defined."""
+    source: ClassVar[str] = ""
+    """The publication, for the table of selectors."""
+
+    @abstractmethod
+    def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
+        """Return k distinct row indices of (n, d) ``features`` in float32 or float64, where 1 <= k < n.
+
+        Everything stays on the device of the features; what ``needs`` names is in the context, in the same dtype.
+        """
+
+    def __call__(self, features: Tensor, k: int, context: Context | None = None) -> Tensor:
+        """Check what the rule needs, then :meth:`choose`; all rows if k == n. Half precisions are widened first.
+
+        Raises
+        ------
+        InvalidOptionError
+            If something of ``needs`` is missing or of the wrong shape, or k is out of range.
+        """
+        context = context or Context()
+        for name in self.needs:
+            if getattr(context, name) is None:
+                raise InvalidOptionError(f"{type(self).__name__} needs {HOW_TO_GIVE[name]}")
+        if not 1 <= k <= len(features):
+            raise InvalidOptionError(f"k = {k} is out of range: choose at least 1 and at most all {len(features)} rows")
+        rows = features.detach().to(torch.promote_types(features.dtype, torch.float32))
+        context = context.fit(rows)
+        return torch.arange(k, device=rows.device) if k == len(rows) else self.choose(rows, k, context)
+
+
+HOW_TO_GIVE = {
+    "prompt": "the prompt's embeddings: pass prompt=(tokens, d) to select_tokens; prune() gives them by itself",
+    "attention": "the encoder's attention: pass attention=(n,) to select_tokens; prune() reads it from a CLIP or "
+    'SigLIP tower that was loaded with attn_implementation="eager", on transformers 5 and for one encoder token per '
+    "feature",
+    "grid": "the layout of the tokens: pass grid=(frames, rows, columns); this input has no rectangular one",
+}
+
+
+def names() -> list[str]:
+    """Keywords of all selectors."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def load(name: str) -> type[Selector]:
+    """Return the selector class of that keyword.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the message lists those that exist.
+    """
+    if name not in names():
+        raise UnknownNameError(f"no selector named {name!r}; choose one of {', '.join(names())}")
+    module = import_module(f"{__name__}.{name}")
+    wanted = name.replace("_", "")
+    for member in vars(module).values():
+        if isinstance(member, type) and issubclass(member, Selector) and member.__name__.lower() == wanted:
+            return member
+    raise UnknownNameError(f"lmm_integration/selectors/{name}.py defines no Selector named {name!r} in CamelCase")
+
+
+def make(name: str, **options: Any) -> Selector:
+    """Return a selector from its keyword and options.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such selector.
+    InvalidOptionError
+        If it has no such option, or refuses a value.
+    """
+    kind = load(name)
+    known = [field.name for field in fields(kind)]
+    if unknown := sorted(set(options) - set(known)):
+        takes = f"takes {', '.join(known)}" if known else "takes no options"
+        raise InvalidOptionError(f"selector {name!r} has no option {', '.join(unknown)}; it {takes}")
+    return kind(**options)

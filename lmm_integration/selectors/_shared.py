@@ -1,0 +1,108 @@
+"""What several rules share: directions, cosines, stable orders, even shares, and two greedy maximisers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+def directions(features: Tensor) -> Tensor:
+    """Rows (n, d) scaled to length one; a row of zeros has no direction and stays zero."""
+    largest = features.abs().amax(-1, keepdim=True)  # first, so that no square over- or underflows
+    return normalize(features / largest.where(largest > 0, 1.0), dim=-1)
+
+
+def cosines(features: Tensor) -> Tensor:
+    """Cosine similarities (n, n) of the rows; 0 with a row of zeros, its own included.
+
+    Exactly symmetric and exactly 1 on the diagonal, so that ties are ties on every device.
+    """
+    unit = directions(features)
+    products = unit @ unit.T
+    cosine = (products + products.T) / 2
+    cosine.diagonal().copy_(unit.any(-1))
+    return cosine
+
+
+def highest(scores: Tensor, k: int) -> Tensor:
+    """Indices of the k highest scores, highest first, ties to the lower index."""
+    return scores.argsort(descending=True, stable=True)[:k]
+
+
+def shares(total: int, parts: int) -> list[int]:
+    """``total`` as ``parts`` whole numbers that differ by one at most, the larger ones first."""
+    borders = [-(-total * part // parts) for part in range(parts + 1)]
+    return sorted((end - start for start, end in pairwise(borders)), reverse=True)
+
+
+def spread(count: int, size: int) -> list[int]:
+    """``count`` positions below ``size`` in even steps, each in the middle of its step; distinct up to ``size``."""
+    return [(2 * i + 1) * size // (2 * count) for i in range(count)]
+
+
+def greedy_map(kernel: Tensor, k: int) -> Tensor:
+    """Grow a set by the row that multiplies the determinant of its part of the kernel most.
+
+    Fast greedy MAP inference of a determinantal point process: Chen, Zhang, Zhou (NeurIPS 2018, algorithm 1). The
+    gain of row i is its squared distance to the span of the chosen rows. A pick without gain leaves the others as they
+    are, so that k may exceed the rank. O(n k^2) time.
+
+    Parameters
+    ----------
+    kernel : Tensor of shape (n, n)
+        Positive semidefinite.
+    k : int
+    """
+    n = len(kernel)
+    gain = kernel.diagonal().clone()
+    negligible = n * torch.finfo(kernel.dtype).eps * gain.amax()
+    factor = kernel.new_zeros(k, n)
+    picks = []
+    for step in range(k):
+        pick = gain.argmax()
+        picks.append(pick)
+        residual = kernel[pick] - factor[:step, pick] @ factor[:step]
+        factor[step] = torch.where(gain[pick] > negligible, residual / gain[pick].sqrt(), 0.0)
+        gain = (gain - factor[step].square()).index_fill(0, pick, -torch.inf)
+    return torch.stack(picks)
+
+
+def greedy_coverage(weights: Tensor, k: int) -> Tensor:
+    """Grow a set S by the column that adds most to the sum over rows i of max over j in S of ``weights[i, j]``.
+
+    At least 1 - 1/e of the best sum: Nemhauser, Wolsey, Fisher (Mathematical Programming 14, 1978). O(m n k) time.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (m, n)
+        Non-negative.
+    k : int
+    """
+    covered = weights.new_zeros(len(weights), 1)
+    blocked = torch.zeros(weights.shape[1], dtype=torch.bool, device=weights.device)
+    picks = []
+    for _ in range(k):
+        gain = (weights - covered).clamp(min=0).sum(0).masked_fill(blocked, -1.0)
+        pick = gain.argmax()
+        picks.append(pick)
+        covered = torch.maximum(covered, weights[:, pick, None])
+        blocked = blocked.index_fill(0, pick, True)
+    return torch.stack(picks)
+
+
+def remove_duplicates(cosine: Tensor, order: Tensor, k: int, per_round: int) -> Tensor:
+    """Thin the tokens in ``order`` to k: VisPruner's second stage.
+
+    Each round splits them into those at even and those at odd places, and drops up to ``per_round`` even ones: those
+    with the most similar odd one. Survivors are ordered from the most duplicated to the most distinct, the odd ones
+    behind them.
+    """
+    while len(order) > k:
+        even, odd = order[::2], order[1::2]
+        dropped = min(per_round, len(order) - k, len(even))
+        duplication = cosine[even][:, odd].amax(1)
+        order = torch.cat((even[highest(duplication, len(even))[dropped:]], odd))
+    return order

@@ -1,0 +1,112 @@
+"""What serving engines ask of a pruner: a count known before the encoder runs, and a mask with exactly that count.
+
+An engine reserves the places of visual tokens when it reads the prompt, long before there are features; a pruner that
+decides the count from the features breaks it. vLLM states the contract with two functions for Efficient Video Sampling
+(``vllm/multimodal/evs.py``), and its RFC 45098 asks for the same of images and other methods that see the encoder's
+embeddings alone. These are the two functions, with the same names, arguments and results, and any rule behind them.
+Note that ``q`` is the share pruned, as in vLLM; everywhere else in this package ``keep`` is the share that stays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmm_integration.selection import Rule, chooser
+from lmm_integration.selectors import Context
+from lmm_integration.selectors.evs import EVS
+from mmdp.exceptions import InvalidOptionError
+
+
+def compute_retained_tokens_count(
+    tokens_per_frame: int, num_frames: int, q: float, solver: Rule = "evs", **options: Any
+) -> int:
+    """Count the tokens that :func:`compute_retention_mask` keeps, from the shape alone.
+
+    Parameters
+    ----------
+    tokens_per_frame : int
+        After spatial merging.
+    num_frames : int
+        Frames the encoder returns, 1 for an image.
+    q : float
+        Share of tokens that is pruned, in [0, 1).
+    solver : str, Solver, Selector or callable
+        As for :func:`lmm_integration.select_tokens`. "evs" keeps at least one whole frame, as vLLM does, so that it
+        prunes no image; everything else keeps at least one token.
+    **options
+        The solver's own parameters.
+
+    Returns
+    -------
+    int
+        ``int(tokens_per_frame * num_frames * (1 - q))``, rounded down as vLLM does, or that least number.
+
+    Raises
+    ------
+    InvalidOptionError, UnknownNameError
+
+    Examples
+    --------
+    >>> compute_retained_tokens_count(144, 8, q=0.75)
+    288
+    >>> compute_retained_tokens_count(576, 1, q=0.9, solver="greedy")
+    57
+    """
+    if tokens_per_frame < 1 or num_frames < 1:
+        raise InvalidOptionError(f"{num_frames} frames of {tokens_per_frame} tokens: at least one of each is needed")
+    if not 0 <= q < 1:
+        raise InvalidOptionError(f"q={q!r} is the share pruned and lies in [0, 1); to keep a tenth, give q=0.9")
+    least = tokens_per_frame if isinstance(chooser(solver, **options).rule, EVS) else 1
+    return max(least, int(tokens_per_frame * num_frames * (1 - q)))
+
+
+def compute_retention_mask(
+    video_embeds: Tensor,
+    video_size_thw: Tensor | tuple[int, int, int],
+    spatial_merge_size: int,
+    q: float,
+    solver: Rule = "evs",
+    *,
+    metric: str = "cosine",
+    seed: int = 0,
+    **options: Any,
+) -> Tensor:
+    """Mark the tokens of one video or image that stay.
+
+    Parameters
+    ----------
+    video_embeds : Tensor of shape (T * H * W / spatial_merge_size**2, d)
+        What the encoder returns, any floating dtype and device.
+    video_size_thw : (T, H, W)
+        Frames, rows and columns of patches before spatial merging; T = 1 for an image.
+    spatial_merge_size : int
+        Patches per token along each side.
+    q : float
+        Share of tokens that is pruned, in [0, 1).
+    solver, metric, seed, **options
+        As for :func:`lmm_integration.select_tokens`.
+
+    Returns
+    -------
+    bool Tensor of shape (T * H * W / spatial_merge_size**2,)
+        With exactly :func:`compute_retained_tokens_count` true entries, on the device of the embeddings.
+
+    Raises
+    ------
+    InvalidOptionError
+        If the embeddings are not of that size, q is out of range, or the solver needs a prompt or attention.
+    """
+    frames, height, width = (int(side) for side in video_size_thw)
+    rows, columns = height // spatial_merge_size, width // spatial_merge_size
+    if video_embeds.ndim != 2 or len(video_embeds) != frames * rows * columns:
+        raise InvalidOptionError(
+            f"embeddings of shape {tuple(video_embeds.shape)} do not match {frames} frames of {rows} x {columns} tokens"
+        )
+    k = compute_retained_tokens_count(rows * columns, frames, q, solver, **options)
+    choose = chooser(solver, metric, seed, **options)
+    kept = choose(video_embeds, k, Context(grid=(frames, rows, columns), seed=seed))
+    mask = torch.zeros(len(video_embeds), dtype=torch.bool, device=video_embeds.device)
+    return mask.index_fill(0, kept, True)

@@ -1,0 +1,187 @@
+"""Every selector's rule once more, in plain Python and loops: slow, obvious, and without torch."""
+
+import math
+
+
+def dot(x, y):
+    return sum(a * b for a, b in zip(x, y, strict=True))
+
+
+def norm(x):
+    return math.sqrt(dot(x, x))
+
+
+def cosine(x, y):
+    length = norm(x) * norm(y)
+    if x == y:
+        return float(length > 0)  # not 1 + 2e-16: the diagonal of a kernel decides ties
+    return dot(x, y) / length if length else 0.0
+
+
+def first_max(candidates, value):
+    """The candidate of the largest value, the lowest one among equals."""
+    return max(sorted(candidates), key=value)
+
+
+def ranked(candidates, value):
+    return sorted(candidates, key=lambda i: (-value(i), i))
+
+
+def largest_norm(X, k):
+    return ranked(range(len(X)), lambda i: norm(X[i]))[:k]
+
+
+def stride(X, k):
+    return [math.floor((i + 0.5) * len(X) / k) for i in range(k)]
+
+
+def k_medoids(X, k, iterations):
+    n = len(X)
+    D = [[0.0 if i == j else 1 - cosine(X[i], X[j]) for j in range(n)] for i in range(n)]
+    cost = lambda medoids: sum(min(D[i][m] for m in medoids) for i in range(n))  # noqa: E731
+    medoids = []
+    for _ in range(k):
+        free = [i for i in range(n) if i not in medoids]
+        medoids.append(min(free, key=lambda i: cost([*medoids, i])))
+    for _ in range(iterations):
+        clusters = [[] for _ in medoids]
+        for i in range(n):
+            own = medoids.index(i) if i in medoids else min(range(k), key=lambda c: D[i][medoids[c]])
+            clusters[own].append(i)
+        medoids = [min(members, key=lambda i: sum(D[i][j] for j in members)) for members in clusters]
+    return medoids
+
+
+def determinant(matrix):
+    """By elimination."""
+    matrix, value = [list(row) for row in matrix], 1.0
+    for i in range(len(matrix)):
+        value *= matrix[i][i]
+        if not matrix[i][i]:
+            return 0.0
+        for j in range(i + 1, len(matrix)):
+            factor = matrix[j][i] / matrix[i][i]
+            matrix[j] = [b - factor * a for a, b in zip(matrix[i], matrix[j], strict=True)]
+    return value
+
+
+def greedy_map(L, k):
+    picks = []
+    for _ in range(k):
+        volume = lambda i: determinant([[L[a][b] for b in (*picks, i)] for a in (*picks, i)])  # noqa: E731
+        picks.append(first_max(set(range(len(L))) - set(picks), volume))
+    return picks
+
+
+def dpp(X, k):
+    return greedy_map([[cosine(x, y) for y in X] for x in X], k)
+
+
+def cdpruner(X, k, prompt):
+    relevance = [sum(cosine(x, t) for t in prompt) / len(prompt) for x in X]
+    low, high = min(relevance), max(relevance)
+    r = [(value - low) / (high - low) for value in relevance]
+    return greedy_map([[r[i] * cosine(x, y) * r[j] for j, y in enumerate(X)] for i, x in enumerate(X)], k)
+
+
+def thin(X, order, k, per_round):
+    order = list(order)
+    while len(order) > k:
+        even, odd = order[0::2], order[1::2]
+        similar = {i: max(cosine(X[i], X[j]) for j in odd) for i in even}
+        even.sort(key=lambda i: -similar[i])
+        order = even[min(per_round, len(order) - k) :] + odd
+    return order
+
+
+def duplicate_removal(X, k, per_round):
+    return thin(X, range(len(X)), k, per_round)
+
+
+def cls_attention(attention, k):
+    return ranked(range(len(attention)), lambda i: attention[i])[:k]
+
+
+def vispruner(X, k, attention, important, per_round):
+    order = cls_attention(attention, len(X))
+    first = int(k * important)
+    return order[:first] + thin(X, order[first:], k - first, per_round)
+
+
+def dart(X, k, pivots):
+    chosen = ranked(range(len(X)), lambda i: sum(map(abs, X[i])))[: min(pivots, k)]
+    quota, more = divmod(k - len(chosen), len(chosen))
+    for place, pivot in enumerate(list(chosen)):
+        free = [i for i in range(len(X)) if i not in chosen]
+        chosen += ranked(free, lambda i: -cosine(X[i], X[pivot]))[: quota + (place < more)]  # noqa: B023
+    return chosen
+
+
+def softmax(values):
+    exponentials = [math.exp(value - max(values)) for value in values]
+    return [value / sum(exponentials) for value in exponentials]
+
+
+def coverage(M, chosen):
+    return sum(max(row[j] for j in chosen) for row in M) / len(M)
+
+
+def mmtok(X, k, prompt, temperature, text_temperature, vision_weight):
+    vision = [softmax([cosine(x, y) / temperature for y in X]) for x in X]
+    text = [softmax([cosine(t, y) / text_temperature for y in X]) for t in prompt]
+    picks = []
+    for _ in range(k):
+        free = set(range(len(X))) - set(picks)
+        value = lambda i: (  # noqa: E731
+            (coverage(text, [*picks, i]) if prompt else 0.0) + vision_weight * coverage(vision, [*picks, i])
+        )
+        picks.append(first_max(free, value))
+    return picks
+
+
+def gist(X, k, diversity, epsilon):
+    """The best set, and what every set is worth."""
+    n = len(X)
+    D = [[math.sqrt(max(0.0, 2 - 2 * cosine(x, y))) for y in X] for x in X]
+    lengths = [norm(x) for x in X]
+    utility = [length / max(lengths) for length in lengths]
+    diameter = max(map(max, D))
+    far = next([i, j] for i in range(n) for j in range(n) if D[i][j] == diameter)
+
+    def complete(chosen, threshold):
+        while len(chosen) < k:
+            free = [i for i in range(n) if i not in chosen]
+            nearest = {i: min((D[i][j] for j in chosen), default=math.inf) for i in free}
+            apart = [i for i in free if nearest[i] >= threshold]
+            chosen.append(first_max(apart, utility.__getitem__) if apart else first_max(free, nearest.__getitem__))
+        return chosen
+
+    def value(chosen):
+        pairs = [D[i][j] for place, i in enumerate(chosen) for j in chosen[:place]]
+        return sum(utility[i] for i in chosen) / k + diversity * min(pairs, default=diameter)
+
+    sets, step = [complete([], 0.0)], 1.0
+    while step <= 2 / epsilon:
+        sets.append(complete([], step * epsilon * diameter / 2))
+        step *= 1 + epsilon
+    if k > 1:
+        sets.append(complete(far, math.inf))
+    return max(sets, key=value), value
+
+
+def centred_greedy(X, k):
+    mean = [sum(column) / len(X) for column in zip(*X, strict=True)]
+    Y = [[a - m for a, m in zip(x, mean, strict=True)] for x in X]
+    weight = [1 - sum(cosine(x, y) for y in Y) / len(Y) for x in Y]
+    picks = [first_max(range(len(X)), weight.__getitem__)]
+    while len(picks) < k:
+        free = set(range(len(X))) - set(picks)
+        picks.append(first_max(free, lambda i: weight[i] * min(1 - cosine(Y[i], Y[j]) for j in picks)))
+    return picks
+
+
+def evs(X, k, grid):
+    frames, rows, columns = grid
+    size = rows * columns
+    change = {i: 1 - cosine(X[i], X[i - size]) for i in range(size, frames * size)}
+    return [*range(min(k, size)), *ranked(change, change.__getitem__)[: max(0, k - size)]]

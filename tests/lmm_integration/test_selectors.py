@@ -1,0 +1,348 @@
+"""What every selector owes its users, and each rule against its plain statement."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import solvers
+from mmdp.exceptions import InvalidOptionError, UnknownNameError
+
+torch = pytest.importorskip("torch")
+
+from lmm_integration import selectors  # noqa: E402
+from lmm_integration.selectors import Context  # noqa: E402
+from tests.lmm_integration import rules  # noqa: E402
+
+NAMES = selectors.names()
+
+
+def context(n, d, seed=0, frames=1):
+    """Everything a selector may ask for."""
+    generator = torch.Generator().manual_seed(seed)
+    return Context(
+        prompt=torch.randn(3, d, generator=generator, dtype=torch.float64),
+        attention=torch.rand(n, generator=generator, dtype=torch.float64),
+        grid=(frames, 1, n // frames),
+        seed=seed,
+    )
+
+
+def tokens(n=40, d=12, seed=0, clusters=9):
+    """Clustered features of varying length, as a projector emits."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(clusters, d))
+    return torch.tensor(
+        (centres[rng.integers(0, clusters, n)] + 0.3 * rng.normal(size=(n, d))) * rng.uniform(0.5, 2, (n, 1))
+    )
+
+
+def check(chosen, n, k):
+    assert chosen.dtype == torch.int64
+    assert chosen.shape == (k,)
+    assert len(set(chosen.tolist())) == k
+    assert min(chosen.tolist()) >= 0
+    assert max(chosen.tolist()) < n
+
+
+@st.composite
+def features(draw):
+    """Lattice points with duplicates, ties and zero rows, or anything at all."""
+    n, d = draw(st.integers(1, 14)), draw(st.integers(1, 5))
+    lattice = st.integers(-2, 2).map(float)
+    anywhere = st.floats(-1e4, 1e4, width=32)
+    X = draw(arrays(np.float32, (n, d), elements=draw(st.sampled_from((lattice, anywhere)))))
+    return torch.tensor(X), draw(st.integers(1, n))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(case=features(), seed=st.integers(0, 5))
+def test_k_distinct_indices_and_the_same_ones_again(name, case, seed):
+    X, k = case
+    selector, extra = selectors.make(name), context(*X.shape, seed)
+    chosen = selector(X, k, extra)
+    check(chosen, len(X), k)
+    assert selector(X, k, extra).tolist() == chosen.tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rows", ["all zero", "all equal", "repeated", "zeros among others", "tiny", "huge"])
+def test_degenerate_rows(name, rows):
+    n = 12
+    X = {
+        "all zero": torch.zeros(n, 4),
+        "all equal": torch.ones(n, 4),
+        "repeated": torch.eye(4).repeat(3, 1),
+        "zeros among others": torch.cat((torch.zeros(6, 4), tokens(6, 4).float())),
+        "tiny": tokens(n, 4).float() * 1e-30,
+        "huge": tokens(n, 4).float() * 1e30,
+    }[rows]
+    extra = context(n, 4, frames=3)
+    if rows.startswith("all"):
+        extra = Context(torch.zeros(2, 4), torch.zeros(n), (3, 2, 2))
+    for k in (1, 2, 5, n - 1, n):
+        check(selectors.make(name)(X, k, extra), n, k)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int64"])
+def test_any_dtype_means_the_same_values(name, dtype):
+    X = torch.randint(-8, 9, (20, 6), generator=torch.Generator().manual_seed(1))  # exact in every dtype
+    exact, extra = X.to(torch.float64), context(20, 6)
+    wide = torch.float64 if dtype == "float64" else torch.float32
+    expected = selectors.make(name)(exact.to(wide), 7, extra)
+    assert selectors.make(name)(X.to(getattr(torch, dtype)), 7, extra).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layout_and_gradients_do_not_matter(name):
+    X, extra = tokens(24, 6), context(24, 6)
+    expected = selectors.make(name)(X, 9, extra).tolist()
+    strided = torch.stack((X, X), -1)[..., 0]
+    assert not strided.is_contiguous()
+    assert selectors.make(name)(strided, 9, extra).tolist() == expected
+    assert selectors.make(name)(X.clone().requires_grad_(), 9, extra).tolist() == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_documented_with_its_source(name):
+    selector = selectors.load(name)
+    assert selector.source
+    page = (Path(__file__).parents[2] / "docs" / "selectors.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    assert selector.source in row
+    assert all(f"`{need}`" in row for need in selector.needs)
+
+
+def test_no_name_means_both_a_solver_and_a_selector():
+    assert set(NAMES).isdisjoint(solvers.names())
+
+
+SEEDS = range(5)
+
+
+def plain(X):
+    return X.tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("k", [1, 2, 7, 29])
+class TestRules:
+    """Index for index and in the order of choice, in float64."""
+
+    def same(self, name, seed, k, expected, n=30, d=40, frames=1, **options):
+        X, extra = tokens(n, d, seed), context(n, d, seed, frames)
+        assert selectors.make(name, **options)(X, k, extra).tolist() == expected(plain(X), extra)
+
+    def test_largest_norm(self, seed, k):
+        self.same("largest_norm", seed, k, lambda X, _: rules.largest_norm(X, k))
+
+    def test_stride(self, seed, k):
+        self.same("stride", seed, k, lambda X, _: rules.stride(X, k))
+
+    def test_k_medoids(self, seed, k):
+        X = tokens(30, 40, seed)
+        chosen = selectors.make("k_medoids", iterations=3)(X, k)
+        assert sorted(chosen.tolist()) == sorted(rules.k_medoids(plain(X), k, 3))
+
+    def test_dpp(self, seed, k):
+        self.same("dpp", seed, k, lambda X, _: rules.dpp(X, k))
+
+    def test_cdpruner(self, seed, k):
+        self.same("cdpruner", seed, k, lambda X, extra: rules.cdpruner(X, k, plain(extra.prompt)))
+
+    @pytest.mark.parametrize("per_round", [3, 8])
+    def test_duplicate_removal(self, seed, k, per_round):
+        expected = lambda X, _: rules.duplicate_removal(X, k, per_round)  # noqa: E731
+        self.same("duplicate_removal", seed, k, expected, per_round=per_round)
+
+    def test_vispruner(self, seed, k):
+        expected = lambda X, extra: rules.vispruner(X, k, plain(extra.attention), 0.5, 8)  # noqa: E731
+        self.same("vispruner", seed, k, expected)
+
+    def test_cls_attention(self, seed, k):
+        self.same("cls_attention", seed, k, lambda _, extra: rules.cls_attention(plain(extra.attention), k))
+
+    def test_dart(self, seed, k):
+        self.same("dart", seed, k, lambda X, _: rules.dart(X, k, 3), pivots=3)
+
+    def test_mmtok_vision(self, seed, k):
+        self.same("mmtok_vision", seed, k, lambda X, _: rules.mmtok(X, k, [], 0.2, 1, 1))
+
+    def test_mmtok(self, seed, k):
+        expected = lambda X, extra: rules.mmtok(X, k, plain(extra.prompt), 0.2, 0.02, 0.5)  # noqa: E731
+        self.same("mmtok", seed, k, expected)
+
+    def test_gist(self, seed, k):
+        X = tokens(30, 40, seed)
+        expected, value = rules.gist(plain(X), k, 1.0, 0.2)
+        chosen = selectors.make("gist", epsilon=0.2)(X, k).tolist()
+        assert value(chosen) == pytest.approx(value(expected), rel=1e-12)
+        assert chosen == expected or k == 29  # when nearly all stay, many sets are worth the same
+
+    def test_centred_greedy(self, seed, k):
+        self.same("centred_greedy", seed, k, lambda X, _: rules.centred_greedy(X, k))
+
+    def test_evs(self, seed, k):
+        self.same("evs", seed, k, lambda X, extra: rules.evs(X, k, extra.grid), frames=5)
+
+    def test_random_subset(self, seed, k):
+        chosen = selectors.make("random_subset")(tokens(30), k, Context(seed=seed))
+        other = selectors.make("random_subset")(tokens(30, seed=9), k, Context(seed=seed))
+        assert chosen.tolist() == other.tolist()
+
+
+def test_random_subset_is_uniform():
+    drawn = [selectors.make("random_subset")(torch.zeros(10, 1), 3, Context(seed=s)).tolist() for s in range(2000)]
+    times = np.bincount(np.concatenate(drawn), minlength=10)
+    assert times.min() > 500  # 600 expected, standard deviation 20
+    assert times.max() < 700
+
+
+@pytest.mark.parametrize(
+    ("grid", "k", "rows"),
+    [
+        ((1, 4, 4), 4, [[1, 3], [1, 3]]),
+        ((1, 4, 4), 16, [[0, 1, 2, 3]] * 4),
+        ((2, 2, 4), 4, [[1, 3], [1, 3]]),
+        ((1, 2, 8), 4, [[1, 3, 5, 7]]),
+        ((1, 6, 2), 3, [[1], [1], [1]]),
+    ],
+)
+def test_grid_is_a_coarser_lattice(grid, k, rows):
+    _, height, width = grid
+    picks = sorted(selectors.make("grid")(torch.zeros(1 + height * width * grid[0], 3), k, Context(grid=grid)).tolist())
+    by_row = {}
+    for pick in picks:
+        by_row.setdefault(pick // width, []).append(pick % width)
+    assert list(by_row.values()) == rows
+
+
+@given(grid=st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6)), data=st.data())
+def test_grid_leaves_no_frame_out_and_no_row_crowded(grid, data):
+    frames, height, width = grid
+    cells = frames * height * width
+    k = data.draw(st.integers(1, cells))
+    picks = selectors.make("grid")(torch.zeros(cells + 3, 2), k, Context(grid=grid))
+    check(picks, cells, k)
+    per_frame = np.bincount(picks.numpy() // (height * width), minlength=frames)
+    assert per_frame.max() - per_frame.min() <= 1
+
+
+@pytest.mark.parametrize("name", ["grid", "evs"])
+def test_separators_come_last(name):
+    X = tokens(13, 4)
+    assert selectors.make(name)(X, 12, Context(grid=(3, 2, 2))).sort().values.tolist() == list(range(12))
+    chosen = selectors.make(name)(torch.cat((X, X[:2])), 14, Context(grid=(3, 2, 2)))
+    assert sorted(chosen.tolist()) == list(range(14))
+
+
+def test_dpp_takes_no_copy_while_there_is_something_new():
+    X = torch.eye(6).repeat(4, 1)
+    assert sorted(i % 6 for i in selectors.make("dpp")(X, 6).tolist()) == list(range(6))
+
+
+def test_gist_between_utility_and_diversity():
+    X = tokens(60, 8, seed=3)
+    utility = sorted(selectors.make("gist", diversity=0.0)(X, 9).tolist())
+    assert utility == sorted(selectors.make("largest_norm")(X, 9).tolist())
+
+    def separation(chosen):
+        unit = X[chosen] / X[chosen].norm(dim=1, keepdim=True)
+        return torch.pdist(unit).min()
+
+    apart = selectors.make("gist", diversity=100.0)(X, 9)
+    assert separation(apart) > separation(torch.tensor(utility))
+    assert separation(apart) >= separation(solvers.load("greedy")().select(X, 9)) / 2
+
+
+def test_k_medoids_lowers_the_cost_of_its_start():
+    X = tokens(50, 6, seed=4)
+    D = 1 - torch.nn.functional.cosine_similarity(X[:, None], X[None], dim=-1)
+    cost = lambda medoids: float(D[:, medoids].min(1).values.sum())  # noqa: E731
+    start, end = (selectors.make("k_medoids", iterations=i)(X, 8) for i in (0, 20))
+    assert cost(end) <= cost(start)
+
+
+def test_prompt_and_attention_decide():
+    X = torch.eye(8) + 0.1
+    towards = lambda name, row: selectors.make(name)(X, 1, Context(prompt=X[row : row + 1])).item()  # noqa: E731
+    assert [towards("cdpruner", row) for row in range(8)] == list(range(8))
+    assert [towards("mmtok", row) for row in range(8)] == list(range(8))
+    attention = torch.tensor([0.0, 3, 1, 2, 0, 0, 0, 0])
+    assert selectors.make("cls_attention")(X, 3, Context(attention=attention)).tolist() == [1, 3, 2]
+
+
+X4 = tokens(4, 3)
+BAD = {
+    "no prompt": (lambda: selectors.make("cdpruner")(X4, 2), InvalidOptionError, "CDPruner needs the prompt"),
+    "no attention": (lambda: selectors.make("vispruner")(X4, 2), InvalidOptionError, "needs the encoder's attention"),
+    "no grid": (lambda: selectors.make("evs")(X4, 2), InvalidOptionError, "needs the layout"),
+    "width": (
+        lambda: selectors.make("mmtok")(X4, 2, Context(prompt=torch.zeros(2, 5))),
+        InvalidOptionError,
+        r"prompt of shape \(2, 5\).*\(t, 3\)",
+    ),
+    "empty prompt": (
+        lambda: selectors.make("mmtok")(X4, 2, Context(prompt=torch.zeros(0, 3))),
+        InvalidOptionError,
+        "prompt of shape",
+    ),
+    "attention": (
+        lambda: selectors.make("cls_attention")(X4, 2, Context(attention=torch.zeros(5))),
+        InvalidOptionError,
+        r"attention of shape \(5,\)",
+    ),
+    "grid": (lambda: selectors.make("grid")(X4, 2, Context(grid=(1, 2, 3))), InvalidOptionError, "does not lay out 4"),
+    "k": (lambda: selectors.make("dpp")(X4, 5), InvalidOptionError, "k = 5 is out of range"),
+    "name": (lambda: selectors.make("dpq"), UnknownNameError, "no selector named 'dpq'; choose one of .*dpp"),
+    "option": (lambda: selectors.make("dart", pivot=1), InvalidOptionError, "no option pivot; it takes pivots"),
+    "no options": (lambda: selectors.make("dpp", a=1), InvalidOptionError, "takes no options"),
+    "pivots": (lambda: selectors.make("dart", pivots=0), InvalidOptionError, "at least one"),
+    "per round": (lambda: selectors.make("duplicate_removal", per_round=0), InvalidOptionError, "at least one"),
+    "thinning": (lambda: selectors.make("vispruner", per_round=0), InvalidOptionError, "at least one"),
+    "share": (lambda: selectors.make("vispruner", important=2), InvalidOptionError, r"\[0, 1\]"),
+    "temperature": (lambda: selectors.make("mmtok_vision", temperature=0), InvalidOptionError, "positive"),
+    "text": (lambda: selectors.make("mmtok", text_temperature=-1), InvalidOptionError, "positive"),
+    "weight": (lambda: selectors.make("mmtok", vision_weight=-1), InvalidOptionError, "0 or more"),
+    "diversity": (lambda: selectors.make("gist", diversity=-1), InvalidOptionError, "0 or more"),
+    "epsilon": (lambda: selectors.make("gist", epsilon=1), InvalidOptionError, r"\(0, 1\)"),
+    "iterations": (lambda: selectors.make("k_medoids", iterations=-1), InvalidOptionError, "0 or more"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_names_what_is_wrong(name):
+    call, error, message = BAD[name]
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_vispruner_may_spend_all_on_either_half():
+    X, extra = tokens(20, 5), context(20, 5)
+    by_attention = selectors.make("cls_attention")(X, 6, extra).tolist()
+    assert selectors.make("vispruner", important=1.0)(X, 6, extra).tolist() == by_attention
+    check(selectors.make("vispruner", important=0.0)(X, 6, extra), 20, 6)
+
+
+def test_shuffled_tokens_give_the_same_set():
+    """For rules that neither look at places nor begin with a tie: a token stays wherever it stands."""
+    order = random.Random(0).sample(range(40), 40)
+    X, extra = tokens(40, 12), context(40, 12)
+    shuffled = Context(extra.prompt, extra.attention[order])
+    for name in (
+        "largest_norm",
+        "dart",
+        "mmtok_vision",
+        "mmtok",
+        "cdpruner",
+        "gist",
+        "vispruner",
+        "cls_attention",
+    ):
+        there = {order[i] for i in selectors.make(name)(X[order], 11, shuffled).tolist()}
+        assert there == set(selectors.make(name)(X, 11, extra).tolist()), name
