@@ -1,0 +1,83 @@
+"""The encoder side of pruning: feature rows out of whatever a family's getter returns, and back into it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a feature getter returned, as a flat list of rows.
+
+    Attributes
+    ----------
+    output : Any
+        As returned: a tensor, a sequence of tensors, a tuple of features and deeper features, or a model output.
+    rows : (n, d) tensor
+        The features that replace placeholders, in their order.
+    items : list of int
+        Rows of each item that the encoder returned.
+    """
+
+    output: Any
+    rows: Tensor
+    items: list[int]
+
+    @classmethod
+    def of(cls, output: Any) -> Encoded:
+        """Read the features of a getter's output."""
+        features = _features(output)
+        parts = (
+            [part.reshape(-1, part.shape[-1]) for part in (features if features.ndim > 2 else [features])]
+            if isinstance(features, Tensor)
+            else [part.reshape(-1, part.shape[-1]) for part in features]
+        )
+        return cls(output, torch.cat(list(parts)), [len(part) for part in parts])
+
+    def taking(self, rows: Tensor) -> Any:
+        """Return the output as the model's code wants it, with those rows of the flat list only, in that order."""
+
+        def of(features: Any) -> Any:
+            flat = (
+                features if isinstance(features, Tensor) else torch.cat([p.reshape(-1, p.shape[-1]) for p in features])
+            )
+            taken = flat.reshape(-1, flat.shape[-1])[rows]
+            if isinstance(features, Tensor):
+                return taken if features.ndim == 2 else taken[:, None]  # items of one row each
+            return type(features)([taken])
+
+        return _replaced(self.output, of)
+
+
+def _is_deep(output: Any) -> bool:
+    """Whether a tuple holds features and then the features of deeper layers or counts, as before transformers 5."""
+    return (
+        isinstance(output, tuple)
+        and len(output) == 2
+        and not (isinstance(output[0], Tensor) and isinstance(output[1], Tensor))
+    )
+
+
+def _features(output: Any) -> Any:
+    if hasattr(output, "pooler_output"):
+        return output.pooler_output
+    return output[0] if _is_deep(output) else output
+
+
+def _replaced(output: Any, of: Callable[[Any], Any]) -> Any:
+    if hasattr(output, "pooler_output"):
+        output = copy.copy(output)
+        output.pooler_output = of(output.pooler_output)
+        if getattr(output, "deepstack_features", None) is not None:
+            output.deepstack_features = [of(layer) for layer in output.deepstack_features]
+        return output
+    if _is_deep(output):
+        deeper = [of(layer) for layer in output[1]] if isinstance(output[1], list) else output[1]
+        return of(output[0]), deeper
+    return of(output)
