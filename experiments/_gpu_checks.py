@@ -106,6 +106,11 @@ for kernel, constants, warps in (
     (kernels.traverse, {**points, "UNROLL": 4, "BLOCK": 8192}, 32),
     (kernels.traverse_step, {**matrix, "BLOCK": 1024, "BLOCKS": 64}, 4),
     (kernels.traverse_step, {**points, "BLOCK": 256, "BLOCKS": 128}, 4),
+    (kernels.rank_gram, {**tile, "n": 1, "ROWS": 4, "COLUMNS": 256}, 4),  # an argument of 1 becomes a constant
+    (kernels.rank_points, {**tile, "n": 1, "d": 1, "KEEP": False, "UNROLL": 1, "ROWS": 32, "COLUMNS": 64}, 4),
+    (kernels.traverse, {**points, "n": 1, "d": 1, "k": 1, "UNROLL": 1, "BLOCK": 128}, 4),
+    (kernels.traverse, {**matrix, "k": 1, "COUNTED": True, "BLOCK": 128}, 4),
+    (kernels.traverse_step, {**points, "n": 1, "d": 1, "k": 1, "UNROLL": 1, "BLOCK": 128, "BLOCKS": 1}, 4),
 ):
     names = kernel.arg_names
     signature = {
@@ -114,7 +119,11 @@ for kernel, constants, warps in (
         else TYPES.get(name, "*fp32")
         for name in names
     }
-    aligned = {(i,): [["tt.divisibility", 16]] for i, name in enumerate(names) if name == "n" or "*" in signature[name]}
+    aligned = {
+        (i,): [["tt.divisibility", 16]]
+        for i, name in enumerate(names)
+        if signature[name][0] == "*" or (name, signature[name]) == ("n", "i32")
+    }
     source = ASTSource(kernel, signature, {(names.index(name),): value for name, value in constants.items()}, aligned)
     binary = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps}).asm["cubin"]
     label = ",".join(f"{name.lower()}={int(value)}" for name, value in constants.items())

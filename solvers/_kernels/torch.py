@@ -7,7 +7,7 @@ those that must not, and a finite number >= 0 otherwise, the highest of which be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -71,19 +71,20 @@ def gram_distances(x: torch.Tensor) -> torch.Tensor:
     return distances.masked_fill_(distances < SNAP * torch.finfo(x.dtype).eps * sums, 0.0)
 
 
-def neighbour_extremes(
-    row: Callable[[torch.Tensor], torch.Tensor], fixed: torch.Tensor, dtype: torch.dtype
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distance (b, n) of each point to the nearest and the farthest other one that is not excluded."""
-    nearest = torch.full(fixed.shape, torch.inf, dtype=dtype, device=fixed.device)
-    farthest = torch.zeros_like(nearest)
-    for i in range(fixed.shape[1]):
-        distances = row(torch.full_like(fixed[:, 0], i, dtype=torch.int64))
-        unusable = (fixed[:, i : i + 1] < 0).repeat(1, fixed.shape[1])
-        unusable[:, i] = True
-        nearest = torch.minimum(nearest, distances.masked_fill(unusable, torch.inf))
-        farthest = torch.maximum(farthest, distances.masked_fill(unusable, 0.0))
-    return nearest, farthest
+def neighbour_extremes(blocks: Iterable[torch.Tensor], fixed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distance (b, n) of each point to the nearest and the farthest other one that is not excluded.
+
+    ``blocks`` are the distances (b, any, n) of the next points to all.
+    """
+    nearest, farthest, done = [], [], 0
+    for block in blocks:
+        place = torch.arange(block.shape[1], device=block.device)
+        unusable = (fixed < 0)[:, None, :].repeat(1, len(place), 1)
+        unusable[:, place, done + place] = True
+        nearest.append(block.masked_fill(unusable, torch.inf).amin(-1))
+        farthest.append(block.masked_fill(unusable, 0.0).amax(-1))
+        done += len(place)
+    return torch.cat(nearest, 1), torch.cat(farthest, 1)
 
 
 def simple_ranking(
@@ -150,14 +151,18 @@ def traverse(
     kernel: str, x: torch.Tensor, k: int, start: str, fixed: torch.Tensor, counts: torch.Tensor | None, gram: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Farthest-first of embedded points (b, n, d): :func:`farthest_first` behind the ranking of that start."""
-    batch = torch.arange(len(x), device=x.device)
+    b, n, _ = x.shape
+    batch = torch.arange(b, device=x.device)
+    blocks: Iterable[torch.Tensor]
     if gram:
         matrix = gram_distances(x)
         row = lambda pick: matrix[batch, pick]  # noqa: E731
+        blocks = matrix.split(max(1, _BLOCK // max(1, b * n)), dim=1)
     else:
         row = lambda pick: distance_row(kernel, x, x[batch, pick][:, None])  # noqa: E731
+        blocks = (distance_row(kernel, x, x[:, i : i + 1])[:, None] for i in range(n))
     if start in RANKED:
-        extremes = neighbour_extremes(row, fixed, x.dtype)
+        extremes = neighbour_extremes(blocks, fixed)
         ranking = masked_ranking(extremes[start == "farthest_pair"], fixed)
     else:
         ranking = simple_ranking(row, fixed, start, x.dtype)

@@ -24,6 +24,7 @@ def select(
     """Indices (b, k) of points (b, n, d) of one of DTYPES, under one of METRICS."""
     if points.numel() == 0:
         return points.new_full((len(points), k), -1, dtype=torch.int64)
+    fixed, counts = (None if tensor is None else tensor.contiguous() for tensor in (fixed, counts))
     matrix = matrix_fits(points) and (metric in ANGULAR or start in RANKED)
     with torch.cuda.device_of(points):
         if matrix and metric in ANGULAR:
@@ -91,6 +92,7 @@ def _traverse(
 ) -> torch.Tensor:
     b, n = ranking.shape
     d = source.shape[1]
+    ranking = ranking.contiguous()
     picks = torch.empty(b, k, dtype=torch.int64, device=ranking.device)
     constants = {"MATRIX": matrix, "COUNTED": counts is not None, "UNROLL": 1 if matrix else _unroll(d)}
     if n <= ONE_PROGRAM and (matrix or (n <= ONE_PROGRAM // 2 and n * d <= ONE_PROGRAM_COORDINATES)):

@@ -165,3 +165,12 @@ def test_float32_products_are_not_rounded_to_tf32():
     x = torch.randn(1, 20, 300, device=DEVICE)
     torch.testing.assert_close(triton_select.gram(x), (x.double() @ x.double().mT).float(), rtol=1e-5, atol=1e-4)
     assert torch.backends.cuda.matmul.fp32_precision == before
+
+
+def test_masks_and_counts_of_any_layout():
+    fixed = torch.zeros(9, 2, dtype=torch.int8, device=DEVICE)
+    fixed[:4] = -1
+    counts = torch.tensor([3, 7, 1, 7], device=DEVICE)
+    X = torch.arange(9.0, device=DEVICE)[None, :, None].repeat(2, 1, 1)
+    picks = triton_select.select(X, 3, "euclidean", "5", fixed.mT, counts[::2])
+    assert picks.tolist() == [[5, 8, 4], [5, -1, -1]]
