@@ -88,7 +88,7 @@ def draw(random: NDArray[np.uint64], n: int) -> int:
     x ^= x >> np.uint64(27)
     random[0] = x
     high = (x * np.uint64(2685821657736338717)) >> np.uint64(32)
-    return int(high * np.uint64(n) >> np.uint64(32))
+    return int(np.int64((high * np.uint64(n)) >> np.uint64(32)))
 
 
 @njit(cache=True, nogil=True)
