@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from mmdp import Problem
 from mmdp.metrics import Vector
 from mmdp.problem import Indices
+from solvers._kernels.dense import MOST_PICKS, Dense, new_dense, search_dense
 from solvers._kernels.near_pairs import NearPairs, near_pairs, roomy_cap, stacked
-from solvers._kernels.threshold import LAST_GAIN, MOVES, RAISED_AT, State, new_state
+from solvers._kernels.threshold import BEYOND_CAP, LAST_GAIN, MOVES, RAISED_AT, State, new_state, search
 
 _DENSE = 4000  # points whose matrix is kept; beyond, only the near pairs are
 _SAMPLED_ROWS = 64
@@ -34,13 +35,30 @@ class Core:
             every = max(1, len(points) // _SAMPLED_ROWS)
             self._known = problem.surrogates(points[::every], points)
 
-    def state(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int, before: State | None = None) -> State:
-        """Begin a search from the ``chosen`` points, or go on with that of ``before`` after its pairs ran out."""
+    def begin(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int) -> State | Dense:
+        """Begin a search from the ``chosen`` points, in the layout that suits their number."""
+        if len(self.points) <= _DENSE and self.problem.k <= MOST_PICKS:
+            return new_dense(self._known, chosen, np.isin(self.points, fixed), seed)
+        return self._listed(chosen, np.isin(self.points, fixed), seed)
+
+    def go_on(self, state: State | Dense, moves: int, patience: int) -> tuple[State | Dense, int]:
+        """Make up to ``moves`` moves; return the state to go on with and why the search came back."""
+        if isinstance(state, Dense):
+            return state, search_dense(state, moves, patience)
+        why: int = search(state, self.problem.k, moves, patience)
+        if why == BEYOND_CAP:
+            return self._listed(state.chosen, state.fixed, int(state.random[0]), state), why
+        return state, why
+
+    def _listed(
+        self, chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int, before: State | None = None
+    ) -> State:
+        """Start from lists of near pairs, with the memory of ``before`` if its pairs ran out."""
         picked = self.points[chosen]
         distances = self.problem.surrogates(picked, picked)
         closest = float(distances[np.triu_indices(len(picked), 1)].min())
         pairs = self._pairs(closest, roomy_cap(self._known, closest))
-        state = new_state(pairs, closest, chosen, np.isin(self.points, fixed), seed)
+        state = new_state(pairs, closest, chosen, fixed, seed)
         if before is not None:
             state.frequency[:], state.tabu[:] = before.frequency, before.tabu
             now = before.counter[MOVES]

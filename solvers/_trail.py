@@ -9,7 +9,7 @@ import numpy as np
 from mmdp import Clock, Problem
 from mmdp.problem import Indices
 from solvers._core import Core
-from solvers._kernels.threshold import BEYOND_CAP, BLOCKED, MOVES, RAISED_AT, search
+from solvers._kernels.threshold import BLOCKED, MOVES, RAISED_AT
 from solvers._slices import Slices
 
 Pauses = Generator[None, None, Indices]
@@ -46,8 +46,8 @@ class Trail:
 
         Returns the best subset found here; ``closest_found`` is its smallest surrogate.
         """
-        k, counted = self.problem.k, self.clock.iterations
-        state = core.state(np.isin(core.points, start), self.fixed, int(self.rng.integers(2**62)))
+        counted = self.clock.iterations
+        state = core.begin(np.isin(core.points, start), self.fixed, int(self.rng.integers(2**62)))
         while not self.over:
             quiet = int(state.counter[MOVES] - state.counter[RAISED_AT])
             if stall is not None and quiet >= stall:
@@ -56,7 +56,8 @@ class Trail:
             if moves == 0:
                 self.over = True
                 break
-            why = search(state, k, moves if stall is None else min(moves, stall - quiet), patience)
+            allowed = moves if stall is None else min(moves, stall - quiet)
+            state, why = core.go_on(state, allowed, patience)
             self.closest_found = float(state.threshold[0])
             if self.closest_found > self.closest:
                 self.best, self.closest = core.points[state.best], self.closest_found
@@ -65,7 +66,5 @@ class Trail:
             self._slices.done(counted + int(state.counter[MOVES]))
             if why == BLOCKED:
                 self.over = True
-            if why == BEYOND_CAP:
-                state = core.state(state.chosen, self.fixed, int(state.random[0]), state)
             yield
         return core.points[state.best]

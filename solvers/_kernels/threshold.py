@@ -26,7 +26,7 @@ from solvers._kernels.near_pairs import NearPairs
 HOT = 3
 MOVES, CONFLICTS, FEWEST, LAST_GAIN, RAISED_AT, RESTARTS = range(6)
 PAUSED, BEYOND_CAP, BLOCKED = range(3)  # why ``search`` came back: see there
-_TENURE_IN = 0.6  # of the tenure of a point that left, for the one that came in
+TENURE_IN = 0.6  # of the tenure of a point that left, for the one that came in
 
 
 class State(NamedTuple):
@@ -88,7 +88,7 @@ def draw(random: NDArray[np.uint64], n: int) -> int:
     x ^= x >> np.uint64(27)
     random[0] = x
     high = (x * np.uint64(2685821657736338717)) >> np.uint64(32)
-    return int(high * np.uint64(n) >> np.uint64(32))
+    return int(np.int64((high * np.uint64(n)) >> np.uint64(32)))
 
 
 @njit(cache=True, nogil=True)
@@ -313,6 +313,6 @@ def search(s: State, k: int, moves: int, patience: int) -> int:
         s.frequency[newcomer] += 1
         tenure = min(s.counter[CONFLICTS], 10)
         s.tabu[leaver] = s.counter[MOVES] + tenure + draw(s.random, spread)
-        s.tabu[newcomer] = s.counter[MOVES] + int(_TENURE_IN * tenure) + draw(s.random, int(_TENURE_IN * spread))
+        s.tabu[newcomer] = s.counter[MOVES] + int(TENURE_IN * tenure) + draw(s.random, int(TENURE_IN * spread))
         if s.counter[CONFLICTS] < s.counter[FEWEST]:
             s.counter[FEWEST], s.counter[LAST_GAIN] = s.counter[CONFLICTS], s.counter[MOVES]
