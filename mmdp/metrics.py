@@ -16,7 +16,13 @@ manhattan       x                      sum abs(x - y)    s
 chebyshev       x                      max abs(x - y)    s
 hamming         x                      share of x != y   s
 jaccard         0/1 as uint8           1 - and / or      s
+euc_2d          x                      sum (x - y)^2     floor(sqrt(s) + 1/2)
+ceil_2d         x                      sum (x - y)^2     ceil(sqrt(s))
+geo             point on unit sphere   sum (x - y)^2     floor(2 r asin(sqrt(s) / 2) + 1)
 ==============  =====================  ================  ============================
+
+The last three are the rounded distances of TSPLIB (Reinelt, ORSA Journal on Computing 3(4), 1991), under its names;
+"geo" takes DDD.MM degrees and minutes, and r = 6378.388 km. Rounding costs them the triangle inequality.
 
 With squared differences instead of ``1 - x.y``, equal vectors are at distance zero to the last bit. The price is
 paid by arcs near half a turn, where a chord hardly changes: there they are good to about 1e-8 of themselves.
@@ -39,6 +45,7 @@ Array = Any  # a numpy array or a torch tensor, on any device
 Vector = NDArray[np.float64]
 
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
+_TSPLIB_RADIUS_KM = 6378.388
 _CDIST_NAME = {"manhattan": "cityblock"}
 _GROWTH_OVER_TWO_HOPS = {"sqeuclidean": 4.0, "manhattan": 2.0, "chebyshev": 2.0, "hamming": 2.0, "jaccard": 2.0}
 
@@ -128,6 +135,24 @@ def _half(s: Vector) -> Vector:
     return s / 2.0
 
 
+def _tsplib_sphere(x: Array) -> Array:
+    degrees = _double(x)
+    whole = namespace(degrees).trunc(degrees)
+    return _sphere(whole + (degrees - whole) * (5.0 / 3.0))
+
+
+def _nearest_integer(s: Vector) -> Vector:
+    return np.floor(np.sqrt(s) + 0.5)
+
+
+def _next_integer(s: Vector) -> Vector:
+    return np.ceil(np.sqrt(s))
+
+
+def _tsplib_kilometres(s: Vector) -> Vector:
+    return np.where(s > 0, np.floor(_TSPLIB_RADIUS_KM * _arc(s) + 1.0), 0.0)
+
+
 @dataclass(frozen=True)
 class Metric:
     """A distance: how points are embedded, which kernel compares them, and what the surrogate means.
@@ -189,6 +214,9 @@ METRICS: dict[str, Metric] = {
         Metric("chebyshev", "chebyshev", True),
         Metric("hamming", "hamming", True),
         Metric("jaccard", "jaccard", True, embed=_bits),
+        Metric("euc_2d", "sqeuclidean", False, value=_nearest_integer),
+        Metric("ceil_2d", "sqeuclidean", False, value=_next_integer),
+        Metric("geo", "sqeuclidean", False, embed=_tsplib_sphere, value=_tsplib_kilometres),
     )
 }
 PRECOMPUTED = Metric("precomputed", "precomputed", False)

@@ -65,7 +65,10 @@ def read_tsplib(path: str | Path, distinct: bool = True) -> Instance:
     points = _rows(lines, number + 1, int(header["DIMENSION"]), 3)[:, 1:]
     if distinct:
         points = points[np.sort(np.unique(points, axis=0, return_index=True)[1])]
-    return Instance(header.get("NAME", path.stem), points=points)
+    metric = header.get("EDGE_WEIGHT_TYPE", "EUC_2D").lower()
+    if metric not in ("euc_2d", "ceil_2d", "geo"):
+        raise lines.error(number, f"EDGE_WEIGHT_TYPE {header['EDGE_WEIGHT_TYPE']} is none of EUC_2D, CEIL_2D, GEO")
+    return Instance(header.get("NAME", path.stem), points=points, metric=metric)
 
 
 def _coordinates(lines: _Lines, n: int, d: int) -> Floats:

@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 from mmdp import Clock, Problem, Status
 from solvers import make
 
+_TIME_SHARE = 0.2  # of what is left, for each heuristic
+_HURRY = 5  # the patience is divided by this
+
 
 def warm_start(
-    problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str], share: float = 0.2
+    problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Run the heuristics in turn, each within its own default limits and ``share`` of the time that is left.
+    """Run the heuristics in turn, each with a share of the time that is left and of the patience it has by default.
+
+    A search that proves finds better incumbents on its way, so the heuristics only have to come close.
 
     Returns
     -------
@@ -29,9 +34,15 @@ def warm_start(
     """
     for name in heuristics:
         solver = make(name)
-        stop = replace(solver.default_stop, target=clock.stop.target, upper_bound=clock.upper_bound)
+        rest = solver.default_stop.no_improvement
+        stop = replace(
+            solver.default_stop,
+            no_improvement=rest and rest // _HURRY,
+            target=clock.stop.target,
+            upper_bound=clock.upper_bound,
+        )
         if np.isfinite(clock.remaining):
-            stop = replace(stop, seconds=share * clock.remaining)
+            stop = replace(stop, seconds=_TIME_SHARE * clock.remaining)
         found = solver.solve(problem, stop, seed=int(rng.integers(2**31)))
         clock.report(found.indices, found.objective, found.upper_bound)
         if found.status is Status.INTERRUPTED:

@@ -10,84 +10,142 @@ from numpy.typing import NDArray
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from mmdp.bounds import upper_bound
 from solvers._base import _ROUNDING, Run, Solver
-from solvers._ilp.thresholds import decide
+from solvers._ilp import child
+from solvers._ilp.thresholds import Answer, decide
 from solvers._incumbent import warm_start
+
+FORMULATIONS = ("thresholds", "node_packing", "compact", "big_m")
+BACKENDS = ("highs", "scip")
+_SOLVER_TOLERANCE = 1e-6  # relative; to which the floating-point solvers satisfy their constraints
 
 
 @dataclass(frozen=True)
 class Ilp(Solver):
     """Search over the distinct distances for the largest one that k points can keep, each question a CP-SAT model.
 
-    The optimum is one of the n (n - 1) / 2 distances, and OPT >= t iff the pairs at distance >= t have a clique of k
-    points. The question is asked by rank: thresholds are distances of the problem, compared exactly. As a heuristic
-    incumbent is often optimal already, the questions gallop away from it before they halve the range; when one
-    finds no answer in time, binary search above it turns the remaining time into a smaller upper bound.
+    The optimum is one of the n (n - 1) / 2 distances, and OPT >= t iff the graph of pairs at distance >= t has a
+    clique of k points. The question is asked by rank: thresholds are distances of the problem, compared exactly. As a
+    heuristic incumbent is often optimal already, the questions gallop away from it before they halve the range; when
+    one finds no answer in time, binary search above it turns the remaining time into a smaller upper bound.
 
     Parameters
     ----------
+    formulation : str
+        - "thresholds" (default): CP-SAT, with cliques of too close pairs as at-most-one constraints
+        - "node_packing": the same search with a constraint for each pair (Sayyady and Fathi 2016)
+        - "compact": one model over the sorted distances (Sayah and Irnich 2017)
+        - "big_m": one model with a continuous objective (Kuby 1987)
+
+        The last three are for comparison, and are solved in a process of their own.
+    backend : str
+        "highs" or "scip", of the last three.
     threads : int
-        Workers of the OR-Tools solver. More than one is faster on hard problems, and may return another optimum.
+        Workers of CP-SAT. More than one is faster on hard problems, and may return another optimum.
     heuristics : tuple of str
         Solvers whose best answer is the first incumbent and the hint of the models.
 
     Notes
     -----
-    O(n^2) memory. Sayyady and Fathi, Computers and Operations Research 70 (2016), for the search over thresholds.
+    O(n^2) memory. The thresholds are those of Sayyady and Fathi, Computers and Operations Research 70 (2016).
     """
 
     exact = True
     cost = "n x n matrix, exponential time"
 
+    formulation: str = "thresholds"
+    backend: str = "highs"
     threads: int = 1
     heuristics: tuple[str, ...] = ("greedy",)
 
     def __post_init__(self) -> None:
+        for name, known in (("formulation", FORMULATIONS), ("backend", BACKENDS)):
+            if getattr(self, name) not in known:
+                raise InvalidOptionError(f"{name} = {getattr(self, name)!r}; choose one of {', '.join(known)}")
         if self.threads < 1:
             raise InvalidOptionError(f"threads = {self.threads}: use at least one")
         if not self.heuristics:
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        chosen = warm_start(problem, clock, rng, self.heuristics)
+        warm_start(problem, clock, rng, self.heuristics)
         clock.report(upper_bound=upper_bound(problem))
-        candidates = problem.candidates
-        D = problem.matrix()[np.ix_(candidates, candidates)]
-        forced = np.searchsorted(candidates, sorted(problem.include)).tolist()
-        values = np.unique(D[np.triu_indices(len(D), 1)])
-        low = _rank(values, clock.objective)
-        high = max(low, _rank(values, clock.upper_bound * (1 + _ROUNDING)))
+        search = _Search(self, problem, clock, int(rng.integers(2**31)))
+        if self.formulation in ("thresholds", "node_packing"):
+            search.by_rank()
+        elif not clock.expired:
+            search.at_once()
+        assert clock.indices is not None
+        status = Status.OPTIMAL if search.low >= search.high else Status.STOPPED
+        return Run(clock.indices, float(search.values[search.high]), status, clock.iterations)
+
+
+class _Search:
+    """The optimum is ``values[r]`` for a rank r from ``low``, the incumbent's, to ``high``."""
+
+    def __init__(self, options: Ilp, problem: Problem, clock: Clock, seed: int) -> None:
+        self._options, self._problem, self._clock, self._seed = options, problem, clock, seed
+        self._points = problem.candidates
+        self._D = problem.matrix()[np.ix_(self._points, self._points)]
+        self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
+        self.values = np.unique(self._D[np.triu_indices(len(self._D), 1)])
+        self.low = self._rank(clock.objective)
+        self.high = max(self.low, self._rank(clock.upper_bound * (1 + _ROUNDING)))
+
+    def by_rank(self) -> None:
+        """Ask about one threshold after the other until the ranks meet."""
+        clock = self._clock
         step = 1  # gallops while the answers are yes, then halves
-        unanswered = low  # the highest rank asked in vain; the questions above it are easier to refute
-        while low < high and not clock.expired:
-            rank = min(low + step, high) if unanswered == low else (unanswered + high + 1) // 2
-            answer = decide(
-                D,
-                float(values[rank]),
-                problem.k,
-                forced,
-                np.searchsorted(candidates, chosen),
-                seconds=clock.remaining / 2 if rank < high else clock.remaining,
-                threads=self.threads,
-                seed=int(rng.integers(2**31)),
-            )
+        unanswered = self.low  # the highest rank asked in vain; the questions above it are easier to refute
+        while self.low < self.high and not clock.expired:
+            patient = unanswered == self.low
+            rank = min(self.low + step, self.high) if patient else (unanswered + self.high + 1) // 2
+            answer = self._ask(float(self.values[rank]), clock.remaining / (2 if rank < self.high else 1))
             clock.iterations += 1
             if answer.chosen is not None:
-                chosen = candidates[answer.chosen]
-                clock.report(chosen, problem.objective(chosen)[0])
-                low, step = _rank(values, clock.objective), 2 * step
-                unanswered = max(unanswered, low)
+                self._found(answer.chosen)
+                step, unanswered = 2 * step, max(unanswered, self.low)
             elif answer.refuted:
-                high = rank - 1
-                step = max(1, (high - low + 1) // 2)
-                clock.report(upper_bound=float(values[high]))
+                self.high = rank - 1
+                step = max(1, (self.high - self.low + 1) // 2)
+                clock.report(upper_bound=float(self.values[self.high]))
             else:
                 unanswered = rank
-            if unanswered >= high:
-                unanswered = low
-        status = Status.OPTIMAL if low >= high else Status.STOPPED
-        return Run(chosen, float(values[high]), status, clock.iterations)
+            if unanswered >= self.high:
+                unanswered = self.low
 
+    def at_once(self) -> None:
+        """Solve one model of the whole problem."""
+        bounds = (float(self.values[self.low]), float(self.values[self.high]))
+        arguments = (self._D, self._problem.k, self._forced, *bounds)
+        outcome = child.solve(
+            self._options.formulation, arguments, self._hint, self._options.backend, self._clock.remaining
+        )
+        self._clock.iterations += 1
+        if outcome.chosen is not None:
+            self._found(outcome.chosen)
+        reached = self._rank(outcome.bound * (1 + _SOLVER_TOLERANCE))  # the optimum is a distance, so it rounds down
+        self.high = max(self.low, min(self.high, reached))
 
-def _rank(values: NDArray[np.float64], distance: float) -> int:
-    """Position of the largest value that does not exceed the distance."""
-    return int(np.searchsorted(values, distance, side="right")) - 1
+    def _ask(self, t: float, seconds: float) -> Answer:
+        k, forced, options = self._problem.k, self._forced, self._options
+        if options.formulation == "thresholds":
+            return decide(self._D, t, k, forced, self._hint, seconds=seconds, threads=options.threads, seed=self._seed)
+        outcome = child.solve("node_packing", (self._D, forced, t), self._hint, options.backend, seconds)
+        if outcome.chosen is not None and len(outcome.chosen) >= k:
+            others = np.setdiff1d(outcome.chosen, forced)
+            return Answer(chosen=np.concatenate((forced, others[: k - len(forced)])).astype(np.int64))
+        return Answer(refuted=outcome.bound < k - 1 + (1 - _SOLVER_TOLERANCE))
+
+    @property
+    def _hint(self) -> NDArray[np.int64]:
+        assert self._clock.indices is not None
+        return np.searchsorted(self._points, self._clock.indices)
+
+    def _found(self, chosen: NDArray[np.int64]) -> None:
+        indices = self._points[chosen]
+        self._clock.report(indices, self._problem.objective(indices)[0])
+        self.low = self._rank(self._clock.objective)
+
+    def _rank(self, distance: float) -> int:
+        """Position of the largest value that does not exceed the distance."""
+        return int(np.searchsorted(self.values, distance, side="right")) - 1

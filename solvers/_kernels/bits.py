@@ -86,3 +86,8 @@ def members(words: Words) -> NDArray[np.int64]:
             size += 1
             rest &= rest - np.uint64(1)
     return found
+
+
+def full(n: int) -> Words:
+    """Return the set of all of n vertices."""
+    return np.asarray(pack(np.ones((1, n), dtype=np.bool_))[0])

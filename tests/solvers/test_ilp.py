@@ -44,6 +44,35 @@ def test_agrees_with_brute_force(problem):
     assert result.objective == truth.objective
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("formulation", ["node_packing", "compact", "big_m"])
+@pytest.mark.parametrize("backend", ["highs", "scip"])
+def test_textbook_models_agree_with_the_clique_search(formulation, backend):
+    rng = np.random.default_rng(3)
+    D = np.triu(rng.integers(1, 9, (16, 16)), 1)
+    problems = [
+        Problem(5, points=rng.random((20, 2)), include=[3], exclude=[7, 8]),
+        Problem(4, points=rng.integers(0, 4, (14, 2))),
+        Problem(6, distances=D + D.T),
+    ]
+    for problem in problems:
+        truth = solvers.solve(problem, solver="exact")
+        result = solvers.solve(problem, solver="ilp", formulation=formulation, backend=backend)
+        assert result.is_optimal
+        assert result.objective == truth.objective
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("formulation", ["thresholds", "node_packing", "compact", "big_m"])
+def test_every_formulation_returns_a_valid_bound_in_time(formulation):
+    problem = Problem(15, points=np.random.default_rng(4).random((90, 5)))
+    result = solvers.solve(problem, solver="ilp", formulation=formulation, stop=Stop(seconds=2))
+    truth = solvers.solve(problem, solver="exact")
+    assert truth.is_optimal
+    assert result.objective <= truth.objective <= result.upper_bound
+    assert result.runtime < 20
+
+
 def test_a_time_limit_leaves_a_valid_bound():
     rng = np.random.default_rng(1)
     D = np.triu(rng.integers(50, 101, (150, 150)), 1)
@@ -63,7 +92,7 @@ def test_a_limit_on_models_is_counted():
     assert result.status in (Status.STOPPED, Status.OPTIMAL)
 
 
-@pytest.mark.parametrize("options", [{"threads": 0}, {"heuristics": ()}])
+@pytest.mark.parametrize("options", [{"threads": 0}, {"heuristics": ()}, {"formulation": "magic"}, {"backend": "none"}])
 def test_bad_options_are_named(options):
     with pytest.raises(InvalidOptionError, match=next(iter(options))):
         solvers.solve(np.eye(4), 2, solver="ilp", **options)

@@ -1,0 +1,88 @@
+"""Proof on cells of points: a clique search on few cells, which are split only where a clique of them needs it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp import Clock, Problem
+from solvers._exact.relaxation import Relaxation
+from solvers._exact.surrogate import least_surrogate_above
+from solvers._kernels.numba import KINDS
+
+BOX_KERNELS = ("sqeuclidean", "manhattan", "chebyshev")
+_BOUND_SHARE = 0.3  # of a limited time, to lower the bound when the proof is not through
+_CLOSE = 1e-6  # relative width at which the bound is not halved further
+
+Indices = NDArray[np.int64]
+
+
+class CellProof:
+    """The optimum of a problem on points of few dimensions; what is not proven stays with the clock.
+
+    A relaxation that splits only what a solution of it uses is due to Contardo (INFORMS Journal on Optimization 2(2),
+    2020). Here a cell has a diameter below the threshold, so that it holds one chosen point at most, cells are joined
+    if their boxes allow a far pair, and one infeasible clique search is the proof. Sets of cells without a clique
+    remain without one when cells are split or the threshold rises, and are carried along.
+    """
+
+    def __init__(self, problem: Problem, clock: Clock) -> None:
+        self._problem, self._clock = problem, clock
+        self._kind = KINDS[problem.geometry.kernel]
+        self._free = np.setdiff1d(problem.candidates, problem.include)
+        self._need = problem.k - len(problem.include)
+
+    def run(self) -> None:
+        """Search until the optimum is proven or the clock expires."""
+        clock, relaxation = self._clock, None
+        end = clock.elapsed + (1 - _BOUND_SHARE) * clock.remaining
+        while not clock.satisfied:
+            t = least_surrogate_above(self._problem, clock.objective)
+            if relaxation is None or self._problem.include:
+                relaxation = self._relax(t)
+            else:
+                relaxation.raise_to(t)
+            if not self._ask(relaxation, end):
+                self._lower_bound()
+                return
+            if relaxation.points is None:
+                clock.report(upper_bound=clock.objective)
+
+    def _relax(self, t: float) -> Relaxation:
+        """State the question for one threshold; with fixed picks, only the points far enough from them take part."""
+        points = self._free
+        if self._problem.include:
+            far = self._problem.surrogates(self._problem.include, self._free).min(axis=0) >= t
+            points = self._free[far]
+        return Relaxation(self._kind, self._problem.vectors, points, self._need, t)
+
+    def _ask(self, relaxation: Relaxation, end: float) -> bool:
+        """Search until the moment ``end`` at most, and report k points if there are any; whether it has an answer."""
+        clock, before = self._clock, relaxation.nodes
+
+        def expired() -> bool:
+            clock.iterations += relaxation.nodes - counted[0]
+            counted[0] = relaxation.nodes
+            return clock.expired or clock.elapsed > end
+
+        counted = [before]
+        answered = relaxation.solve(expired)
+        if relaxation.points is not None:
+            chosen = np.concatenate((self._problem.include, relaxation.points)).astype(np.int64)
+            clock.report(chosen, self._problem.objective(chosen)[0])
+        return answered
+
+    def _lower_bound(self) -> None:
+        """Halve the interval between incumbent and bound as long as time is left; larger thresholds are easier."""
+        clock = self._clock
+        low, high = clock.objective, clock.upper_bound
+        while not clock.expired and math.isfinite(high) and high - low > _CLOSE * high:
+            middle = (low + high) / 2
+            relaxation = self._relax(least_surrogate_above(self._problem, middle))
+            if self._ask(relaxation, clock.elapsed + clock.remaining / 4) and relaxation.points is None:
+                high = middle
+                clock.report(upper_bound=middle)
+            else:
+                low = middle

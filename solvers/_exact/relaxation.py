@@ -1,0 +1,136 @@
+"""Cells that cover all points, their graph, and what is known about it: the relaxation that the lazy search refines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers._kernels.bits import full
+from solvers._kernels.cells import cell_graph, core_of, frontier, inherit, refined_graph, split_cells
+from solvers._kernels.clique import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
+from solvers._kernels.kdtree import build
+from solvers._kernels.refine import REAL, refine
+
+_CELLS = 800  # at the beginning
+_CLIQUES = 30  # refined before the graph is searched again
+_MEMORY = 2048  # refuted sets kept for each size of clique,
+_MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
+_PARTS = 2048  # of one clique under the lens
+_SLICE = 5_000  # nodes, a few hundredths of a second
+
+Indices = NDArray[np.int64]
+
+
+class Relaxation:
+    """Decides whether k points are pairwise at distance >= t, for a t that may rise.
+
+    Parameters
+    ----------
+    kind : int
+        Kernel of the surrogate.
+    vectors : (n, d) array
+        Embedded points.
+    points : (m,) int64 array
+        Which of them take part.
+    k : int
+    t : float
+        Surrogate, above zero.
+
+    Attributes
+    ----------
+    points : (k,) int64 array or None
+        Answer of the last ``solve``.
+    nodes : int
+        Of the clique searches so far.
+    """
+
+    def __init__(self, kind: int, vectors: NDArray[Any], points: Indices, k: int, t: float) -> None:
+        self._kind, self._k, self._t, self._vertices = kind, k, t, points
+        self.points: Indices | None = None
+        self.nodes = 0
+        self._state: State | None = None
+        if len(points) < k or not math.isfinite(t):
+            return
+        self._tree = build(vectors[points].astype(np.float64))
+        self._is_split = np.zeros(len(self._tree.first), dtype=np.bool_)
+        cells = frontier(kind, self._tree, t, _CELLS)
+        centres = self._centres(cells)
+        self._origin, self._axis = centres.mean(axis=0), np.linalg.svd(centres - centres.mean(axis=0))[2][0]
+        self._cells = cells[np.argsort(self._along(cells), kind="stable")]
+        self._adopt(cell_graph(kind, self._tree, self._cells, t), None)
+
+    def raise_to(self, t: float) -> None:
+        """Raise the threshold; what is refuted stays refuted."""
+        self._t, self.points = t, None
+        if self._state is not None:
+            parent = self._apply_splits()
+            self._adopt(cell_graph(self._kind, self._tree, self._cells, t), parent)
+
+    def solve(self, expired: Callable[[], bool]) -> bool:
+        """Whether the question was answered before ``expired()``: by ``points``, or by their absence."""
+        while True:
+            cliques = self._cliques(expired)
+            if not cliques:
+                return cliques is not None
+            for clique in cliques:
+                outcome, nodes = refine(self._kind, self._tree, clique, self._t, self._is_split, _PARTS)
+                if outcome == REAL:
+                    self.points = self._vertices[self._tree.points[self._tree.first[nodes]]]
+                    return True
+                if expired():
+                    return False
+            assert self._state is not None
+            old, graph = self._cells, self._state.adjacent
+            parent = self._apply_splits()
+            self._adopt(refined_graph(self._kind, self._tree, self._cells, self._t, old, parent, graph), parent)
+
+    def _cliques(self, expired: Callable[[], bool]) -> list[Indices] | None:
+        """Up to ``_CLIQUES`` cliques of cells that differ early in the search, or None if there was no time."""
+        found: list[Indices] = []
+        while self._state is not None and len(found) < _CLIQUES:
+            before = int(self._state.counter[NODES])
+            outcome = search(self._state, self._k, _SLICE)
+            self.nodes += int(self._state.counter[NODES]) - before
+            if outcome == EXHAUSTED:
+                break
+            if outcome == FOUND:
+                found.append(self._cells[self._state.path[: self._k]])
+                self._state.counter[DEPTH] = min(self._state.counter[DEPTH], 1)
+            if expired():
+                return None
+        return found
+
+    def _apply_splits(self) -> Indices:
+        """Replace the split cells; the position that each new cell's cell had before."""
+        cells, parent = split_cells(self._tree, self._cells, self._is_split)
+        order = np.argsort(self._along(cells), kind="stable")
+        self._cells = cells[order]
+        return np.asarray(parent[order])
+
+    def _adopt(self, graph: NDArray[np.uint64], parent: Indices | None) -> None:
+        """Search this graph from now on, its core only, with the refuted sets of the graph before."""
+        kept, before = np.flatnonzero(core_of(graph, self._k)), self._state
+        if len(kept) < len(self._cells):
+            cells = self._cells[kept]
+            graph = refined_graph(self._kind, self._tree, cells, self._t, self._cells, kept, graph)
+            self._cells, parent = cells, None if parent is None else parent[kept]
+        if len(kept) < self._k:
+            self._state = None
+            return
+        memory = min(_MEMORY, _MEMORY_BYTES // (8 * (self._k + 1) * graph.shape[1]))
+        self._state = new_state(graph, full(len(kept)), self._k, memory)
+        if before is not None and parent is not None:
+            inherit(before, parent, self._state)
+
+    def _centres(self, cells: Indices) -> NDArray[np.float64]:
+        centres: NDArray[np.float64] = (self._tree.low[cells] + self._tree.high[cells]) / 2
+        return centres
+
+    def _along(self, cells: Indices) -> NDArray[np.float64]:
+        """Position along the axis in which the first cells spread most: neighbours in space are so in the sets."""
+        position: NDArray[np.float64] = (self._centres(cells) - self._origin) @ self._axis
+        return position

@@ -1,0 +1,71 @@
+"""The textbook models, for comparison, in OR-Tools' ModelBuilder.
+
+All have a variable x_i in {0, 1} for each point and sum x = k. Pairs are i < j; D_0 < D_1 < ... are the distinct
+distances from the incumbent's value up to a bound.
+
+- ``big_m`` (Kuby, Geographical Analysis 19(4), 1987): maximise z with z <= d_ij + (M - d_ij) (2 - x_i - x_j) for all
+  pairs, M the largest distance
+- ``compact`` (Sayah and Irnich, European Journal of Operational Research 256(1), 2017): maximise
+  D_0 + sum (D_r - D_{r-1}) y_r with y_{r+1} <= y_r and x_i + x_j + y_r <= 2 for all pairs at distance D_{r-1}
+- ``node_packing`` (Sayyady and Fathi, Computers and Operations Research 70, 2016): for one threshold t, as many x_i
+  as possible with x_i + x_j <= 1 for all pairs closer than t
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from ortools.linear_solver.python import model_builder
+
+Floats = NDArray[np.float64]
+Built = tuple[model_builder.Model, list[model_builder.Variable]]
+
+
+def _start(n: int, forced: Sequence[int]) -> Built:
+    model = model_builder.Model()
+    chosen = [model.new_bool_var(f"x{i}") for i in range(n)]
+    for i in forced:
+        chosen[i].lower_bound = 1
+    return model, chosen
+
+
+def big_m(D: Floats, k: int, forced: Sequence[int], low: float, high: float) -> Built:
+    """Maximise z between the bounds ``low`` and ``high``; pairs at ``high`` or farther constrain nothing."""
+    model, x = _start(len(D), forced)
+    model.add(sum(x) == k)
+    z = model.new_num_var(low, high, "z")
+    largest = float(D.max())
+    for i, j in zip(*np.nonzero(np.tril(high > D, -1)), strict=True):
+        slack = largest - float(D[i, j])
+        model.add(z + slack * x[i] + slack * x[j] <= float(D[i, j]) + 2 * slack)
+    model.maximize(z)
+    return model, x
+
+
+def compact(D: Floats, k: int, forced: Sequence[int], low: float, high: float) -> Built:
+    """Maximise the largest distance kept; pairs closer than ``low`` exclude each other from the start."""
+    model, x = _start(len(D), forced)
+    model.add(sum(x) == k)
+    levels = np.unique(np.clip(D, low, high))
+    keeps = [model.new_bool_var(f"y{r}") for r in range(1, len(levels))]
+    for lower, higher in pairwise(keeps):
+        model.add(higher <= lower)
+    for i, j in zip(*np.nonzero(np.tril(high > D, -1)), strict=True):
+        if D[i, j] < low:
+            model.add(x[i] + x[j] <= 1)
+        else:
+            model.add(x[i] + x[j] + keeps[int(np.searchsorted(levels, D[i, j]))] <= 2)
+    model.maximize(float(levels[0]) + sum(float(step) * y for step, y in zip(np.diff(levels), keeps, strict=True)))
+    return model, x
+
+
+def node_packing(D: Floats, forced: Sequence[int], t: float) -> Built:
+    """Choose as many points as possible, no two of them closer than t."""
+    model, x = _start(len(D), forced)
+    for i, j in zip(*np.nonzero(np.tril(t > D, -1)), strict=True):
+        model.add(x[i] + x[j] <= 1)
+    model.maximize(sum(x))
+    return model, x

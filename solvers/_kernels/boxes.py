@@ -1,0 +1,43 @@
+"""The farthest and the nearest two points of two boxes can be, as surrogates.
+
+Coordinates are summed in the order in which ``mmdp.metrics`` compares two points, and every rounded operation is
+monotone: so the farthest of two boxes is never below the surrogate of two points in them, to the last bit, and it is
+that surrogate when the boxes are points.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from solvers._kernels.numba import CHEBYSHEV, SQEUCLIDEAN
+
+Vector = NDArray[np.float64]
+
+
+@njit(inline="always")
+def _add(kind: int, total: float, delta: float) -> float:
+    if kind == SQEUCLIDEAN:
+        return total + delta * delta
+    if kind == CHEBYSHEV:
+        return max(total, delta)
+    return total + delta
+
+
+@njit(cache=True, nogil=True)
+def farthest(kind: int, low: Vector, high: Vector, other_low: Vector, other_high: Vector) -> float:
+    """Return the largest surrogate between a point of [low, high] and one of [other_low, other_high]."""
+    total = 0.0
+    for c in range(len(low)):
+        total = _add(kind, total, max(high[c] - other_low[c], other_high[c] - low[c]))
+    return total
+
+
+@njit(cache=True, nogil=True)
+def nearest(kind: int, low: Vector, high: Vector, other_low: Vector, other_high: Vector) -> float:
+    """Return the smallest surrogate between a point of [low, high] and one of [other_low, other_high]."""
+    total = 0.0
+    for c in range(len(low)):
+        total = _add(kind, total, max(0.0, low[c] - other_high[c], other_low[c] - high[c]))
+    return total

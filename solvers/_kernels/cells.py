@@ -1,0 +1,121 @@
+"""Cells: nodes of a k-d tree that cover all points, and the graph of those that may hold a far pair."""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from solvers._kernels.bits import Words, bit, popcount
+from solvers._kernels.boxes import farthest
+from solvers._kernels.clique import State
+from solvers._kernels.kdtree import Tree
+
+Numbers = NDArray[np.int64]
+
+
+@njit(cache=True)
+def frontier(kind: int, tree: Tree, t: float, count: int) -> Numbers:
+    """Return about ``count`` nodes that cover all points, each of diameter < t: always the widest is split next."""
+    heap = [(0.0, 0)]
+    heap[0] = (-farthest(kind, tree.low[0], tree.high[0], tree.low[0], tree.high[0]), 0)
+    while heap[0][0] <= -t or (len(heap) < count and heap[0][0] < 0):
+        _, node = heapq.heappop(heap)
+        for child in (tree.left[node], tree.left[node] + 1):
+            low, high = tree.low[child], tree.high[child]
+            heapq.heappush(heap, (-farthest(kind, low, high, low, high), child))
+    return np.array([node for _, node in heap])
+
+
+@njit(cache=True, nogil=True)
+def cell_graph(kind: int, tree: Tree, cells: Numbers, t: float) -> Words:
+    """Join two cells iff their farthest points may be at least t apart; O(m^2 d) for m cells."""
+    m = len(cells)
+    adjacent = np.zeros((m, (m + 63) // 64), np.uint64)
+    for i in range(m):
+        low, high = tree.low[cells[i]], tree.high[cells[i]]
+        for j in range(i):
+            if farthest(kind, low, high, tree.low[cells[j]], tree.high[cells[j]]) >= t:
+                adjacent[i, j >> 6] |= bit(j)
+                adjacent[j, i >> 6] |= bit(i)
+    return adjacent
+
+
+@njit(cache=True, nogil=True)
+def refined_graph(
+    kind: int, tree: Tree, cells: Numbers, t: float, old_cells: Numbers, parent: Numbers, old: Words
+) -> Words:
+    """Return ``cell_graph`` of cells whose parents' graph is known: only pairs with a new cell are measured."""
+    m = len(cells)
+    adjacent = np.zeros((m, (m + 63) // 64), np.uint64)
+    for i in range(m):
+        is_new = cells[i] != old_cells[parent[i]]
+        for j in range(i):
+            if not old[parent[i], parent[j] >> 6] & bit(parent[j]):
+                continue
+            if is_new or cells[j] != old_cells[parent[j]]:
+                a, b = cells[i], cells[j]
+                if farthest(kind, tree.low[a], tree.high[a], tree.low[b], tree.high[b]) < t:
+                    continue
+            adjacent[i, j >> 6] |= bit(j)
+            adjacent[j, i >> 6] |= bit(i)
+    return adjacent
+
+
+@njit(cache=True, nogil=True)
+def core_of(adjacent: Words, k: int) -> NDArray[np.bool_]:
+    """Mark the vertices that can be in a k-clique: repeatedly drop those with fewer than k - 1 neighbours left."""
+    m, width = adjacent.shape
+    degree = np.zeros(m, np.int64)
+    for i in range(m):
+        for w in range(width):
+            degree[i] += int(popcount(adjacent[i, w]))
+    alive = np.ones(m, np.bool_)
+    dropped = [i for i in range(m) if degree[i] < k - 1]
+    alive[np.array(dropped, dtype=np.int64)] = False
+    while dropped:
+        i = dropped.pop()
+        for j in range(m):
+            if alive[j] and adjacent[i, j >> 6] & bit(j):
+                degree[j] -= 1
+                if degree[j] < k - 1:
+                    alive[j] = False
+                    dropped.append(j)
+    return alive
+
+
+@njit(cache=True, nogil=True)
+def split_cells(tree: Tree, cells: Numbers, is_split: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
+    """Replace split cells by the unsplit ones below them: the new cells, and the position of each one's old cell."""
+    below = [0 for _ in range(0)]
+    parent = [0 for _ in range(0)]
+    stack = [0 for _ in range(0)]
+    for place in range(len(cells)):
+        stack.append(cells[place])
+        while stack:
+            node = stack.pop()
+            if is_split[node]:
+                stack.append(tree.left[node])
+                stack.append(tree.left[node] + 1)
+            else:
+                below.append(node)
+                parent.append(place)
+    return np.array(below), np.array(parent)
+
+
+@njit(cache=True, nogil=True)
+def inherit(old: State, parent: Numbers, new: State) -> None:
+    """Hand on the refuted sets of an earlier graph: vertex j is in where its ``parent[j]`` was; the latest first."""
+    memory = new.refuted.shape[1]
+    for need in range(len(old.kept)):
+        kept = min(old.kept[need], memory)
+        row = old.oldest[need]
+        for place in range(kept - 1, -1, -1):
+            row = row - 1 if row > 0 else old.refuted.shape[1] - 1
+            for j in range(len(parent)):
+                if old.refuted[need, row, parent[j] >> 6] & bit(parent[j]):
+                    new.refuted[need, place, j >> 6] |= bit(j)
+        new.kept[need] = kept
+        new.oldest[need] = kept % memory if memory > 0 else 0

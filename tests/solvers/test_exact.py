@@ -1,0 +1,114 @@
+"""The exact solver: both searches against enumeration, honest bounds when stopped, thresholds that respect rounding."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import solvers
+from mmdp import InvalidOptionError, Problem, Status, Stop
+from solvers._exact.surrogate import least_surrogate_above
+
+
+@st.composite
+def box_problems(draw):
+    """Points of few dimensions, on a lattice (ties, duplicates) or not, with fixed and excluded picks."""
+    n = draw(st.integers(3, 60))
+    k = draw(st.integers(2, min(n - 1, 9)))
+    metric = draw(st.sampled_from(["euclidean", "manhattan", "chebyshev", "haversine", "euc_2d", "ceil_2d"]))
+    d = 2 if metric == "haversine" else draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    X = rng.integers(0, 12, (n, d)) if draw(st.booleans()) else rng.uniform(0, 50, (n, d))
+    order = rng.permutation(n).tolist()
+    included = order[: draw(st.integers(0, min(2, k)))]
+    return Problem(k, points=X, metric=metric, include=included, exclude=order[n - draw(st.integers(0, 1)) :])
+
+
+@settings(max_examples=300, deadline=None)
+@given(box_problems())
+def test_cells_and_matrix_agree(problem):
+    weak = {"heuristics": ("random",)}  # so that the searches have to find the optimum, not only to confirm it
+    cells = solvers.solve(problem, solver="exact", method="cells", **weak)
+    dense = solvers.solve(problem, solver="exact", method="dense", **weak)
+    assert cells.is_optimal
+    assert dense.is_optimal
+    assert cells.objective == dense.objective
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "euc_2d", "ceil_2d", "haversine", "geo", "cosine"])
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_pair_exceeds_a_distance_iff_its_surrogate_reaches_the_threshold(metric, seed):
+    points = np.random.default_rng(seed).uniform(1, 80, (8, 2))
+    problem = Problem(3, points=points, metric=metric)
+    s, values = problem.surrogate_matrix(), problem.matrix()
+    for distance in np.unique(values):
+        assert ((s >= least_surrogate_above(problem, distance)) == (values > distance)).all()
+
+
+def test_ten_thousand_points_in_the_plane():
+    points = np.random.default_rng(0).random((10_000, 2))
+    result = solvers.solve(points, 7, solver="exact")
+    assert result.is_optimal
+    checked = solvers.solve(points[result.indices], 7, solver="greedy")
+    assert checked.objective == result.objective
+
+
+@pytest.mark.parametrize("method", ["cells", "dense"])
+@pytest.mark.parametrize("seconds", [0.0, 0.4])
+def test_stopped_early_its_bound_holds(method, seconds):
+    points = np.random.default_rng(5).random((1500, 3))
+    problem = Problem(12, points=points)
+    result = solvers.solve(problem, solver="exact", method=method, stop=Stop(seconds=seconds))
+    best = solvers.solve(problem, solver="exact", stop=Stop(seconds=5))
+    assert result.objective <= best.upper_bound
+    assert best.objective <= result.upper_bound
+    bounds = [moment.upper_bound for moment in result.history]
+    assert bounds == sorted(bounds, reverse=True)
+
+
+def test_nodes_are_limited_exactly():
+    D = np.triu(np.random.default_rng(1).integers(50, 101, (150, 150)), 1)
+    result = solvers.solve(
+        Problem(20, distances=D + D.T), solver="exact", heuristics=("greedy",), stop=Stop(iterations=1000)
+    )
+    assert result.iterations == 1000
+    assert result.status is Status.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"method": "magic"}, "method"), ({"heuristics": ()}, "heuristics"), ({"method": "cells"}, "kernels")],
+)
+def test_bad_options_are_named(options, named):
+    with pytest.raises(InvalidOptionError, match=named):
+        solvers.solve(Problem(2, distances=np.ones((4, 4)) - np.eye(4)), solver="exact", **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["dense", "cells"])
+def test_ctrl_c_returns_incumbent_and_bound(method):
+    program = textwrap.dedent(
+        f"""
+        import numpy as np, solvers
+        from mmdp import Problem
+        X = np.random.default_rng(0).random((1200, 3))
+        problem = Problem(60, points=X)
+        print("ready", flush=True)
+        r = solvers.solve(problem, solver="exact", method="{method}", heuristics=("greedy",))
+        print(r.status, len(set(r.indices.tolist())), r.objective <= r.upper_bound < 2)
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=4)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert output.splitlines()[-1] == "interrupted 60 True"
