@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+import matplotlib.lines
+import matplotlib.ticker
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +33,7 @@ _STYLE: dict[str, Any] = {
     "savefig.bbox": "tight",
     "savefig.dpi": 160,
 }
-_PHOTO, _PHOTO_K = "astronaut", 58
+_PHOTO, _PHOTO_K = "chelsea", 58
 _WIDEST = 5  # panels in a row
 
 
@@ -69,7 +71,7 @@ def gap_over_time(result: Result, upper_bound: float, seconds: NDArray[np.float6
 
 
 def gap_against_time(comparisons: Sequence[Comparison], path: Path) -> bool:
-    """One panel per suite: each solver's mean gap as time passes, a dot where its runs end; False if nothing to draw."""
+    """One panel per suite: each solver's median gap as time passes, a dot where it ends; False if there is no run."""
     suites = list(dict.fromkeys(comparison.case.suite for comparison in comparisons))
     solvers = sorted({solver for comparison in comparisons for solver in comparison.runs})
     if not solvers:
@@ -77,48 +79,68 @@ def gap_against_time(comparisons: Sequence[Comparison], path: Path) -> bool:
     colours = _colours(solvers)
     columns = min(3, len(suites))
     rows = -(-len(suites) // columns)
-    figure, axes = _figure(3.6 * columns, 2.7 * rows, nrows=rows, ncols=columns, squeeze=False, layout="constrained")
+    size = (3.7 * columns, 2.8 * rows)
+    figure, axes = _figure(*size, nrows=rows, ncols=columns, squeeze=False, sharex=True, layout="constrained")
     for axis, suite in zip(axes.flat, suites, strict=False):
         of_suite = [comparison for comparison in comparisons if comparison.case.suite == suite]
-        for solver in solvers:
-            runs = [(c.runs[solver][0], c.upper_bound) for c in of_suite if solver in c.runs]
-            if len(runs) == len(of_suite):
-                _draw_curve(axis, runs, colours[solver])
-        count = len(of_suite)
-        axis.set_title(
-            f"{suite.replace('_', ' ')} ({count} problem{'s' if count > 1 else ''})", loc="left", fontsize=10
-        )
-        axis.set_xscale("log")
-        axis.set_ylim(bottom=0)
-        axis.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-        axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-        axis.set_axisbelow(True)
+        _panel_of_curves(axis, of_suite, colours)
+        axis.set_title(f"{suite.replace('_', ' ')}, {_count(of_suite)}", loc="left", fontsize=10)
     for axis in axes.flat[len(suites) :]:
         axis.axis("off")
+    for column in range(columns):
+        lowest = axes[(len(suites) - 1 - column) // columns, column]
+        lowest.set_xlabel("seconds")
+        lowest.tick_params(labelbottom=True)
     for axis in axes[:, 0]:
         axis.set_ylabel("gap to the best upper bound")
-    for column in range(columns):
-        lowest = max(row for row in range(rows) if row * columns + column < len(suites))
-        axes[lowest, column].set_xlabel("seconds")
-    handles = [mpl.lines.Line2D([], [], color=colours[s], marker="o", markersize=5, label=s) for s in solvers]
-    spare = axes.flat[-1] if len(suites) < axes.size else None
-    if spare is not None:
-        spare.legend(handles=handles, loc="center", frameon=False)
+    keys = [mpl.lines.Line2D([], [], color=colours[s], marker="o", markersize=5, label=s) for s in solvers]
+    if len(suites) < axes.size:
+        axes.flat[-1].legend(handles=keys, loc="center", frameon=False)
     else:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+        figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 4), frameon=False)
     _save(figure, path)
     return True
 
 
-def _draw_curve(axis: Any, runs: Sequence[tuple[Result, float]], colour: str) -> None:
-    """The mean gap over the runs, from when each has a solution to when the last one ends."""
+def _count(comparisons: Sequence[Comparison]) -> str:
+    return "1 problem" if len(comparisons) == 1 else f"{len(comparisons)} problems"
+
+
+def _panel_of_curves(axis: Any, comparisons: Sequence[Comparison], colours: dict[str, str]) -> None:
+    """Curves of the solvers that took part in every problem; one far above the others is named at the upper edge."""
+    ends = {}
+    for solver, colour in colours.items():
+        runs = [(c.runs[solver][0], c.upper_bound) for c in comparisons if solver in c.runs]
+        if len(runs) < len(comparisons):
+            continue
+        seconds, gaps = _curve(runs)
+        known = gaps < 1
+        axis.step(seconds[known], gaps[known], where="post", color=colour, linewidth=1.5, alpha=0.85)
+        ends[solver] = (float(np.median([result.runtime for result, _ in runs])), float(gaps[-1]))
+    shown = [gap for solver, (_, gap) in ends.items() if solver != "random"] or [gap for _, gap in ends.values()]
+    top = 1.3 * max(shown, default=0.0) or 0.01
+    for solver, (end, gap) in ends.items():
+        beyond = gap > top
+        height = 0.97 * top if beyond else gap
+        axis.plot([end], [height], "^" if beyond else "o", color=colours[solver], markersize=6, clip_on=False)
+        if beyond:
+            axis.annotate(
+                f" {gap:.0%}", (end, height), va="center", xytext=(4, 0), textcoords="offset points", fontsize=9
+            )
+    axis.set_xscale("log")
+    axis.set_ylim(-0.03 * top, top)
+    axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
+    axis.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=None))
+    axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    axis.set_axisbelow(True)
+
+
+def _curve(runs: Sequence[tuple[Result, float]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Moments at which anything changed, and the median gap over the runs at each."""
     moments = {min(moment.seconds, result.runtime) for result, _ in runs for moment in result.history}
     seconds = np.array(sorted(moments | {result.runtime for result, _ in runs}))
     gaps = np.array([gap_over_time(result, bound, seconds) for result, bound in runs])
-    complete = (gaps < 1).all(axis=0)
-    end = float(np.median([result.runtime for result, _ in runs]))
-    axis.step(seconds[complete], gaps.mean(axis=0)[complete], where="post", color=colour, linewidth=1.4, alpha=0.8)
-    axis.plot([end], [gaps[:, -1].mean()], "o", color=colour, markersize=5)
+    return seconds, np.median(gaps, axis=0)
 
 
 def kept_tokens(comparisons: Sequence[Comparison], path: Path) -> bool:

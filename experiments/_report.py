@@ -94,7 +94,8 @@ class Score:
 
 
 SCORE_COLUMNS = ("solver", "objective", "gap", "to best known", "median time", "proof")
-SUMMARY_COLUMNS = ("suite", "solver", "problems", "mean gap", "to best known", "best", "proven", "median time")
+_WORDS = ("suite", "solver", "proof")
+SUMMARY_COLUMNS = ("suite", "solver", "problems", "gap", "to best known", "best", "proven", "time")
 
 
 def _short_of(reference: float, objective: float) -> float:
@@ -110,10 +111,11 @@ def duration(seconds: float) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for name in columns:
-        words = name in ("suite", "solver", "proof")
-        table.add_column(name, justify="left" if words else "right", min_width=12 if name == "solver" else None)
+        table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=name in _WORDS)
     for row in rows:
         table.add_row(*row)
     return table
@@ -158,7 +160,7 @@ def summary_rows(comparisons: list[Comparison]) -> list[tuple[str, ...]]:
 
 def summary_table(comparisons: list[Comparison]) -> Table:
     """Return the summary for the terminal."""
-    return _table(SUMMARY_COLUMNS, summary_rows(comparisons), "All problems")
+    return _table(SUMMARY_COLUMNS, summary_rows(comparisons), "All problems: mean gaps, median times")
 
 
 def write_report(comparisons: list[Comparison], folder: Path, seconds: float, missing: list[str]) -> list[Path]:
@@ -179,7 +181,7 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
     newest = max(rows, key=lambda row: row["timestamp"])
     commits = ", ".join(sorted({row["commit"] for row in rows}))
     captions = {
-        "gaps.png": "Gap against time: the mean over all problems of what is still missing to the best upper bound.",
+        "gaps.png": "Gap against time: the median, over a suite, of what is missing to the best upper bound.",
         "tokens.png": "The patches that each solver keeps of a photograph, and their smallest cosine distance.",
     }
     parts = [
@@ -192,6 +194,8 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
         "optimum. *to best known* = the same against the best objective found by any solver here; it proves nothing.",
         *(f"![{captions[plot]}]({plot})\n\n{captions[plot]}" for plot in plots),
         "## Summary",
+        "Means over the problems that a solver took part in; *best*: on how many no solver found better; "
+        "*proven*: on how many it proved the optimum; median time.",
         _markdown_table(SUMMARY_COLUMNS, summary_rows(comparisons)),
     ]
     for suite in dict.fromkeys(comparison.case.suite for comparison in comparisons):
@@ -209,5 +213,5 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
 
 
 def _markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    alignment = ["left" if name in ("suite", "solver", "proof") else "right" for name in columns]
+    alignment = ["left" if name in _WORDS else "right" for name in columns]
     return tabulate(rows, headers=columns, tablefmt="pipe", disable_numparse=True, colalign=alignment)
