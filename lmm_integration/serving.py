@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmm_integration.selection import Rule, chooser
-from lmm_integration.selectors import Context
+from lmm_integration.selection import Rule, chooser, select_tokens
 from lmm_integration.selectors.evs import EVS
 from mmdp.exceptions import InvalidOptionError
 
@@ -98,6 +97,8 @@ def compute_retention_mask(
     ------
     InvalidOptionError
         If the embeddings are not of that size, q is out of range, or the solver needs a prompt or attention.
+    InvalidProblemError
+        If an embedding is NaN or infinite.
     """
     frames, height, width = (int(side) for side in video_size_thw)
     rows, columns = height // spatial_merge_size, width // spatial_merge_size
@@ -106,7 +107,7 @@ def compute_retention_mask(
             f"embeddings of shape {tuple(video_embeds.shape)} do not match {frames} frames of {rows} x {columns} tokens"
         )
     k = compute_retained_tokens_count(rows * columns, frames, q, solver, **options)
-    choose = chooser(solver, metric, seed, **options)
-    kept = choose(video_embeds, k, Context(grid=(frames, rows, columns), seed=seed))
+    grid = (frames, rows, columns)
+    kept = select_tokens(video_embeds, k, solver, metric=metric, seed=seed, grid=grid, **options)
     mask = torch.zeros(len(video_embeds), dtype=torch.bool, device=video_embeds.device)
     return mask.index_fill(0, kept, True)

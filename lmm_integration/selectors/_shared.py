@@ -1,4 +1,7 @@
-"""What several rules share: directions, cosines, stable orders, even shares, and two greedy maximisers."""
+"""What several rules share: directions, cosines, stable orders, even shares, and two greedy maximisers.
+
+A pick is kept as a tensor of shape (1,), since indexing with a tensor of no dimension would ask the device for it.
+"""
 
 from __future__ import annotations
 
@@ -62,12 +65,12 @@ def greedy_map(kernel: Tensor, k: int) -> Tensor:
     factor = kernel.new_zeros(k, n)
     picks = []
     for step in range(k):
-        pick = gain.argmax()
+        pick = gain.argmax(0, keepdim=True)
         picks.append(pick)
-        residual = kernel[pick] - factor[:step, pick] @ factor[:step]
-        factor[step] = torch.where(gain[pick] > negligible, residual / gain[pick].sqrt(), 0.0)
+        residual = kernel[pick] - factor[:step, pick].T @ factor[:step]
+        factor[step] = torch.where(gain[pick] > negligible, residual / gain[pick].sqrt(), 0.0)[0]
         gain = (gain - factor[step].square()).index_fill(0, pick, -torch.inf)
-    return torch.stack(picks)
+    return torch.cat(picks)
 
 
 def greedy_coverage(weights: Tensor, k: int) -> Tensor:
@@ -85,12 +88,12 @@ def greedy_coverage(weights: Tensor, k: int) -> Tensor:
     blocked = torch.zeros(weights.shape[1], dtype=torch.bool, device=weights.device)
     picks = []
     for _ in range(k):
-        gain = (weights - covered).clamp(min=0).sum(0).masked_fill(blocked, -1.0)
-        pick = gain.argmax()
+        gain = (weights - covered).clamp_(min=0).sum(0).masked_fill(blocked, -1.0)
+        pick = gain.argmax(0, keepdim=True)
         picks.append(pick)
-        covered = torch.maximum(covered, weights[:, pick, None])
+        covered = torch.maximum(covered, weights[:, pick])
         blocked = blocked.index_fill(0, pick, True)
-    return torch.stack(picks)
+    return torch.cat(picks)
 
 
 def remove_duplicates(cosine: Tensor, order: Tensor, k: int, per_round: int) -> Tensor:

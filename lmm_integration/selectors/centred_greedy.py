@@ -32,8 +32,8 @@ class CentredGreedy(Selector):
         nearest = torch.full_like(weight, torch.inf)
         picks = []
         for _ in range(k):
-            pick = score.argmax()
+            pick = score.argmax(0, keepdim=True)
             picks.append(pick)
-            nearest = torch.minimum(nearest, (1 - cosine[pick]).clamp(min=0)).index_fill(0, pick, -torch.inf)
+            nearest = torch.minimum(nearest, (1 - cosine[pick][0]).clamp(min=0)).index_fill(0, pick, -torch.inf)
             score = torch.where(nearest < 0, -1.0, weight * nearest)
-        return torch.stack(picks)
+        return torch.cat(picks)

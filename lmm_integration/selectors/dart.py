@@ -42,8 +42,8 @@ class DART(Selector):
         pivots = highest(features.abs().sum(-1), count)
         taken = torch.zeros(len(features), dtype=torch.bool, device=features.device).index_fill(0, pivots, True)
         picks = [pivots]
-        for pivot, share in zip(pivots, shares(k - count, count), strict=True):
-            unlike = (-unit @ unit[pivot]).masked_fill(taken, -torch.inf)
+        for pivot, share in zip(pivots.split(1), shares(k - count, count), strict=True):
+            unlike = -(unit @ unit[pivot][0]).masked_fill(taken, torch.inf)
             picks.append(highest(unlike, share))
             taken = taken.index_fill(0, picks[-1], True)
         return torch.cat(picks)

@@ -49,7 +49,8 @@ class GIST(Selector):
         utility = norms / norms.amax().where(norms.amax() > 0, 1.0)
         distances = (2 - 2 * cosines(features)).clamp(min=0).sqrt().fill_diagonal_(0)
         sets, separation = _independent_sets(utility, distances, self._thresholds(distances), k)
-        return sets[(utility[sets].mean(1) + self.diversity * separation).argmax()]
+        value = utility[sets].mean(1) + self.diversity * separation
+        return sets[value.argmax(0, keepdim=True)][0]
 
     def _thresholds(self, distances: Tensor) -> Tensor:
         rungs = 1 + int(math.log(2 / self.epsilon) / math.log1p(self.epsilon))

@@ -19,7 +19,7 @@ class KMedoids(Selector):
     Begin with the medoids that PAM's BUILD phase adds one by one (Kaufman, Rousseeuw, Finding Groups in Data, 1990,
     chapter 2), then alternate: every token joins its nearest medoid, and in each cluster the token with the least sum
     of distances becomes the medoid (Park, Jun, Expert Systems with Applications 36(2), 2009, section 3). A medoid stays
-    in its own cluster even if another one is as near, so no cluster empties. O(n^2 k) time.
+    in its own cluster even if another one is as near, so no cluster empties. O(n^2 k) time per iteration.
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ class KMedoids(Selector):
 
 def _build(distances: Tensor, k: int) -> Tensor:
     """Add the token that lowers the sum of distances to the nearest medoid most; the first one is the medoid of all."""
-    first = distances.sum(1).argmin()
-    nearest = distances[first].index_fill(0, first, -1.0)  # so that a medoid gains nothing, not even zero
-    picks = [first]
+    pick = distances.sum(1).argmin(0, keepdim=True)
+    nearest = distances[pick][0].index_fill(0, pick, -1.0)  # a medoid gains nothing, not even zero
+    picks = [pick]
     for _ in range(k - 1):
-        saved = (nearest[None] - distances).clamp(min=0).sum(1).masked_fill(nearest < 0, -1.0)
-        pick = saved.argmax()
+        saved = (nearest - distances).clamp_(min=0).sum(1).masked_fill(nearest < 0, -1.0)
+        pick = saved.argmax(0, keepdim=True)
         picks.append(pick)
-        nearest = torch.minimum(nearest, distances[pick]).index_fill(0, pick, -1.0)
-    return torch.stack(picks)
+        nearest = torch.minimum(nearest, distances[pick][0]).index_fill(0, pick, -1.0)
+    return torch.cat(picks)
 
 
 def _alternate(distances: Tensor, medoids: Tensor) -> Tensor:

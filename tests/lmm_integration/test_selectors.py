@@ -1,6 +1,7 @@
 """What every selector owes its users, and each rule against its plain statement."""
 
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,24 @@ def test_documented_with_its_source(name):
     row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
     assert selector.source in row
     assert all(f"`{need}`" in row for need in selector.needs)
+
+
+def test_the_pages_code_runs():
+    page = (Path(__file__).parents[2] / "docs" / "selectors.md").read_text(encoding="utf-8")
+    namespace = {}
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(block, namespace)
+    assert namespace["count"] == 57
+    assert len(namespace["kept"]) == 58
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", NAMES)
+def test_an_accelerator_gives_the_same_answer_and_keeps_it(name):
+    X, extra = tokens(144, 32), context(144, 32, frames=4)
+    chosen = selectors.make(name)(X.cuda(), 30, extra)
+    assert chosen.is_cuda
+    assert chosen.tolist() == selectors.make(name)(X, 30, extra).tolist()
 
 
 def test_no_name_means_both_a_solver_and_a_selector():
