@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _OKABE_ITO = ("#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
 _COLOURS = {"random": "#999999", "greedy": "#E69F00", "local_search": "#0072B2", "ilp": "#D55E00", "exact": "#009E73"}
 _INK = "#333333"
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 10,
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,

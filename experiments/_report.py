@@ -137,7 +137,7 @@ def case_table(comparison: Comparison) -> Table:
 
 def summary_rows(comparisons: list[Comparison]) -> list[tuple[str, ...]]:
     """For each suite and solver: means over the problems that it took part in, by falling gap."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for suite in dict.fromkeys(comparison.case.suite for comparison in comparisons):
         scores: dict[str, list[Score]] = {}
         for score in (s for c in comparisons if c.case.suite == suite for s in c.scores):

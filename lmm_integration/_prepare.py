@@ -165,7 +165,7 @@ class Preparation:
         if "attention" in needs:
             if self._attention is None:
                 raise InvalidOptionError(
-                    "this selector ranks by attention: give prune(..., attention=f), f from (n, d) features to (n,) scores"
+                    "this selector ranks by attention: give prune(..., attention=f), f: (n, d) features to (n,) scores"
                 )
             attention = self._attention(features)
         return Context(prompt=prompt, attention=attention, grid=grid, seed=self._choose.seed)

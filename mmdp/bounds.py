@@ -28,6 +28,12 @@ from mmdp.metrics import Vector
 from mmdp.problem import Problem
 
 _CLUSTERING_LIMIT = 3000  # points up to which the quadratic bounds take about a second
+_ROUNDING = 1e-14  # relative; a surrogate may be rounded down, and near half a turn an arc magnifies that
+
+
+def _distance(problem: Problem, surrogate: float) -> float:
+    """The true distance of a bounding surrogate, rounded up."""
+    return float(problem.value(surrogate * (1 + _ROUNDING)))
 
 
 def farthest_first_bound(problem: Problem) -> float:
@@ -45,7 +51,7 @@ def farthest_first_bound(problem: Problem) -> float:
     for _ in range(problem.k - 2):
         centre = candidates[int(nearest.argmax())]
         np.minimum(nearest, problem.surrogates(centre)[0, candidates], out=nearest)
-    return float(problem.value(growth * float(nearest.max())))
+    return _distance(problem, growth * float(nearest.max()))
 
 
 def averaging_bound(problem: Problem) -> float:
@@ -66,7 +72,7 @@ def averaging_bound(problem: Problem) -> float:
     for block in problem.blocks(centre.shape[1]):
         spread[block] = problem.geometry.pairwise(centre, problem.vectors[block])[0]
     farthest = np.partition(spread[candidates], len(candidates) - k)[len(candidates) - k :]
-    return float(problem.value(2.0 / (k - 1) * float(farthest.sum())))
+    return _distance(problem, 2.0 / (k - 1) * float(farthest.sum()))
 
 
 def included_bound(problem: Problem) -> float:
@@ -83,7 +89,7 @@ def degree_bound(problem: Problem) -> float:
     k, candidates = problem.k, problem.candidates
     rows = problem.surrogate_matrix()[np.ix_(candidates, candidates)]
     reach = np.partition(rows, len(candidates) - (k - 1), axis=1)[:, len(candidates) - (k - 1)]
-    return float(problem.value(np.partition(reach, len(reach) - k)[len(reach) - k]))
+    return _distance(problem, np.partition(reach, len(reach) - k)[len(reach) - k])
 
 
 def clustering_bound(problem: Problem) -> float:
@@ -97,7 +103,7 @@ def clustering_bound(problem: Problem) -> float:
     candidates, groups = problem.candidates, problem.k - 1
     D = problem.surrogate_matrix()[np.ix_(candidates, candidates)]
     if groups == 1:
-        return float(problem.value(D.max()))
+        return _distance(problem, D.max())
     best = float(linkage(squareform(D, checks=False), method="complete")[len(D) - groups - 1, 2])
     levels = np.unique(D)
     low, high = 0, int(np.searchsorted(levels, best))
@@ -108,7 +114,7 @@ def clustering_bound(problem: Problem) -> float:
             low = middle
         else:
             high = int(np.searchsorted(levels, _largest_diameter(D, colours)))
-    return float(problem.value(levels[high]))
+    return _distance(problem, levels[high])
 
 
 def _largest_diameter(D: Vector, groups: NDArray[np.int64]) -> float:

@@ -1,0 +1,91 @@
+"""Greedy against other packages' farthest-point samplers: same points, same start, one run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import fpsample
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from skmatter.sample_selection import FPS
+
+from experiments._provenance import PACKAGES
+from experiments._rows import RESULTS, Rows
+from solvers.greedy import Greedy
+
+SIZES = ((576, 4096, 58), (10_000, 128, 100), (100_000, 64, 100), (1_000_000, 64, 100))
+CLOUD = (1_000_000, 3, 1000)
+KEY = ("sampler", "n", "d", "k")
+
+Points = NDArray[np.float32]
+Sampler = Callable[[Points, int], NDArray[np.int64]]
+
+
+def _greedy(X: Points, k: int) -> NDArray[np.int64]:
+    """Indices only, checked input included: what the peers return."""
+    return np.asarray(Greedy(start=0).select(X, k, "euclidean"))
+
+
+def _skmatter(X: Points, k: int) -> Any:
+    return FPS(n_to_select=k, initialize=0).fit(X).selected_idx_
+
+
+def _bucket(X: Points, k: int) -> Any:
+    return fpsample.bucket_fps_kdline_sampling(X, k, h=7, start_idx=0)
+
+
+GREEDY: dict[str, Sampler] = {"greedy": _greedy}
+VANILLA: dict[str, Sampler] = {
+    "fpsample vanilla": lambda X, k: fpsample.fps_sampling(X, k, start_idx=0),
+    "scikit-matter FPS": _skmatter,
+}
+BUCKET: dict[str, Sampler] = {"fpsample bucket k-d line": _bucket}
+
+
+def main(
+    repeats: Annotated[int, typer.Option(help="Interleaved runs of each sampler, after a warm-up.", min=1)] = 5,
+    largest: Annotated[int, typer.Option(help="Leave out sizes with more points.")] = 1_000_000,
+    results: Annotated[Path, typer.Option(help="Folder of speed.csv.")] = RESULTS,
+) -> None:
+    """Time of greedy beside fpsample's and scikit-matter's samplers: medians, ratios, and whether the picks agree."""
+    console = Console()
+    rows = Rows(results / "speed.csv", KEY, packages=(*PACKAGES, "fpsample", "skmatter"))
+    contests = [(size, GREEDY | VANILLA) for size in SIZES] + [(CLOUD, GREEDY | BUCKET)]
+    contests = [(size, samplers) for size, samplers in contests if size[0] <= largest]
+    console.print(
+        f"{len(contests)} sizes, {repeats} interleaved runs of each sampler after a warm-up; about 2 minutes a million "
+        f"points.\nRows go to {rows.path}."
+    )
+    table = Table("n", "d", "k", "sampler", "median s", "of greedy's time", "picks as greedy's")
+    for (n, d, k), samplers in contests:
+        X = np.random.default_rng(0).standard_normal((n, d), dtype=np.float32)
+        seconds, picks = _race(X, k, samplers, repeats)
+        median = {name: statistics.median(times) for name, times in seconds.items()}
+        for name in samplers:
+            ratio = median[name] / median["greedy"]
+            agree = float(np.isin(picks[name], picks["greedy"]).mean())
+            rows.add(sampler=name, n=n, d=d, k=k, median_s=median[name], ratio=ratio, agreement=agree, repeats=repeats)
+            table.add_row(str(n), str(d), str(k), name, f"{median[name]:.4g}", f"{ratio:.1f}x", f"{agree:.0%}")
+        table.add_section()
+    console.print(table)
+
+
+def _race(
+    X: Points, k: int, samplers: dict[str, Sampler], repeats: int
+) -> tuple[dict[str, list[float]], dict[str, NDArray[np.int64]]]:
+    """Seconds of each run, in turn so that a slower moment of the machine meets them all; the picks of the last."""
+    picks = {name: sample(X, k) for name, sample in samplers.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in samplers}
+    for _ in range(repeats):
+        for name, sample in samplers.items():
+            start = time.perf_counter()
+            picks[name] = np.asarray(sample(X, k))
+            seconds[name].append(time.perf_counter() - start)
+    return seconds, picks
