@@ -18,6 +18,7 @@ from solvers._kernels.threshold import (
     CONFLICTS,
     FEWEST,
     LAST_GAIN,
+    MOST_DOUBLINGS,
     MOVES,
     PAUSED,
     RAISED_AT,
@@ -28,8 +29,8 @@ from solvers._kernels.threshold import (
 
 MOST_PICKS = 250  # so that a degree fits a byte and 255 can mean "not now"
 _BARRED = 255
+_ONES, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 _RESTING = RESTARTS + 1
-_STRIDE = 64
 Bytes = NDArray[np.uint8]
 
 
@@ -39,7 +40,9 @@ class Dense(NamedTuple):
     D: NDArray[np.float64]
     conflict: Bytes  # D <= z, zero on the diagonal
     degree: Bytes
-    barred: Bytes  # 255 for points that are chosen or tabu
+    barred: Bytes  # 255 for points that are chosen or tabu, and for the padding to whole words
+    degree_words: NDArray[np.uint64]  # views of the two, eight bytes at a time
+    barred_words: NDArray[np.uint64]
     members: NDArray[np.int64]
     chosen: NDArray[np.bool_]
     fixed: NDArray[np.bool_]
@@ -55,11 +58,16 @@ class Dense(NamedTuple):
 def new_dense(D: NDArray[np.float64], chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int) -> Dense:
     """Begin with the chosen points free of conflicts; the first slice finds their threshold."""
     n = len(D)
+    padded = -(-n // 8) * 8
+    degree, barred = np.zeros(padded, np.uint8), np.full(padded, np.uint8(_BARRED))
+    barred[:n][~chosen] = 0
     return Dense(
         D,
-        conflict=np.zeros((n, n), np.uint8),
-        degree=np.zeros(n, np.uint8),
-        barred=np.where(chosen, np.uint8(_BARRED), np.uint8(0)),
+        conflict=np.zeros((n, padded), np.uint8),
+        degree=degree,
+        barred=barred,
+        degree_words=degree.view(np.uint64),
+        barred_words=barred.view(np.uint64),
         members=np.flatnonzero(chosen),
         chosen=chosen.copy(),
         fixed=fixed,
@@ -74,26 +82,43 @@ def new_dense(D: NDArray[np.float64], chosen: NDArray[np.bool_], fixed: NDArray[
 
 
 @njit(cache=True, nogil=True)
+def _raise_degrees(degree: Bytes, row: Bytes) -> None:
+    for v in range(len(degree)):
+        degree[v] = np.uint8(degree[v] + row[v])
+
+
+@njit(cache=True, nogil=True)
+def _lower_degrees(degree: Bytes, row: Bytes) -> None:
+    for v in range(len(degree)):
+        degree[v] = np.uint8(degree[v] - row[v])
+
+
+@njit(cache=True, nogil=True)
+def _within(distance: NDArray[np.float64], z: float, row: Bytes) -> None:
+    for v in range(len(distance)):
+        row[v] = distance[v] <= z
+
+
+@njit(cache=True, nogil=True)
 def _raise_threshold(s: Dense) -> None:
     """Move z up to the smallest chosen distance, with the conflicts that this makes."""
-    n, z = len(s.degree), np.inf
+    z = np.inf
     for i in range(len(s.members)):
         for j in range(i):
             z = min(z, s.D[s.members[i], s.members[j]])
     s.threshold[0] = z
     s.best[:] = s.chosen
     s.degree[:] = 0
-    for u in range(n):
-        for v in range(n):
-            s.conflict[u, v] = s.D[u, v] <= z
+    for u in range(len(s.D)):
+        _within(s.D[u], z, s.conflict[u])
         s.conflict[u, u] = 0
     conflicts = 0
     for u in s.members:
         conflicts += s.degree[u]
-        for v in range(n):
-            s.degree[v] = np.uint8(s.degree[v] + s.conflict[u, v])
+        _raise_degrees(s.degree, s.conflict[u])
     s.counter[CONFLICTS] = s.counter[FEWEST] = conflicts
     s.counter[LAST_GAIN] = s.counter[RAISED_AT] = s.counter[MOVES]
+    s.counter[RESTARTS] = 0
 
 
 @njit(cache=True, nogil=True)
@@ -123,56 +148,59 @@ def _leaver(s: Dense) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _smallest(degree: Bytes, barred: Bytes, start: int, stop: int) -> int:
+def _smallest(degree: Bytes, barred: Bytes) -> int:
     smallest = np.uint8(_BARRED)
-    for v in range(start, stop):
+    for v in range(len(degree)):
         smallest = min(smallest, np.uint8(degree[v] | barred[v]))
     return int(smallest)
 
 
 @njit(cache=True, nogil=True)
+def _first_equal(s: Dense, value: int, start: int) -> int:
+    """Return a point with ``degree | barred == value``, of which there is one, by eight bytes at a time.
+
+    A word has a zero byte iff ``(x - 0x01...01) & ~x & 0x80...80`` is not zero; x is the difference to ``value``.
+    """
+    wanted = np.uint64(value) * _ONES
+    word = start // 8
+    while True:
+        x = (s.degree_words[word] | s.barred_words[word]) ^ wanted
+        if (x - _ONES) & ~x & _HIGH_BITS:
+            break
+        word += 1
+        if word == len(s.degree_words):
+            word = 0
+    v = 8 * word
+    while s.degree[v] | s.barred[v] != value:
+        v += 1
+    return v
+
+
+@njit(cache=True, nogil=True)
 def _newcomer(s: Dense, gone: int) -> int:
     """Return a point in fewest conflicts that is not tabu, or tabu if that ends all conflicts; ``gone`` if none is."""
-    n = len(s.degree)
-    fewest = _smallest(s.degree, s.barred, 0, n)
+    fewest = _smallest(s.degree, s.barred)
     if fewest > 0 and s.counter[CONFLICTS] == 0:
         for i in range(s.counter[_RESTING]):
             if s.degree[s.resting[i]] == 0:
                 return int(s.resting[i])
     if fewest == _BARRED:
         return gone
-    strides = (n + _STRIDE - 1) // _STRIDE
-    first = draw(s.random, strides)
-    for step in range(strides):
-        start = (first + step) % strides * _STRIDE
-        stop = min(n, start + _STRIDE)
-        if _smallest(s.degree, s.barred, start, stop) == fewest:
-            turn = draw(s.random, stop - start)
-            for v in range(start + turn, stop):
-                if s.degree[v] | s.barred[v] == fewest:
-                    return v
-            for v in range(start, start + turn):
-                if s.degree[v] | s.barred[v] == fewest:
-                    return v
-    return gone
+    return _first_equal(s, fewest, draw(s.random, len(s.degree)))
 
 
 @njit(cache=True, nogil=True)
 def _add(s: Dense, place: int, v: int) -> None:
     s.counter[CONFLICTS] += s.degree[v]
     s.members[place], s.chosen[v], s.barred[v] = v, True, _BARRED
-    row = s.conflict[v]
-    for w in range(len(s.degree)):
-        s.degree[w] = np.uint8(s.degree[w] + row[w])
+    _raise_degrees(s.degree, s.conflict[v])
 
 
 @njit(cache=True, nogil=True)
 def _remove(s: Dense, u: int) -> None:
     s.counter[CONFLICTS] -= s.degree[u]
     s.chosen[u], s.barred[u] = False, 0
-    row = s.conflict[u]
-    for w in range(len(s.degree)):
-        s.degree[w] = np.uint8(s.degree[w] - row[w])
+    _lower_degrees(s.degree, s.conflict[u])
 
 
 @njit(cache=True, nogil=True)
@@ -230,7 +258,7 @@ def search_dense(s: Dense, moves: int, patience: int) -> int:
             continue
         if s.counter[MOVES] >= end:
             return PAUSED
-        if s.counter[MOVES] - s.counter[LAST_GAIN] > patience:
+        if s.counter[MOVES] - s.counter[LAST_GAIN] > patience << min(s.counter[RESTARTS], MOST_DOUBLINGS):
             _restart(s)
             continue
         place = _leaver(s)
