@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers._kernels.threshold import (
+    BEYOND_CAP,
     BLOCKED,
     CONFLICTS,
     FEWEST,
@@ -30,7 +31,7 @@ from solvers._kernels.threshold import (
 MOST_PICKS = 250  # so that a degree fits a byte and 255 can mean "not now"
 _BARRED = 255
 _ONES, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_RESTING = RESTARTS + 1
+_RESTING, _LISTED = RESTARTS + 1, RESTARTS + 2
 Bytes = NDArray[np.uint8]
 
 
@@ -38,6 +39,9 @@ class Dense(NamedTuple):
     """One search between two slices of moves; every field but the distances is changed in place."""
 
     D: NDArray[np.float64]
+    first: NDArray[np.int32]  # pairs (first, second) beyond z, closest first, of which the counter says how many
+    second: NDArray[np.int32]  # have become conflicts
+    distance: NDArray[np.float64]
     conflict: Bytes  # D <= z, zero on the diagonal
     degree: Bytes
     barred: Bytes  # 255 for points that are chosen or tabu, and for the padding to whole words
@@ -55,15 +59,49 @@ class Dense(NamedTuple):
     random: NDArray[np.uint64]
 
 
-def new_dense(D: NDArray[np.float64], chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int) -> Dense:
-    """Begin with the chosen points free of conflicts; the first slice finds their threshold."""
+@njit(cache=True, nogil=True)
+def pairs_between(
+    D: NDArray[np.float64], low: float, high: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+    """List the pairs with ``low < distance <= high``, closest first."""
+    size = 0
+    for i in range(len(D)):
+        for j in range(i):
+            size += low < D[i, j] <= high
+    first, second, distance = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size)
+    size = 0
+    for i in range(len(D)):
+        for j in range(i):
+            if low < D[i, j] <= high:
+                first[size], second[size], distance[size] = i, j, D[i, j]
+                size += 1
+    order = np.argsort(distance)
+    return first[order], second[order], distance[order]
+
+
+def new_dense(
+    D: NDArray[np.float64],
+    threshold: float,
+    cap: float,
+    chosen: NDArray[np.bool_],
+    fixed: NDArray[np.bool_],
+    seed: int,
+) -> Dense:
+    """Begin at ``threshold``, the smallest distance of the ``chosen`` points, with pairs up to ``cap`` in reserve."""
     n = len(D)
     padded = -(-n // 8) * 8
     degree, barred = np.zeros(padded, np.uint8), np.full(padded, np.uint8(_BARRED))
     barred[:n][~chosen] = 0
+    conflict = np.zeros((n, padded), np.uint8)
+    conflict[:, :n] = threshold >= D
+    np.fill_diagonal(conflict, 0)
+    degree[:] = conflict[chosen].sum(axis=0)
+    counter = np.zeros(_LISTED + 1, np.int64)
+    counter[CONFLICTS] = counter[FEWEST] = int(degree[:n][chosen].sum()) // 2
     return Dense(
         D,
-        conflict=np.zeros((n, padded), np.uint8),
+        *pairs_between(D, threshold, cap),
+        conflict=conflict,
         degree=degree,
         barred=barred,
         degree_words=degree.view(np.uint64),
@@ -72,13 +110,20 @@ def new_dense(D: NDArray[np.float64], chosen: NDArray[np.bool_], fixed: NDArray[
         chosen=chosen.copy(),
         fixed=fixed,
         best=chosen.copy(),
-        threshold=np.full(1, -1.0),
+        threshold=np.full(1, threshold),
         tabu=np.zeros(n, np.int64),
         resting=np.zeros(n, np.int64),
         frequency=np.zeros(n, np.int64),
-        counter=np.zeros(_RESTING + 1, np.int64),
+        counter=counter,
         random=np.array([seed | 1], np.uint64),
     )
+
+
+def with_pairs_up_to(s: Dense, cap: float) -> Dense:
+    """Return the same search with a longer list of pairs."""
+    first, second, distance = pairs_between(s.D, float(s.threshold[0]), cap)
+    s.counter[_LISTED] = 0
+    return s._replace(first=first, second=second, distance=distance)
 
 
 @njit(cache=True, nogil=True)
@@ -94,31 +139,29 @@ def _lower_degrees(degree: Bytes, row: Bytes) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _within(distance: NDArray[np.float64], z: float, row: Bytes) -> None:
-    for v in range(len(distance)):
-        row[v] = distance[v] <= z
-
-
-@njit(cache=True, nogil=True)
-def _raise_threshold(s: Dense) -> None:
-    """Move z up to the smallest chosen distance, with the conflicts that this makes."""
+def _raise_threshold(s: Dense) -> bool:
+    """Move z up to the smallest chosen distance, with the conflicts that this makes; False beyond the listed pairs."""
     z = np.inf
     for i in range(len(s.members)):
         for j in range(i):
             z = min(z, s.D[s.members[i], s.members[j]])
+    if len(s.distance) == 0 or z > s.distance[-1]:
+        return False
     s.threshold[0] = z
     s.best[:] = s.chosen
-    s.degree[:] = 0
-    for u in range(len(s.D)):
-        _within(s.D[u], z, s.conflict[u])
-        s.conflict[u, u] = 0
-    conflicts = 0
-    for u in s.members:
-        conflicts += s.degree[u]
-        _raise_degrees(s.degree, s.conflict[u])
-    s.counter[CONFLICTS] = s.counter[FEWEST] = conflicts
+    entry = s.counter[_LISTED]
+    while entry < len(s.distance) and s.distance[entry] <= z:
+        u, v = s.first[entry], s.second[entry]
+        s.conflict[u, v] = s.conflict[v, u] = 1
+        s.degree[u] += s.chosen[v]
+        s.degree[v] += s.chosen[u]
+        s.counter[CONFLICTS] += s.chosen[u] and s.chosen[v]
+        entry += 1
+    s.counter[_LISTED] = entry
+    s.counter[FEWEST] = s.counter[CONFLICTS]
     s.counter[LAST_GAIN] = s.counter[RAISED_AT] = s.counter[MOVES]
     s.counter[RESTARTS] = 0
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -156,24 +199,23 @@ def _smallest(degree: Bytes, barred: Bytes) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _first_equal(s: Dense, value: int, start: int) -> int:
-    """Return a point with ``degree | barred == value``, of which there is one, by eight bytes at a time.
+def _oldest_equal(s: Dense, value: int, start: int) -> int:
+    """Return the longest unused of the points with ``degree | barred == value``, by eight bytes at a time; -1 for none.
 
     A word has a zero byte iff ``(x - 0x01...01) & ~x & 0x80...80`` is not zero; x is the difference to ``value``.
     """
-    wanted = np.uint64(value) * _ONES
-    word = start // 8
-    while True:
+    wanted, words = np.uint64(value) * _ONES, len(s.degree_words)
+    best, oldest, word = -1, np.int64(2**62), start // 8
+    for _ in range(words):
         x = (s.degree_words[word] | s.barred_words[word]) ^ wanted
         if (x - _ONES) & ~x & _HIGH_BITS:
-            break
+            for v in range(8 * word, 8 * word + 8):
+                if s.degree[v] | s.barred[v] == value and s.tabu[v] < oldest:
+                    best, oldest = v, s.tabu[v]
         word += 1
-        if word == len(s.degree_words):
+        if word == words:
             word = 0
-    v = 8 * word
-    while s.degree[v] | s.barred[v] != value:
-        v += 1
-    return v
+    return best
 
 
 @njit(cache=True, nogil=True)
@@ -186,7 +228,7 @@ def _newcomer(s: Dense, gone: int) -> int:
                 return int(s.resting[i])
     if fewest == _BARRED:
         return gone
-    return _first_equal(s, fewest, draw(s.random, len(s.degree)))
+    return _oldest_equal(s, fewest, draw(s.random, len(s.degree)))
 
 
 @njit(cache=True, nogil=True)
@@ -249,12 +291,13 @@ def _restart(s: Dense) -> None:
 
 @njit(cache=True, nogil=True)
 def search_dense(s: Dense, moves: int, patience: int) -> int:
-    """As ``threshold.search``, but never BEYOND_CAP, since all pairs are at hand."""
+    """As ``threshold.search``."""
     end, k = s.counter[MOVES] + moves, len(s.members)
     spread = max(6, k // 40)
     while True:
         if s.counter[CONFLICTS] == 0:
-            _raise_threshold(s)
+            if not _raise_threshold(s):
+                return BEYOND_CAP
             continue
         if s.counter[MOVES] >= end:
             return PAUSED
