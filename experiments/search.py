@@ -121,7 +121,7 @@ def _measure(
     rows: Rows, targets: list[Target], methods: list[str], seconds: float, seeds: int, to_best: bool, console: Console
 ) -> Iterator[dict[str, str]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    warm: set[str] = set()
+    warm: set[tuple[str, bool]] = set()
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(targets) * len(methods) * seeds)
         for target in targets:
@@ -132,9 +132,9 @@ def _measure(
                     key = {"instance": target.instance.name, "k": target.k, "solver": solver, "limit": seconds}
                     row = rows.find(**key, seed=seed)
                     if row is None:
-                        if solver not in warm:
+                        if (solver, problem.points is None) not in warm:
                             _run(problem, solver, target, 0.2, 0, to_best=False)  # compiles, so no run is timed cold
-                            warm.add(solver)
+                            warm.add((solver, problem.points is None))
                         row = rows.add(**key, seed=seed, **_run(problem, solver, target, seconds, seed, to_best))
                     yield row
                     progress.advance(task)

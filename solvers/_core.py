@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mmdp import Problem
 from mmdp.metrics import Vector
 from mmdp.problem import Indices
-from solvers._kernels.dense import MOST_PICKS, Dense, new_dense, search_dense
+from solvers._kernels.dense import MOST_PICKS, Dense, new_dense, search_dense, with_pairs_up_to
 from solvers._kernels.near_pairs import NearPairs, near_pairs, roomy_cap, stacked
 from solvers._kernels.threshold import BEYOND_CAP, LAST_GAIN, MOVES, RAISED_AT, State, new_state, search
 
@@ -38,13 +38,17 @@ class Core:
     def begin(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int) -> State | Dense:
         """Begin a search from the ``chosen`` points, in the layout that suits their number."""
         if len(self.points) <= _DENSE and self.problem.k <= MOST_PICKS:
-            return new_dense(self._known, chosen, np.isin(self.points, fixed), seed)
+            closest = self._closest(chosen)
+            return new_dense(self._known, closest, self._cap(closest), chosen, np.isin(self.points, fixed), seed)
         return self._listed(chosen, np.isin(self.points, fixed), seed)
 
     def go_on(self, state: State | Dense, moves: int, patience: int) -> tuple[State | Dense, int]:
         """Make up to ``moves`` moves; return the state to go on with and why the search came back."""
         if isinstance(state, Dense):
-            return state, search_dense(state, moves, patience)
+            reason: int = search_dense(state, moves, patience)
+            if reason == BEYOND_CAP:
+                return with_pairs_up_to(state, self._cap(self._closest(state.chosen))), reason
+            return state, reason
         why: int = search(state, self.problem.k, moves, patience)
         if why == BEYOND_CAP:
             return self._listed(state.chosen, state.fixed, int(state.random[0]), state), why
@@ -54,10 +58,8 @@ class Core:
         self, chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int, before: State | None = None
     ) -> State:
         """Start from lists of near pairs, with the memory of ``before`` if its pairs ran out."""
-        picked = self.points[chosen]
-        distances = self.problem.surrogates(picked, picked)
-        closest = float(distances[np.triu_indices(len(picked), 1)].min())
-        pairs = self._pairs(closest, roomy_cap(self._known, closest))
+        closest = self._closest(chosen)
+        pairs = self._pairs(closest, self._cap(closest))
         state = new_state(pairs, closest, chosen, fixed, seed)
         if before is not None:
             state.frequency[:], state.tabu[:] = before.frequency, before.tabu
@@ -69,6 +71,14 @@ class Core:
         """Estimate how many near pairs a search from the surrogate ``closest`` would list."""
         share = float(np.mean(self._known <= roomy_cap(self._known, closest)))
         return share * len(self.points) ** 2
+
+    def _closest(self, chosen: NDArray[np.bool_]) -> float:
+        picked = self.points[chosen]
+        distances = self.problem.surrogates(picked, picked)
+        return float(distances[np.triu_indices(len(picked), 1)].min())
+
+    def _cap(self, closest: float) -> float:
+        return roomy_cap(self._known, closest)
 
     def _pairs(self, threshold: float, cap: float) -> NearPairs:
         n = len(self.points)

@@ -38,7 +38,8 @@ class LocalSearch(Solver):
     Parameters
     ----------
     patience : int
-        Moves without fewer conflicts after which the search restarts from rarely chosen points.
+        Moves without fewer conflicts after which the search restarts from rarely chosen points; twice as many after
+        each restart that led nowhere, up to 64 times as many.
     starts : int
         Independent searches; the best answer counts. They share the threads, whose number changes only the speed.
     threads : int

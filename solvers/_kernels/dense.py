@@ -14,10 +14,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers._kernels.threshold import (
+    BEYOND_CAP,
     BLOCKED,
     CONFLICTS,
     FEWEST,
     LAST_GAIN,
+    MOST_DOUBLINGS,
     MOVES,
     PAUSED,
     RAISED_AT,
@@ -28,8 +30,8 @@ from solvers._kernels.threshold import (
 
 MOST_PICKS = 250  # so that a degree fits a byte and 255 can mean "not now"
 _BARRED = 255
-_RESTING = RESTARTS + 1
-_STRIDE = 64
+_ONES, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_RESTING, _LISTED = RESTARTS + 1, RESTARTS + 2
 Bytes = NDArray[np.uint8]
 
 
@@ -37,9 +39,14 @@ class Dense(NamedTuple):
     """One search between two slices of moves; every field but the distances is changed in place."""
 
     D: NDArray[np.float64]
+    first: NDArray[np.int32]  # pairs (first, second) beyond z, closest first, of which the counter says how many
+    second: NDArray[np.int32]  # have become conflicts
+    distance: NDArray[np.float64]
     conflict: Bytes  # D <= z, zero on the diagonal
     degree: Bytes
-    barred: Bytes  # 255 for points that are chosen or tabu
+    barred: Bytes  # 255 for points that are chosen or tabu, and for the padding to whole words
+    degree_words: NDArray[np.uint64]  # views of the two, eight bytes at a time
+    barred_words: NDArray[np.uint64]
     members: NDArray[np.int64]
     chosen: NDArray[np.bool_]
     fixed: NDArray[np.bool_]
@@ -52,48 +59,109 @@ class Dense(NamedTuple):
     random: NDArray[np.uint64]
 
 
-def new_dense(D: NDArray[np.float64], chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int) -> Dense:
-    """Begin with the chosen points free of conflicts; the first slice finds their threshold."""
+@njit(cache=True, nogil=True)
+def pairs_between(
+    D: NDArray[np.float64], low: float, high: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+    """List the pairs with ``low < distance <= high``, closest first."""
+    size = 0
+    for i in range(len(D)):
+        for j in range(i):
+            size += low < D[i, j] <= high
+    first, second, distance = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size)
+    size = 0
+    for i in range(len(D)):
+        for j in range(i):
+            if low < D[i, j] <= high:
+                first[size], second[size], distance[size] = i, j, D[i, j]
+                size += 1
+    order = np.argsort(distance)
+    return first[order], second[order], distance[order]
+
+
+def new_dense(
+    D: NDArray[np.float64],
+    threshold: float,
+    cap: float,
+    chosen: NDArray[np.bool_],
+    fixed: NDArray[np.bool_],
+    seed: int,
+) -> Dense:
+    """Begin at ``threshold``, the smallest distance of the ``chosen`` points, with pairs up to ``cap`` in reserve."""
     n = len(D)
+    padded = -(-n // 8) * 8
+    degree, barred = np.zeros(padded, np.uint8), np.full(padded, np.uint8(_BARRED))
+    barred[:n][~chosen] = 0
+    conflict = np.zeros((n, padded), np.uint8)
+    conflict[:, :n] = threshold >= D
+    np.fill_diagonal(conflict, 0)
+    degree[:] = conflict[chosen].sum(axis=0)
+    counter = np.zeros(_LISTED + 1, np.int64)
+    counter[CONFLICTS] = counter[FEWEST] = int(degree[:n][chosen].sum()) // 2
     return Dense(
         D,
-        conflict=np.zeros((n, n), np.uint8),
-        degree=np.zeros(n, np.uint8),
-        barred=np.where(chosen, np.uint8(_BARRED), np.uint8(0)),
+        *pairs_between(D, threshold, cap),
+        conflict=conflict,
+        degree=degree,
+        barred=barred,
+        degree_words=degree.view(np.uint64),
+        barred_words=barred.view(np.uint64),
         members=np.flatnonzero(chosen),
         chosen=chosen.copy(),
         fixed=fixed,
         best=chosen.copy(),
-        threshold=np.full(1, -1.0),
+        threshold=np.full(1, threshold),
         tabu=np.zeros(n, np.int64),
         resting=np.zeros(n, np.int64),
         frequency=np.zeros(n, np.int64),
-        counter=np.zeros(_RESTING + 1, np.int64),
+        counter=counter,
         random=np.array([seed | 1], np.uint64),
     )
 
 
+def with_pairs_up_to(s: Dense, cap: float) -> Dense:
+    """Return the same search with a longer list of pairs."""
+    first, second, distance = pairs_between(s.D, float(s.threshold[0]), cap)
+    s.counter[_LISTED] = 0
+    return s._replace(first=first, second=second, distance=distance)
+
+
 @njit(cache=True, nogil=True)
-def _raise_threshold(s: Dense) -> None:
-    """Move z up to the smallest chosen distance, with the conflicts that this makes."""
-    n, z = len(s.degree), np.inf
+def _raise_degrees(degree: Bytes, row: Bytes) -> None:
+    for v in range(len(degree)):
+        degree[v] = np.uint8(degree[v] + row[v])
+
+
+@njit(cache=True, nogil=True)
+def _lower_degrees(degree: Bytes, row: Bytes) -> None:
+    for v in range(len(degree)):
+        degree[v] = np.uint8(degree[v] - row[v])
+
+
+@njit(cache=True, nogil=True)
+def _raise_threshold(s: Dense) -> bool:
+    """Move z up to the smallest chosen distance, with the conflicts that this makes; False beyond the listed pairs."""
+    z = np.inf
     for i in range(len(s.members)):
         for j in range(i):
             z = min(z, s.D[s.members[i], s.members[j]])
+    if len(s.distance) == 0 or z > s.distance[-1]:
+        return False
     s.threshold[0] = z
     s.best[:] = s.chosen
-    s.degree[:] = 0
-    for u in range(n):
-        for v in range(n):
-            s.conflict[u, v] = s.D[u, v] <= z
-        s.conflict[u, u] = 0
-    conflicts = 0
-    for u in s.members:
-        conflicts += s.degree[u]
-        for v in range(n):
-            s.degree[v] = np.uint8(s.degree[v] + s.conflict[u, v])
-    s.counter[CONFLICTS] = s.counter[FEWEST] = conflicts
+    entry = s.counter[_LISTED]
+    while entry < len(s.distance) and s.distance[entry] <= z:
+        u, v = s.first[entry], s.second[entry]
+        s.conflict[u, v] = s.conflict[v, u] = 1
+        s.degree[u] += s.chosen[v]
+        s.degree[v] += s.chosen[u]
+        s.counter[CONFLICTS] += s.chosen[u] and s.chosen[v]
+        entry += 1
+    s.counter[_LISTED] = entry
+    s.counter[FEWEST] = s.counter[CONFLICTS]
     s.counter[LAST_GAIN] = s.counter[RAISED_AT] = s.counter[MOVES]
+    s.counter[RESTARTS] = 0
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -123,56 +191,58 @@ def _leaver(s: Dense) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _smallest(degree: Bytes, barred: Bytes, start: int, stop: int) -> int:
+def _smallest(degree: Bytes, barred: Bytes) -> int:
     smallest = np.uint8(_BARRED)
-    for v in range(start, stop):
+    for v in range(len(degree)):
         smallest = min(smallest, np.uint8(degree[v] | barred[v]))
     return int(smallest)
 
 
 @njit(cache=True, nogil=True)
+def _oldest_equal(s: Dense, value: int, start: int) -> int:
+    """Return the longest unused of the points with ``degree | barred == value``, by eight bytes at a time; -1 for none.
+
+    A word has a zero byte iff ``(x - 0x01...01) & ~x & 0x80...80`` is not zero; x is the difference to ``value``.
+    """
+    wanted, words = np.uint64(value) * _ONES, len(s.degree_words)
+    best, oldest, word = -1, np.int64(2**62), start // 8
+    for _ in range(words):
+        x = (s.degree_words[word] | s.barred_words[word]) ^ wanted
+        if (x - _ONES) & ~x & _HIGH_BITS:
+            for v in range(8 * word, 8 * word + 8):
+                if s.degree[v] | s.barred[v] == value and s.tabu[v] < oldest:
+                    best, oldest = v, s.tabu[v]
+        word += 1
+        if word == words:
+            word = 0
+    return best
+
+
+@njit(cache=True, nogil=True)
 def _newcomer(s: Dense, gone: int) -> int:
     """Return a point in fewest conflicts that is not tabu, or tabu if that ends all conflicts; ``gone`` if none is."""
-    n = len(s.degree)
-    fewest = _smallest(s.degree, s.barred, 0, n)
+    fewest = _smallest(s.degree, s.barred)
     if fewest > 0 and s.counter[CONFLICTS] == 0:
         for i in range(s.counter[_RESTING]):
             if s.degree[s.resting[i]] == 0:
                 return int(s.resting[i])
     if fewest == _BARRED:
         return gone
-    strides = (n + _STRIDE - 1) // _STRIDE
-    first = draw(s.random, strides)
-    for step in range(strides):
-        start = (first + step) % strides * _STRIDE
-        stop = min(n, start + _STRIDE)
-        if _smallest(s.degree, s.barred, start, stop) == fewest:
-            turn = draw(s.random, stop - start)
-            for v in range(start + turn, stop):
-                if s.degree[v] | s.barred[v] == fewest:
-                    return v
-            for v in range(start, start + turn):
-                if s.degree[v] | s.barred[v] == fewest:
-                    return v
-    return gone
+    return _oldest_equal(s, fewest, draw(s.random, len(s.degree)))
 
 
 @njit(cache=True, nogil=True)
 def _add(s: Dense, place: int, v: int) -> None:
     s.counter[CONFLICTS] += s.degree[v]
     s.members[place], s.chosen[v], s.barred[v] = v, True, _BARRED
-    row = s.conflict[v]
-    for w in range(len(s.degree)):
-        s.degree[w] = np.uint8(s.degree[w] + row[w])
+    _raise_degrees(s.degree, s.conflict[v])
 
 
 @njit(cache=True, nogil=True)
 def _remove(s: Dense, u: int) -> None:
     s.counter[CONFLICTS] -= s.degree[u]
     s.chosen[u], s.barred[u] = False, 0
-    row = s.conflict[u]
-    for w in range(len(s.degree)):
-        s.degree[w] = np.uint8(s.degree[w] - row[w])
+    _lower_degrees(s.degree, s.conflict[u])
 
 
 @njit(cache=True, nogil=True)
@@ -221,16 +291,17 @@ def _restart(s: Dense) -> None:
 
 @njit(cache=True, nogil=True)
 def search_dense(s: Dense, moves: int, patience: int) -> int:
-    """As ``threshold.search``, but never BEYOND_CAP, since all pairs are at hand."""
+    """As ``threshold.search``."""
     end, k = s.counter[MOVES] + moves, len(s.members)
     spread = max(6, k // 40)
     while True:
         if s.counter[CONFLICTS] == 0:
-            _raise_threshold(s)
+            if not _raise_threshold(s):
+                return BEYOND_CAP
             continue
         if s.counter[MOVES] >= end:
             return PAUSED
-        if s.counter[MOVES] - s.counter[LAST_GAIN] > patience:
+        if s.counter[MOVES] - s.counter[LAST_GAIN] > patience << min(s.counter[RESTARTS], MOST_DOUBLINGS):
             _restart(s)
             continue
         place = _leaver(s)

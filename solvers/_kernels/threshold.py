@@ -25,6 +25,7 @@ from solvers._kernels.near_pairs import NearPairs
 
 HOT = 3
 MOVES, CONFLICTS, FEWEST, LAST_GAIN, RAISED_AT, RESTARTS = range(6)
+MOST_DOUBLINGS = 6  # of the wait for the next restart
 PAUSED, BEYOND_CAP, BLOCKED = range(3)  # why ``search`` came back: see there
 TENURE_IN = 0.6  # of the tenure of a point that left, for the one that came in
 
@@ -188,6 +189,7 @@ def _set_threshold(s: State, z: float) -> None:
         s.prefix[u] = entry - s.begin[u]
     s.counter[FEWEST] = s.counter[CONFLICTS]
     s.counter[LAST_GAIN] = s.counter[RAISED_AT] = s.counter[MOVES]
+    s.counter[RESTARTS] = 0
 
 
 @njit(cache=True, nogil=True)
@@ -281,6 +283,8 @@ def _restart(s: State, k: int) -> None:
 def search(s: State, k: int, moves: int, patience: int) -> int:
     """Make up to ``moves`` moves, raising z as often as they allow; restart after ``patience`` moves without gain.
 
+    The wait doubles with each restart that has not raised z, up to 64 times ``patience``.
+
     Returns
     -------
     PAUSED
@@ -300,7 +304,7 @@ def search(s: State, k: int, moves: int, patience: int) -> int:
             continue
         if s.counter[MOVES] >= end:
             return PAUSED
-        if s.counter[MOVES] - s.counter[LAST_GAIN] > patience:
+        if s.counter[MOVES] - s.counter[LAST_GAIN] > patience << min(s.counter[RESTARTS], MOST_DOUBLINGS):
             _restart(s, k)
             continue
         leaver = _leaver(s)
