@@ -20,6 +20,7 @@ KINDS = {
     "hamming": HAMMING,
     "jaccard": JACCARD,
 }
+FEW_DIMENSIONS = 8  # up to which sums run in the order of the coordinates, as the bucket kernels sum
 _SERIAL_WORK = 2**17  # coordinates below which starting threads costs more than it saves
 _CHUNK = 64
 _SUM_IN_ANY_ORDER = {"reassoc", "nsz"}  # lets the loops vectorise; no contraction, so x - x stays exactly 0
@@ -56,7 +57,21 @@ def surrogate(kind: int, x: Matrix, y: Matrix) -> float:
 
 
 @njit(cache=True, fastmath=_SUM_IN_ANY_ORDER)
+def one_surrogate(kind: int, x: Matrix, y: Matrix) -> float:
+    """Return the same, compiled once: every caller gets the same bits, because the order of the sum is settled here."""
+    return surrogate(kind, x, y)
+
+
+@njit(cache=True)
 def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
+    for i in range(start, stop):
+        distance = one_surrogate(kind, x[i], x[centre])
+        if distance < nearest[i]:
+            nearest[i] = distance
+
+
+@njit(cache=True)
+def _lower_in_order(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
     for i in range(start, stop):
         distance = surrogate(kind, x[i], x[centre])
         if distance < nearest[i]:
@@ -66,7 +81,10 @@ def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop:
 @njit(cache=True, parallel=True)
 def _lower_parallel(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
     for chunk in prange((len(x) + _CHUNK - 1) // _CHUNK):
-        _lower(kind, x, centre, nearest, chunk * _CHUNK, min(len(x), (chunk + 1) * _CHUNK))
+        if x.shape[1] <= FEW_DIMENSIONS:
+            _lower_in_order(kind, x, centre, nearest, chunk * _CHUNK, min(len(x), (chunk + 1) * _CHUNK))
+        else:
+            _lower(kind, x, centre, nearest, chunk * _CHUNK, min(len(x), (chunk + 1) * _CHUNK))
 
 
 def lower_nearest(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
@@ -82,7 +100,7 @@ def lower_nearest(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
         Entries below zero, which mark points that cannot be chosen, stay as they are.
     """
     if x.size < _SERIAL_WORK:
-        _lower(kind, x, centre, nearest, 0, len(x))
+        (_lower_in_order if x.shape[1] <= FEW_DIMENSIONS else _lower)(kind, x, centre, nearest, 0, len(x))
     else:
         _lower_parallel(kind, x, centre, nearest)
 
