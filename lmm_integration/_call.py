@@ -44,11 +44,13 @@ class Call:
         encoded, samples, encoded_items = self.encoded[modality]
         return encoded.taking(torch.cat([rows.repeat(items // encoded_items) for rows in samples]))
 
-    def rope_index(self, rows: int) -> tuple[Tensor, Tensor]:
-        """Positions and deltas of the shorter prompt for a batch of that many rows."""
+    def rope_index(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions and deltas for the shorter prompt, its rows repeated by beams, and an answer behind it."""
         assert self.rope is not None
         positions, deltas = self.rope
-        times = rows // deltas.shape[0]
+        answer = torch.arange(positions.shape[-1], ids.shape[1], device=ids.device)  # some versions, without a cache
+        positions = torch.cat((positions, (deltas + answer).expand(len(positions), -1, -1)), -1)
+        times = ids.shape[0] // deltas.shape[0]
         return positions.repeat_interleave(times, 1), deltas.repeat_interleave(times, 0)
 
     def original_positions(self, compact: Tensor) -> Tensor:

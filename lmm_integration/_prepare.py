@@ -70,7 +70,11 @@ class Preparation:
             self.stats.encode_seconds += time.perf_counter() - started
             places = ids == self._token(modality)
             if int(places.sum()) != len(features.rows):
-                return arguments, None  # the model's own error says it best
+                raise UnsupportedModelError(
+                    f"the prompt has {int(places.sum())} {modality} tokens and the encoder returned {len(features.rows)} "
+                    "features: prompt and pixels do not belong together, or this release of transformers adds tokens "
+                    "behind its encoder (LLaVA-OneVision, video, before 5.0)"
+                )
             rows, pictures = self._choose_rows(modality, places, features, ids, arguments)
             stays[places] = rows
             kept += pictures

@@ -178,7 +178,7 @@ class Pruning:
         call = getattr(self._running, "call", None)
         if call is None or call.rope is None:
             return original(*args, **kwargs)
-        return call.rope_index(len(args[0] if args else kwargs["input_ids"]))
+        return call.rope_index(args[0] if args else kwargs["input_ids"])
 
     def _forward(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         first = self._preparation.family.first_position

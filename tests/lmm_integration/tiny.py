@@ -49,13 +49,13 @@ def _video_run(n: int, _: Pixels) -> list[int]:
 
 
 def _pieces(token: int, pieces: int) -> Callable[[int, Pixels], list[int]]:
-    return lambda n, _: [id for part in range(pieces) for id in (TILE, 3 + part, START, *[token] * (n // pieces), END)]
+    return lambda n, _: [t for part in range(pieces) for t in (TILE, 3 + part, START, *[token] * (n // pieces), END)]
 
 
 def _rows_with_breaks(n: int, pixels: Pixels) -> list[int]:
     columns = int(pixels["image_sizes"][0, 1]) // 8
     rows = n // columns
-    return [id for row in range(rows) for id in (*[IMAGE] * columns, BREAK if row < rows - 1 else END)]
+    return [t for row in range(rows) for t in (*[IMAGE] * columns, BREAK if row < rows - 1 else END)]
 
 
 def _text(model_type: str, **more: Any) -> dict[str, Any]:
@@ -94,6 +94,10 @@ def _mrope(model_type: str, **more: Any) -> dict[str, Any]:
 
 def _square(seed: int) -> Pixels:
     return {"pixel_values": noise(1, 3, 24, 24, seed=seed)}
+
+
+def _square_of_video_llava(seed: int) -> Pixels:
+    return {"pixel_values" if VERSION >= 5 else "pixel_values_images": noise(1, 3, 24, 24, seed=seed)}
 
 
 def _tiles(seed: int) -> Pixels:
@@ -239,7 +243,7 @@ MODELS = {
     "llava_onevision:video": Tiny(
         "LlavaOnevisionForConditionalGeneration", _ONEVISION, _frames(16, 5), _video_run, "video", newer=True
     ),
-    "video_llava": Tiny("VideoLlavaForConditionalGeneration", _VIDEO_LLAVA, _square, _run),
+    "video_llava": Tiny("VideoLlavaForConditionalGeneration", _VIDEO_LLAVA, _square_of_video_llava, _run),
     "video_llava:video": Tiny("VideoLlavaForConditionalGeneration", _VIDEO_LLAVA, _frames(24, 2), _video_run, "video"),
     "qwen2_vl": Tiny("Qwen2VLForConditionalGeneration", _QWEN2, _patches, _run, token_types="mm_token_type_ids"),
     "qwen2_vl:video": Tiny(
@@ -305,7 +309,7 @@ MODELS = {
         "Glm4vForConditionalGeneration",
         _GLM,
         _video_patches,
-        lambda n, _: [TILE, *(id for _ in range(3) for id in (START, *[IMAGE] * (n // 3), END, 5)), BREAK],
+        lambda n, _: [TILE, *(t for _ in range(3) for t in (START, *[IMAGE] * (n // 3), END, 5)), BREAK],
         "video",
         "mm_token_type_ids",
     ),
@@ -334,6 +338,8 @@ def build(name: str) -> Any:
         torch.nn.init.normal_(parameter, std=0.3)
     with torch.no_grad():
         model.lm_head.weight[START:] = 0  # a picture in the answer would be one in the prompt of the next step
+    if hasattr(model.model, "text_config_dtype"):  # in which PaliGemma writes its masks
+        model.model.text_config_dtype = torch.float64
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = PAD
     return model
@@ -386,7 +392,7 @@ def _number(pictures: list[list[Pixels]], row: list[Pixels]) -> int:
 
 def _rows_of(model: Any, tiny: Tiny, pixels: Pixels) -> int:
     with torch.no_grad():
-        output = getattr(model.model, f"get_{tiny.modality}_features")(**pixels)
+        output = getattr(model.model, f"get_{tiny.modality}_features")(*pixels.values())
     features = getattr(output, "pooler_output", output)
     if isinstance(features, tuple) and len(features) == 2 and not all(isinstance(part, Tensor) for part in features):
         features = features[0]  # before transformers 5: (features, something else)
