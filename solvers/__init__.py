@@ -114,6 +114,7 @@ def solve(
     stop: Stop | None = None,
     seed: int = 0,
     watch: Callable[[Incumbent], None] | None = None,
+    certify: float = 0.0,
     **options: Any,
 ) -> Result:
     """Choose k of n points so that their smallest pairwise distance is as large as the solver can make it.
@@ -133,6 +134,8 @@ def solve(
     seed : int
     watch : callable, optional
         Called with each :class:`mmdp.Incumbent`.
+    certify : float
+        Seconds to spend after the run on a smaller upper bound.
     **options
         The solver's own fields, such as ``start="isolated"`` of greedy.
 
@@ -157,4 +160,4 @@ def solve(
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
     else:
         problem = Problem(k, points=points, metric=metric)
-    return make(solver, **options).solve(problem, stop=stop, seed=seed, watch=watch)
+    return make(solver, **options).solve(problem, stop=stop, seed=seed, watch=watch, certify=certify)

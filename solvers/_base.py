@@ -59,6 +59,7 @@ class Solver(ABC):
         stop: Stop | None = None,
         seed: int = 0,
         watch: Callable[[Incumbent], None] | None = None,
+        certify: float = 0.0,
     ) -> Result:
         """Solve, check and grade.
 
@@ -71,6 +72,8 @@ class Solver(ABC):
             Of every random choice; the same seed and counted limits give the same answer.
         watch : callable, optional
             Called with each improvement of the incumbent or the bound.
+        certify : float
+            Seconds to spend after the run on a smaller upper bound, up to a proof; not part of the runtime.
 
         Returns
         -------
@@ -93,6 +96,10 @@ class Solver(ABC):
         indices = _checked(self, problem, run.indices)
         objective, pair = problem.objective(indices)
         bound = self._bound(problem, run, clock, objective)
+        if certify > 0 and bound > objective:
+            from solvers._exact.proof import certified_bound  # compiled searches, loaded by those who ask for them
+
+            bound = max(objective, certified_bound(problem, indices, objective, bound, certify))
         clock.report(indices, objective, bound)
         return Result(
             indices=indices,

@@ -13,6 +13,7 @@ from solvers import make
 
 _TIME_SHARE = 0.2  # of what is left, for each heuristic
 _HURRY = 5  # the patience is divided by this
+_MOVES = 500_000  # a few seconds of the local searches
 
 
 def warm_start(
@@ -38,6 +39,7 @@ def warm_start(
         stop = replace(
             solver.default_stop,
             no_improvement=rest and rest // _HURRY,
+            iterations=_MOVES,
             target=clock.stop.target,
             upper_bound=clock.upper_bound,
         )

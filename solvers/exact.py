@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from solvers._base import Run, Solver
-from solvers._exact.cells import BOX_KERNELS, CellProof
-from solvers._exact.dense import DenseProof
+from solvers._exact.optima import optimal_subsets
+from solvers._exact.proof import METHODS, prove
+from solvers._exact.proof_tree import proof_tree
 from solvers._incumbent import warm_start
-
-METHODS = ("auto", "dense", "cells")
-_BOX_DIMENSIONS = 6  # beyond, boxes say little about distances
-_DENSE_POINTS = 1000  # up to which the matrix is faster
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,11 @@ class Exact(Solver):
         points of few dimensions, dense otherwise.
     heuristics : tuple of str
         Solvers whose best answer is the first incumbent.
+    certificate : int
+        Write down a proof of at most so many nodes: ``Certificate(**result.notes["certificate"])`` is for
+        :func:`mmdp.certificate.check`. Left out if the proof is longer.
+    optima : int
+        List up to so many optimal subsets as ``result.notes["optima"]``: all of them if there are fewer.
     """
 
     exact = True
@@ -36,6 +39,8 @@ class Exact(Solver):
 
     method: str = "auto"
     heuristics: tuple[str, ...] = ("greedy", "local_search")
+    certificate: int = 0
+    optima: int = 0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -45,17 +50,13 @@ class Exact(Solver):
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         warm_start(problem, clock, rng, self.heuristics)
-        proof = CellProof if self._choose(problem) == "cells" else DenseProof
-        proof(problem, clock).run()
+        prove(problem, clock, self.method)
         assert clock.indices is not None
-        status = Status.OPTIMAL if clock.objective >= clock.upper_bound else Status.STOPPED
-        return Run(clock.indices, clock.upper_bound, status, clock.iterations)
-
-    def _choose(self, problem: Problem) -> str:
-        has_boxes = problem.points is not None and problem.geometry.kernel in BOX_KERNELS
-        if self.method == "cells" and not has_boxes:
-            raise InvalidOptionError(f"method = 'cells' needs points under one of the kernels {', '.join(BOX_KERNELS)}")
-        if self.method != "auto":
-            return self.method
-        few_dimensions = has_boxes and problem.vectors.shape[1] <= _BOX_DIMENSIONS
-        return "cells" if few_dimensions and len(problem.candidates) > _DENSE_POINTS else "dense"
+        proven = clock.objective >= clock.upper_bound
+        notes: dict[str, Any] = {}
+        if proven and self.certificate:
+            notes["certificate"] = proof_tree(problem, clock.objective, self.certificate)
+        if proven and self.optima:
+            notes["optima"] = optimal_subsets(problem, clock.objective, self.optima)
+        status = Status.OPTIMAL if proven else Status.STOPPED
+        return Run(clock.indices, clock.upper_bound, status, clock.iterations, notes)

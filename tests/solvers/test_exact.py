@@ -73,6 +73,16 @@ def test_stopped_early_its_bound_holds(method, seconds):
     assert bounds == sorted(bounds, reverse=True)
 
 
+@pytest.mark.parametrize(("n", "d", "k"), [(300, 8, 12), (5000, 2, 8), (60, 2, 5)])
+def test_any_result_can_be_certified(n, d, k):
+    problem = Problem(k, points=np.random.default_rng(6).random((n, d)))
+    plain = solvers.solve(problem, solver="greedy")
+    certified = solvers.solve(problem, solver="greedy", certify=3)
+    truth = solvers.solve(problem, solver="exact")
+    assert certified.indices.tolist() == plain.indices.tolist()
+    assert truth.objective <= certified.upper_bound < plain.upper_bound
+
+
 def test_nodes_are_limited_exactly():
     D = np.triu(np.random.default_rng(1).integers(50, 101, (150, 150)), 1)
     result = solvers.solve(

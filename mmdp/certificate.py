@@ -1,0 +1,83 @@
+"""Proofs that can be checked: a tree that shows why no k points are pairwise at distance ``threshold`` or more.
+
+A node of the tree is a list of groups and a list of branches ``(point, node)``. It stands for a set of points of which
+``need`` are to be chosen: those in its groups and its branches. Two points of a group are closer than the threshold,
+so ``need - 1`` groups give at most ``need - 1`` points, and a solution has one of the branch points. The node of a
+branch stands for the points at distance >= threshold from the branch point, among the groups and the later branches.
+
+:func:`check` is all that has to be believed; how the tree was found does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp.problem import Problem
+
+Node = Sequence[Any]  # [groups, branches]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A claim that no k points of a problem are pairwise at distance >= ``threshold``, and the tree that proves it.
+
+    Attributes
+    ----------
+    k : int
+        With the included picks.
+    threshold : float
+        A true distance.
+    tree : nested lists of int
+        As the module says; JSON keeps it as it is.
+    """
+
+    k: int
+    threshold: float
+    tree: Node
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes the tree has."""
+
+        def count(node: Node) -> int:
+            return 1 + sum(count(child) for _, child in node[1])
+
+        return count(self.tree)
+
+
+def check(certificate: Certificate, problem: Problem, objective: float) -> bool:
+    """Whether the certificate proves that ``objective`` is the optimum of the problem.
+
+    It is if k points reach it, which the caller has seen, if no distance lies between it and the threshold, and if
+    the tree refutes the threshold.
+    """
+    D = problem.matrix()
+    chosen = list(problem.include)
+    allowed = D[np.ix_(problem.candidates, problem.candidates)]
+    if certificate.k != problem.k or ((allowed > objective) & (allowed < certificate.threshold)).any():
+        return False
+    if any(D[a, b] < certificate.threshold for a in chosen for b in chosen if a < b):
+        return True
+    free = [i for i in problem.candidates.tolist() if i not in chosen]
+    points = {i for i in free if all(D[i, a] >= certificate.threshold for a in chosen)}
+    return _refutes(certificate.tree, D, certificate.threshold, problem.k - len(chosen), points)
+
+
+def _refutes(node: Node, D: NDArray[np.float64], threshold: float, need: int, points: set[int]) -> bool:
+    groups, branches = node
+    grouped, branching = [i for group in groups for i in group], [i for i, _ in branches]
+    if len(groups) > need - 1 or points != {*grouped, *branching}:
+        return False
+    if any(D[a, b] >= threshold for group in groups for a in group for b in group if a < b):
+        return False
+    left = points
+    for i, child in branches:
+        left = left - {i}
+        if not _refutes(child, D, threshold, need - 1, {j for j in left if D[i, j] >= threshold}):
+            return False
+    return True

@@ -1,0 +1,23 @@
+"""All optimal subsets of a problem: the k-cliques of the graph of pairs at the optimal distance or farther."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmdp import Problem
+from solvers._exact.search import FOUND, CliqueSearch
+
+
+def optimal_subsets(problem: Problem, objective: float, cap: int) -> list[list[int]]:
+    """Return up to ``cap`` subsets that reach the optimum, each ascending; fewer than ``cap`` are all there are.
+
+    Exponential time, and possibly exponentially many subsets.
+    """
+    points = problem.candidates
+    adjacent = np.greater_equal(problem.matrix()[np.ix_(points, points)], objective)
+    np.fill_diagonal(adjacent, False)
+    search = CliqueSearch(adjacent, problem.k, np.searchsorted(points, sorted(problem.include)).tolist())
+    subsets: list[list[int]] = []
+    while len(subsets) < cap and search.run(np.inf) == FOUND:
+        subsets.append(sorted(points[search.clique].tolist()))
+    return sorted(subsets)

@@ -1,0 +1,44 @@
+"""Which of the two searches proves a problem, for the exact solver and for whoever asks for a bound."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+
+from mmdp import Clock, InvalidOptionError, Problem, Stop, TooLargeError
+from mmdp.problem import Indices
+from solvers._exact.cells import BOX_KERNELS, CellProof
+from solvers._exact.dense import DenseProof
+
+METHODS = ("auto", "dense", "cells")
+_BOX_DIMENSIONS = 6  # beyond, boxes say little about distances
+_PLANE_POINTS, _DENSE_POINTS = 200, 1000  # up to which the matrix is faster, in the plane and in more dimensions
+
+
+def prove(problem: Problem, clock: Clock, method: str = "auto") -> None:
+    """Search for the optimum or for a bound until the clock, which holds an incumbent, expires."""
+    proof = CellProof if _choose(problem, method) == "cells" else DenseProof
+    proof(problem, clock).run()
+
+
+def certified_bound(problem: Problem, indices: Indices, objective: float, bound: float, seconds: float) -> float:
+    """Return the best upper bound that a proof reaches in the time given, starting from a solution and a bound.
+
+    Ctrl-C ends it early, and a problem whose matrix is needed and does not fit the memory keeps its bound.
+    """
+    clock = Clock(Stop(seconds=seconds))
+    clock.report(indices, objective, bound)
+    with suppress(KeyboardInterrupt, TooLargeError):
+        prove(problem, clock)
+    return clock.upper_bound
+
+
+def _choose(problem: Problem, method: str) -> str:
+    has_boxes = problem.points is not None and problem.geometry.kernel in BOX_KERNELS
+    if method == "cells" and not has_boxes:
+        raise InvalidOptionError(f"method = 'cells' needs points under one of the kernels {', '.join(BOX_KERNELS)}")
+    if method != "auto":
+        return method
+    dimensions = problem.vectors.shape[1] if has_boxes else math.inf
+    few = _PLANE_POINTS if dimensions <= 3 else _DENSE_POINTS
+    return "cells" if dimensions <= _BOX_DIMENSIONS and len(problem.candidates) > few else "dense"

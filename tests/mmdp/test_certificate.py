@@ -1,0 +1,69 @@
+"""Certificates: written for every small optimum, and refused when anything in them is wrong."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import solvers
+from mmdp import Problem
+from mmdp.certificate import Certificate, check
+from tests.strategies import cases
+
+
+def certified(problem):
+    result = solvers.solve(problem, solver="exact", certificate=10_000)
+    notes = json.loads(json.dumps(result.notes))  # as a file would keep it
+    return result, Certificate(**notes["certificate"]) if notes else None
+
+
+@settings(max_examples=200)
+@given(case=cases())
+def test_every_small_optimum_is_certified(case):
+    result, certificate = certified(case.problem)
+    if certificate is not None:  # none if there is a single subset
+        assert check(certificate, case.problem, result.objective)
+
+
+@pytest.fixture(scope="module")
+def example():
+    problem = Problem(6, points=np.random.default_rng(0).random((40, 2)))
+    return problem, *certified(problem)
+
+
+def test_a_weaker_claim_is_refused(example):
+    problem, result, certificate = example
+    assert check(certificate, problem, result.objective)
+    assert not check(certificate, problem, result.objective * 0.99)
+    lower = float(np.unique(problem.matrix()[problem.matrix() <= result.objective])[-2])
+    assert not check(replace(certificate, threshold=lower), problem, lower * 0.999)
+
+
+def test_a_damaged_tree_is_refused(example):
+    problem, result, certificate = example
+    groups, branches = certificate.tree
+    assert branches
+    without_a_branch = replace(certificate, tree=[groups, branches[1:]])
+    without_a_point = replace(certificate, tree=[[groups[0][1:], *groups[1:]], branches])
+    one_group_too_many = replace(certificate, tree=[[*groups, [branches[0][0]]], branches[1:]])
+    merged = replace(certificate, tree=[[groups[0] + groups[1], *groups[2:]], branches])
+    for damaged in (without_a_branch, without_a_point, one_group_too_many, merged):
+        assert not check(damaged, problem, result.objective)
+
+
+def test_other_k_is_refused(example):
+    problem, result, certificate = example
+    assert not check(certificate, Problem(5, points=problem.points), result.objective)
+
+
+def test_a_proof_that_is_too_long_is_left_out():
+    problem = Problem(6, points=np.random.default_rng(0).random((40, 2)))
+    assert solvers.solve(problem, solver="exact", certificate=2).notes["certificate"] is None
+
+
+def test_all_optimal_subsets_are_listed():
+    corners = Problem(2, points=[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    assert solvers.solve(corners, solver="exact", optima=10).notes["optima"] == [[0, 3], [1, 2]]
+    assert len(solvers.solve(corners, solver="exact", optima=1).notes["optima"]) == 1
