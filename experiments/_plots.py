@@ -71,7 +71,7 @@ def gap_over_time(result: Result, upper_bound: float, seconds: NDArray[np.float6
 
 
 def gap_against_time(comparisons: Sequence[Comparison], path: Path) -> bool:
-    """One panel per suite: each solver's median gap as time passes, a dot where it ends; False if there is no run."""
+    """One panel per suite: each solver's median gap over time, a dot where it is lowest; False if there is no run."""
     suites = list(dict.fromkeys(comparison.case.suite for comparison in comparisons))
     solvers = sorted({solver for comparison in comparisons for solver in comparison.runs})
     if not solvers:
@@ -108,29 +108,25 @@ def _count(comparisons: Sequence[Comparison]) -> str:
 
 def _panel_of_curves(axis: Any, comparisons: Sequence[Comparison], colours: dict[str, str]) -> None:
     """Curves of the solvers that took part in every problem; one far above the others is named at the upper edge."""
-    ends = {}
-    for solver, colour in colours.items():
+    curves = {}
+    for solver in colours:
         runs = [(c.runs[solver][0], c.upper_bound) for c in comparisons if solver in c.runs]
-        if len(runs) < len(comparisons):
-            continue
-        seconds, gaps = _curve(runs)
-        known = gaps < 1
-        axis.step(seconds[known], gaps[known], where="post", color=colour, linewidth=1.5, alpha=0.85)
-        ends[solver] = (float(np.median([result.runtime for result, _ in runs])), float(gaps[-1]))
-    shown = [gap for solver, (_, gap) in ends.items() if solver != "random"] or [gap for _, gap in ends.values()]
-    top = 1.3 * max(shown, default=0.0) or 0.01
-    for solver, (end, gap) in ends.items():
-        beyond = gap > top
-        height = 0.97 * top if beyond else gap
-        axis.plot([end], [height], "^" if beyond else "o", color=colours[solver], markersize=6, clip_on=False)
-        if beyond:
-            axis.annotate(
-                f" {gap:.0%}", (end, height), va="center", xytext=(4, 0), textcoords="offset points", fontsize=9
-            )
+        if len(runs) == len(comparisons):
+            curves[solver] = _curve(runs)
+    shown = [gaps[-1] for solver, (_, gaps) in curves.items() if solver != "random"]
+    top = 1.3 * max(shown or [gaps[-1] for _, gaps in curves.values()], default=0.0) or 0.01
+    for solver, (seconds, gaps) in curves.items():
+        drawn, colour, reached = gaps <= top, colours[solver], seconds[int(gaps.argmin())]
+        axis.step(seconds[drawn], gaps[drawn], where="post", color=colour, linewidth=1.6, alpha=0.85)
+        if drawn.any():
+            axis.plot(reached, gaps.min(), "o", color=colour, markersize=6, clip_on=False)
+        else:
+            axis.plot(reached, 0.97 * top, "^", color=colour, markersize=6)
+            axis.annotate(f"{gaps.min():.0%}", (reached, 0.97 * top), (7, -3.5), textcoords="offset points", fontsize=9)
     axis.set_xscale("log")
     axis.set_ylim(-0.03 * top, top)
     axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
-    axis.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=None))
+    axis.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
     axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
     axis.set_axisbelow(True)
 

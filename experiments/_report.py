@@ -181,7 +181,7 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
     newest = max(rows, key=lambda row: row["timestamp"])
     commits = ", ".join(sorted({row["commit"] for row in rows}))
     captions = {
-        "gaps.png": "Gap against time: the median, over a suite, of what is missing to the best upper bound.",
+        "gaps.png": "Median gap to the best upper bound as time passes; a dot where it is lowest.",
         "tokens.png": "The patches that each solver keeps of a photograph, and their smallest cosine distance.",
     }
     parts = [
