@@ -13,10 +13,12 @@ from tabulate import tabulate
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, MissingDependencyError, Problem, Result, Stop
 from mmdp import UnknownNameError as UnknownNameError
 from mmdp.metrics import Array
+from solvers import _sources
 from solvers._base import Run, Solver
 
 __all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "solve"]
 
+LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
 _EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "triton": "gpu"}
 
 
@@ -121,8 +123,10 @@ def solve(
 
     Parameters
     ----------
-    points : (n, d) array or Problem
-        numpy array, torch tensor, or a :class:`mmdp.Problem` (for distances, fixed or excluded picks).
+    points : (n, d) array or Problem, path, or blocks
+        numpy array, torch tensor, or a :class:`mmdp.Problem` (for distances, fixed or excluded picks). A .npy, CSV or
+        Parquet file by its path, a ``numpy.memmap``, a list or an iterator of (rows, d) blocks: ``greedy`` reads these
+        block by block, with the options ``checkpoint`` and ``progress``; other solvers load them.
     k : int
         How many; not given with a Problem.
     solver : str or Solver
@@ -152,6 +156,19 @@ def solve(
     >>> solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force").objective
     5.0
     """
+    if _sources.is_source(points):
+        points = _sources.source(points)
+        if (
+            k is not None
+            and solver == "greedy"
+            and points.n > LOADED_ROWS
+            and options.keys() <= {"checkpoint", "progress"}
+        ):
+            from solvers import _out_of_core
+
+            return _out_of_core.greedy(points, k, metric, **options)
+        points = points.load()
+        options = {name: value for name, value in options.items() if name not in ("checkpoint", "progress")}
     if isinstance(points, Problem):
         if k is not None or metric != "euclidean":
             raise InvalidProblemError("a Problem has its own k and metric; do not give them again")

@@ -1,0 +1,198 @@
+"""Farthest-first over points that stay on disk: the picks of ``greedy``, in few passes and bounded memory.
+
+A pass brings every row up to date that could matter and keeps a pool of those farthest from the picks. All other rows
+are at most as far as the pool's threshold, and distances to the picks only shrink. So the traversal goes on within the
+pool, with the picks it would make over all rows, until the best of the pool is no farther than the threshold.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp import DataFileError, Incumbent, InvalidOptionError, Problem, Result, Status
+from mmdp._validation import picks as checked_picks
+from mmdp.metrics import Metric, Vector, resolve
+from solvers._kernels.numba import KINDS, lower_nearest
+from solvers._kernels.passes import lower_block
+from solvers._sources import Source
+
+_POOL_BYTES = 2**26
+
+
+def greedy(
+    source: Source,
+    k: int,
+    metric: str | Metric = "euclidean",
+    *,
+    checkpoint: str | Path | None = None,
+    progress: bool = False,
+) -> Result:
+    """Choose k rows as ``Greedy(start="sweep")`` does, reading the source a few times, block by block.
+
+    Parameters
+    ----------
+    source : Source
+    k : int
+    metric : str or Metric
+        With a compiled kernel, so any named one.
+    checkpoint : path, optional
+        Written after every pass and removed at the end; a run that finds it goes on from there to the same answer.
+    progress : bool
+        Show a bar.
+
+    Notes
+    -----
+    Memory: 12 bytes a row, one block, and the pool (64 MB, at least 4 k rows). Time: as many passes as pools run dry.
+    """
+    geometry = resolve(metric)
+    checked_picks(source.n, k, (), ())
+    if geometry.kernel not in KINDS:
+        raise InvalidOptionError(
+            f"metric {geometry.name!r} has no compiled kernel to read blocks with; load the points"
+        )
+    begin = time.perf_counter()
+    traversal = _Traversal(source, k, geometry, None if checkpoint is None else Path(checkpoint), progress)
+    picks, rows, radius, passes = traversal.run()
+    runtime = time.perf_counter() - begin
+    chosen = Problem(k, points=rows, metric=Metric("", geometry.kernel, geometry.is_metric, value=geometry.value))
+    objective, (a, b) = chosen.objective(np.arange(k))
+    growth = geometry.two_hops
+    bound = math.inf if growth is None else max(objective, float(chosen.value(growth * radius)))
+    return Result(
+        indices=np.array(picks),
+        objective=objective,
+        upper_bound=bound,
+        status=Status.OPTIMAL if bound == objective else Status.HEURISTIC,
+        critical_pair=(min(picks[a], picks[b]), max(picks[a], picks[b])),
+        history=(Incumbent(runtime, objective, bound),),
+        runtime=runtime,
+        iterations=k,
+        solver="greedy",
+        metric=geometry.name,
+        n=source.n,
+        k=k,
+        seed=0,
+        notes={"passes": passes},
+    )
+
+
+class _Traversal:
+    def __init__(self, source: Source, k: int, geometry: Metric, checkpoint: Path | None, progress: bool) -> None:
+        self.source, self.k, self.geometry, self.checkpoint = source, k, geometry, checkpoint
+        self.kind = KINDS[geometry.kernel]
+        self.nearest: Vector = np.full(source.n, np.inf)
+        self.seen = np.zeros(source.n, np.int32)
+        self.room = max(4 * k, _POOL_BYTES // (8 * source.d))
+        self.picks: list[int] = []
+        self.passes = 0
+        self.bar = _bar(k, progress)
+
+    def run(self) -> tuple[list[int], NDArray[Any], float, int]:
+        """Picks, their vectors, the distance of the last pick (a surrogate), and how many passes it took."""
+        self.picks = self._resume()
+        if self.picks:
+            centres = self._rows(self.picks)
+        else:
+            centres = next(block[:1] for _, block in self.source.blocks(self.geometry))
+            indices, rows, _ = self._pass(centres)
+            best = int(np.lexsort((indices, -self.nearest[indices]))[0])
+            self.picks, centres = [int(indices[best])], rows[best : best + 1].copy()
+            self.nearest[:], self.seen[:] = np.inf, 0
+            self.nearest[self.picks] = -1.0
+            self._save()
+        radius = np.inf
+        self.nearest[self.picks] = -1.0
+        while len(self.picks) < self.k:
+            indices, rows, outside = self._pass(centres)
+            distance = self.nearest[indices].copy()
+            first = True
+            added = []
+            while len(self.picks) < self.k:
+                best = int(distance.argmax())
+                if not first and distance[best] <= outside:
+                    break
+                first, radius = False, float(distance[best])
+                self.picks.append(int(indices[best]))
+                added.append(best)
+                distance[best] = self.nearest[indices[best]] = -1.0
+                lower_nearest(self.kind, rows, best, distance)
+                self.bar.update(1)
+            centres = np.concatenate([centres, rows[added]])
+            self._save()
+        self.bar.close()
+        if math.isinf(radius):
+            raise DataFileError(f"{self.checkpoint}: holds all {self.k} picks already; remove it to start anew")
+        if self.checkpoint is not None:
+            self.checkpoint.unlink(missing_ok=True)
+        return self.picks, centres, radius, self.passes
+
+    def _pass(self, centres: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any], float]:
+        """Indices (ascending) and vectors of the rows farthest from the centres, and a bound on all other rows."""
+        indices, rows = np.empty(0, np.int64), centres[:0]
+        floor, outside = 0.0, -1.0
+        for start, block in self.source.blocks(self.geometry):
+            here = slice(start, start + len(block))
+            lower_block(self.kind, block, centres, self.nearest[here], self.seen[here], floor)
+            far = np.flatnonzero(self.nearest[here] >= floor)
+            rest = np.delete(self.nearest[here], far)
+            outside = max(outside, float(rest.max(initial=-1.0)))
+            indices, rows = np.concatenate([indices, start + far]), np.concatenate([rows, block[far]])
+            if len(indices) > self.room:
+                kept = np.sort(np.lexsort((indices, -self.nearest[indices]))[: self.room])
+                floor = float(self.nearest[indices[kept]].min())
+                dropped = np.delete(self.nearest[indices], kept)
+                outside = max(outside, float(dropped.max(initial=-1.0)))
+                indices, rows = indices[kept], rows[kept]
+            self.bar.set_postfix_str(f"pass {self.passes + 1}, row {here.stop:,} of {self.source.n:,}")
+        self.passes += 1
+        return indices, rows, outside
+
+    def _rows(self, wanted: list[int]) -> NDArray[Any]:
+        """Read the vectors of some rows, in the order asked for."""
+        order = np.argsort(wanted)
+        ascending = np.asarray(wanted)[order]
+        parts = []
+        for start, block in self.source.blocks(self.geometry):
+            low, high = np.searchsorted(ascending, (start, start + len(block)))
+            parts.append(block[ascending[low:high] - start])
+        rows = np.concatenate(parts)
+        out = np.empty_like(rows)
+        out[order] = rows
+        return out
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {"source": self.source.name, "n": self.source.n, "d": self.source.d, "metric": self.geometry.name}
+
+    def _resume(self) -> list[int]:
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return []
+        try:
+            saved = json.loads(self.checkpoint.read_text())
+            picks = [int(i) for i in saved.pop("picks")]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataFileError(f"{self.checkpoint}: not a checkpoint of this program; remove it") from error
+        if saved != self._identity:
+            raise DataFileError(f"{self.checkpoint}: belongs to {saved}, not to {self._identity}; remove it")
+        picks = picks[: self.k - 1]
+        self.bar.update(len(picks))
+        return picks
+
+    def _save(self) -> None:
+        if self.checkpoint is not None:
+            whole = self.checkpoint.with_suffix(".tmp")
+            whole.write_text(json.dumps({**self._identity, "picks": self.picks}))
+            whole.replace(self.checkpoint)
+
+
+def _bar(total: int, shown: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="pick", disable=not shown)

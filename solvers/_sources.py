@@ -1,0 +1,236 @@
+"""Points that are read block by block: .npy, CSV and Parquet files, memory maps, iterables of blocks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp import DataFileError, InvalidProblemError, MissingDependencyError
+from mmdp._validation import kernel_dtype
+from mmdp.metrics import Metric
+
+Matrix = NDArray[Any]
+_BLOCK_BYTES = 2**25
+FORMATS = (".npy", ".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table of n rows that can be read again and again, a block at a time.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    n, d : int
+    read : callable
+        Begins a pass: an iterator of (rows, d) arrays, in order.
+    """
+
+    name: str
+    n: int
+    d: int
+    read: Callable[[], Iterator[Matrix]] = field(repr=False)
+
+    def blocks(self, geometry: Metric) -> Iterator[tuple[int, Matrix]]:
+        """First row and embedded points of each block; a block with NaN or infinity is named."""
+        start = 0
+        for number, block in enumerate(self.read()):
+            if block.ndim != 2 or block.shape[1] != self.d:
+                raise DataFileError(f"{self.name}: block {number} has shape {block.shape}, not (rows, {self.d})")
+            if block.dtype.kind not in "fiub":
+                raise InvalidProblemError(f"{self.name} must hold real numbers, not {block.dtype}")
+            if block.dtype.kind == "f" and not np.isfinite(block).all():
+                row, column = np.argwhere(~np.isfinite(block))[0]
+                raise InvalidProblemError(
+                    f"{self.name}: NaN or infinity in block {number} at row {start + row}, column {column}; "
+                    "drop or fill such rows"
+                )
+            block = block.astype(np.float32) if block.dtype == np.float16 else block
+            yield start, np.ascontiguousarray(kernel_dtype(geometry.embed(block)))
+            start += len(block)
+        if start != self.n:
+            raise DataFileError(f"{self.name}: {start} rows came in this pass, {self.n} in the first one")
+
+    def load(self) -> Matrix:
+        """All rows, for solvers that need them at once."""
+        return np.concatenate(list(self.read()))
+
+
+def is_source(points: object) -> bool:
+    """Whether points are to be read block by block instead of held as one array."""
+    if isinstance(points, (str, Path, Source, np.memmap, Iterator)):
+        return True
+    return isinstance(points, (list, tuple)) and all(
+        isinstance(block, np.ndarray) and block.ndim == 2 for block in points
+    )
+
+
+def source(points: Any) -> Source:
+    """Open a path, a memory map or blocks of rows.
+
+    Raises
+    ------
+    DataFileError
+        If the file is missing, cut short, or of an unknown kind.
+    """
+    if isinstance(points, Source):
+        return points
+    if isinstance(points, np.memmap):
+        return _mapped(points)
+    if isinstance(points, (list, tuple)):
+        blocks = list(points)
+        if not blocks:
+            raise InvalidProblemError("there are no blocks: give at least one (rows, d) array")
+        return Source("blocks", sum(map(len, blocks)), blocks[0].shape[1], lambda: iter(blocks))
+    if isinstance(points, Iterator):
+        return _spooled(points)
+    path = Path(points)
+    if not path.exists():
+        raise DataFileError(f"{path}: no such file")
+    if path.suffix not in FORMATS and not path.is_dir():
+        raise DataFileError(f"{path}: unknown kind of file; give one of {', '.join(FORMATS)}")
+    if path.suffix == ".npy":
+        return _npy(path)
+    return _csv(path) if path.suffix == ".csv" else _parquet(path)
+
+
+def _npy(path: Path) -> Source:
+    try:
+        mapped = np.load(path, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise DataFileError(f"{path}: not a whole .npy file ({error}); was it cut short? write it again") from error
+    return _mapped(mapped)
+
+
+def _mapped(mapped: np.memmap[Any, Any]) -> Source:
+    """Read the file anew for each pass: pages of a map that are kept would count as memory of this process."""
+    if mapped.ndim != 2:
+        raise DataFileError(f"{mapped.filename}: a table of two dimensions is needed, not shape {mapped.shape}")
+    n, d = mapped.shape
+    step = max(1, _BLOCK_BYTES // max(1, d * mapped.itemsize))
+    if mapped.base is None or not mapped.flags.c_contiguous or mapped.filename is None:
+        return Source("memory map", n, d, lambda: (np.array(mapped[i : i + step]) for i in range(0, n, step)))
+    first = mapped.offset + mapped.ctypes.data - _base_address(mapped)
+    filename, dtype = mapped.filename, mapped.dtype
+
+    def read() -> Iterator[Matrix]:
+        with Path(filename).open("rb", buffering=0) as file:
+            file.seek(first)
+            for i in range(0, n, step):
+                rows = min(step, n - i)
+                block = np.fromfile(file, dtype, rows * d)
+                if block.size < rows * d:
+                    raise DataFileError(f"{filename}: ends in row {i + block.size // d} of {n}; was it cut short?")
+                yield block.reshape(rows, d)
+
+    return Source(str(filename), n, d, read)
+
+
+def _base_address(mapped: np.memmap[Any, Any]) -> int:
+    """Address of the first item of the map that ``mapped`` is a view of; ``offset`` belongs to that item."""
+    owner = mapped
+    while isinstance(owner.base, np.memmap):
+        owner = owner.base
+    return int(owner.ctypes.data)
+
+
+def _arrow(name: str) -> Any:
+    try:
+        import importlib
+
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError("Parquet and CSV files need pyarrow: pip install 'mmdp[scale]'") from error
+
+
+def _table(batch: Any, path: Path) -> Matrix:
+    """Columns of numbers side by side; one column of lists, as embeddings are stored, opened up."""
+    columns = [batch.column(i) for i in range(batch.num_columns)]
+    if not columns:
+        raise DataFileError(f"{path}: the table has no columns")
+    if len(columns) == 1 and hasattr(columns[0], "flatten") and str(columns[0].type).find("list") >= 0:
+        values = columns[0].flatten().to_numpy(zero_copy_only=False)
+        if len(values) % max(1, len(columns[0])):
+            raise DataFileError(f"{path}: the lists of column {batch.schema.names[0]!r} differ in length")
+        return np.asarray(values).reshape(len(columns[0]), -1)
+    arrays = [column.to_numpy(zero_copy_only=False) for column in columns]
+    for name, array in zip(batch.schema.names, arrays, strict=True):
+        if array.dtype.kind not in "fiub":
+            raise InvalidProblemError(f"{path}: column {name!r} holds {array.dtype}, not numbers; leave it out")
+    return np.column_stack(arrays)
+
+
+def _parquet(path: Path) -> Source:
+    dataset, lib = _arrow("pyarrow.dataset"), _arrow("pyarrow.lib")
+    try:
+        table = dataset.dataset(path, format="parquet")
+        n = table.count_rows()
+        first = _table(next(iter(table.to_batches(batch_size=1))), path)
+    except (lib.ArrowException, OSError, StopIteration) as error:
+        raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
+    d = first.shape[1]
+    rows = max(1, _BLOCK_BYTES // max(1, d * first.itemsize))
+
+    def read() -> Iterator[Matrix]:
+        batches = table.to_batches(batch_size=rows, batch_readahead=1, fragment_readahead=1)
+        try:
+            yield from (_table(batch, path) for batch in batches if len(batch))
+        except (lib.ArrowException, OSError) as error:
+            raise DataFileError(f"{path}: cannot be read to its end ({error})") from error
+
+    return Source(str(path), n, d, read)
+
+
+def _csv(path: Path) -> Source:
+    csv, lib = _arrow("pyarrow.csv"), _arrow("pyarrow.lib")
+    with path.open() as file:
+        cells = file.readline().split(",")
+    headed = not all(map(_is_number, cells))
+    options = csv.ReadOptions(block_size=_BLOCK_BYTES, autogenerate_column_names=not headed)
+
+    def read() -> Iterator[Matrix]:
+        try:
+            with csv.open_csv(path, read_options=options) as reader:
+                yield from (_table(batch, path) for batch in reader if len(batch))
+        except (lib.ArrowException, OSError) as error:
+            raise DataFileError(f"{path}: {error}") from error
+
+    return Source(str(path), sum(map(len, read())), len(cells), read)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _spooled(blocks: Iterable[Matrix]) -> Source:
+    """Blocks that come only once are written to a temporary file, because the traversal reads them several times."""
+    file = tempfile.NamedTemporaryFile(suffix=".rows")  # noqa: SIM115, it lives as long as the source
+    n, d = 0, 0
+    dtype: Any = None
+    for number, block in enumerate(map(np.asarray, blocks)):
+        dtype, d = dtype or block.dtype, d or block.shape[-1]
+        if block.ndim != 2 or block.shape[1] != d:
+            raise InvalidProblemError(f"block {number} has shape {block.shape}, not (rows, {d})")
+        block.astype(dtype).tofile(file)
+        n += len(block)
+    if not n:
+        raise InvalidProblemError("there are no rows in the blocks")
+    file.flush()
+    mapped = _mapped(np.memmap(file.name, dtype, "r", shape=(n, d)))
+
+    def read() -> Iterator[Matrix]:
+        yield from mapped.read()
+        file.seek(0)  # keeps the file, which goes with the last reader
+
+    return Source("blocks", n, d, read)

@@ -1,0 +1,143 @@
+"""Files and blocks give the picks of the array they hold; broken input is named with where it breaks."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mmdp import DataFileError, InvalidProblemError
+from solvers import _out_of_core, _sources, solve
+from solvers._cli import application
+
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+def data(n=6000, d=5, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+
+
+def write(X, folder, kind):
+    path = folder / f"points{kind}"
+    if kind == ".npy":
+        np.save(path, X)
+    elif kind == ".csv":
+        np.savetxt(path, X, fmt="%.9g", delimiter=",")
+    else:
+        parquet.write_table(pa.table({str(c): X[:, c] for c in range(X.shape[1])}), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", _sources.FORMATS)
+def test_files_give_the_picks_of_their_array(tmp_path, kind):
+    X = data()
+    result = solve(write(X, tmp_path, kind), 40)
+    expected = solve(X, 40, prune=False)
+    assert result.indices.tolist() == expected.indices.tolist()
+    assert result.objective == pytest.approx(expected.objective)
+    assert result.critical_pair == expected.critical_pair
+    assert result.upper_bound >= result.objective
+
+
+def test_embeddings_stored_as_lists(tmp_path):
+    X = data()
+    parquet.write_table(
+        pa.table({"embedding": pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 5)}), tmp_path / "e.parquet"
+    )
+    assert solve(tmp_path / "e.parquet", 9).indices.tolist() == solve(X, 9).indices.tolist()
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan", "hamming"])
+@pytest.mark.parametrize("lattice", [False, True])
+@pytest.mark.parametrize("d", [2, 12])
+def test_small_pools_and_ties_change_no_pick(monkeypatch, metric, lattice, d):
+    monkeypatch.setattr(_out_of_core, "_POOL_BYTES", 8 * d * 50)
+    X = data(5000, d)
+    X = np.where(np.round(X) == 0, 3, np.round(X)).astype(np.float32) if lattice else X
+    blocks = np.array_split(X, 7)
+    assert (
+        solve(blocks, 30, metric=metric).indices.tolist() == solve(X, 30, metric=metric, prune=False).indices.tolist()
+    )
+
+
+def test_views_of_a_map_and_blocks_that_come_once(tmp_path):
+    X = data()
+    mapped = np.load(write(X, tmp_path, ".npy"), mmap_mode="r")
+    for view in (mapped, mapped[500:5500], mapped[::-1], mapped[:, 1:3]):
+        assert solve(view, 12).indices.tolist() == solve(np.array(view), 12).indices.tolist()
+    assert solve(iter(np.array_split(X, 9)), 12).indices.tolist() == solve(X, 12).indices.tolist()
+
+
+def test_resumed_from_any_pass(tmp_path, monkeypatch):
+    monkeypatch.setattr(_out_of_core, "_POOL_BYTES", 1)
+    X, checkpoint = data(), tmp_path / "run.json"
+    whole = solve([X], 40)
+    assert whole.notes["passes"] > 3
+    save, calls = _out_of_core._Traversal._save, []
+
+    def killed(self):
+        save(self)
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_out_of_core._Traversal, "_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        solve([X], 40, checkpoint=checkpoint)
+    assert checkpoint.exists()
+    resumed = solve([X], 40, checkpoint=checkpoint)
+    assert resumed.indices.tolist() == whole.indices.tolist()
+    assert resumed.upper_bound == whole.upper_bound
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"n": 3, "picks": [1]}')
+    with pytest.raises(DataFileError, match="belongs to"):
+        solve([data()], 4, checkpoint=tmp_path / "run.json")
+
+
+@pytest.mark.parametrize("kind", [".npy", ".parquet"])
+def test_a_truncated_file_is_named(tmp_path, kind):
+    path = write(data(), tmp_path, kind)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataFileError, match=f"points{kind}"):
+        solve(path, 4)
+
+
+def test_nan_is_named_with_block_row_and_column():
+    blocks = np.array_split(data(6400), 64)
+    blocks[37][4, 2] = np.nan
+    with pytest.raises(InvalidProblemError, match="block 37 at row 3704, column 2"):
+        solve(blocks, 4)
+
+
+@pytest.mark.parametrize("k", [0, 1, 6001])
+def test_wrong_k(k):
+    with pytest.raises(InvalidProblemError, match="out of range"):
+        solve([data()], k)
+
+
+def cli(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", "from solvers._cli import main; main()", *map(str, arguments)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", _sources.FORMATS)
+@pytest.mark.parametrize("written", _sources.FORMATS)
+def test_command_line_round_trip(tmp_path, kind, written):
+    X = data()
+    arguments = ["select", str(write(X, tmp_path, kind)), "-k", "7", "--rows", "-o", str(tmp_path / f"chosen{written}")]
+    application(arguments, standalone_mode=False)
+    chosen = _sources.source(tmp_path / f"chosen{written}").load()
+    assert np.allclose(chosen, X[solve(X, 7).indices])
+
+
+def test_command_line_names_what_is_wrong(tmp_path):
+    done = cli("select", tmp_path / "none.npy", "-k", 3)
+    assert done.returncode == 1
+    assert "no such file" in done.stderr
+    assert "Traceback" not in done.stderr
