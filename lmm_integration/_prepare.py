@@ -71,7 +71,7 @@ class Preparation:
             places = ids == self._token(modality)
             if int(places.sum()) != len(features.rows):
                 raise UnsupportedModelError(
-                    f"the prompt has {int(places.sum())} {modality} tokens and the encoder returned {len(features.rows)} "
+                    f"the prompt has {int(places.sum())} {modality} tokens and the encoder gave {len(features.rows)} "
                     "features: prompt and pixels do not belong together, or this release of transformers adds tokens "
                     "behind its encoder (LLaVA-OneVision, video, before 5.0)"
                 )
