@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from mmdp.bounds import upper_bound
 from solvers._base import _ROUNDING, Run, Solver
-from solvers._ilp import child
 from solvers._ilp.thresholds import Answer, decide
 from solvers._incumbent import warm_start
+from solvers._process import call
 
 FORMULATIONS = ("thresholds", "node_packing", "compact", "big_m")
 BACKENDS = ("highs", "scip")
@@ -117,24 +118,35 @@ class _Search:
         """Solve one model of the whole problem."""
         bounds = (float(self.values[self.low]), float(self.values[self.high]))
         arguments = (self._D, self._problem.k, self._forced, *bounds)
-        outcome = child.solve(
-            self._options.formulation, arguments, self._hint, self._options.backend, self._clock.remaining
-        )
+        chosen, bound = self._maximise(arguments, self._clock.remaining)
         self._clock.iterations += 1
-        if outcome.chosen is not None:
-            self._found(outcome.chosen)
-        reached = self._rank(outcome.bound * (1 + _SOLVER_TOLERANCE))  # the optimum is a distance, so it rounds down
+        if chosen is not None:
+            self._found(chosen)
+        reached = self._rank(bound * (1 + _SOLVER_TOLERANCE))  # the optimum is a distance, so it rounds down
         self.high = max(self.low, min(self.high, reached))
 
     def _ask(self, t: float, seconds: float) -> Answer:
         k, forced, options = self._problem.k, self._forced, self._options
         if options.formulation == "thresholds":
             return decide(self._D, t, k, forced, self._hint, seconds=seconds, threads=options.threads, seed=self._seed)
-        outcome = child.solve("node_packing", (self._D, forced, t), self._hint, options.backend, seconds)
-        if outcome.chosen is not None and len(outcome.chosen) >= k:
-            others = np.setdiff1d(outcome.chosen, forced)
+        chosen, bound = self._maximise((self._D, forced, t), seconds)
+        if chosen is not None and len(chosen) >= k:
+            others = np.setdiff1d(chosen, forced)
             return Answer(chosen=np.concatenate((forced, others[: k - len(forced)])).astype(np.int64))
-        return Answer(refuted=outcome.bound < k - 1 + (1 - _SOLVER_TOLERANCE))
+        return Answer(refuted=bound < k - 1 + (1 - _SOLVER_TOLERANCE))
+
+    def _maximise(self, arguments: tuple[Any, ...], seconds: float) -> tuple[NDArray[np.int64] | None, float]:
+        """Solve the textbook model: the points, if any were found, and a bound on its objective."""
+        options = self._options
+        answer = call(
+            "solvers._ilp.textbook:maximise",
+            options.formulation,
+            arguments,
+            self._hint,
+            options.backend,
+            seconds=seconds,
+        )
+        return answer or (None, np.inf)
 
     @property
     def _hint(self) -> NDArray[np.int64]:

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from mmdp import Clock, Problem
 from solvers._exact.search import EXHAUSTED, FOUND, PAUSED, CliqueSearch
+from solvers._process import call
 
 _GLANCE = 0.25  # seconds of proof before anything is spent on bounds
 _PROBE = 0.05  # seconds of the first question about a bound
 _BOUND_SHARE = 0.1  # of the time left, for a first bound
+_FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turns with the clique search,
+_FIRST_TURN = 2.0  # and the seconds of its first turn, of which the other gets four times as many
 _PROOF_SHARE = 0.6  # of the time left, for the proof itself; the rest lowers the bound further
 
 
@@ -55,11 +58,33 @@ class DenseProof:
         if self._ask(search, min(_GLANCE, clock.remaining)):
             return True
         self._lower_bound(_PROBE, patience=_BOUND_SHARE * clock.remaining)
+        turn = _FIRST_TURN if search.conflicts < _FEW_CONFLICTS else math.inf
         while not clock.expired and clock.objective == objective:
-            if self._ask(search, _PROOF_SHARE * clock.remaining):
+            if self._ask(search, min(turn, _PROOF_SHARE * clock.remaining)):
                 return True
-            self._lower_bound(clock.remaining / 8, patience=clock.remaining)
+            if math.isfinite(turn):
+                if self._pack(search, min(4 * turn, _PROOF_SHARE * clock.remaining)):
+                    return True
+                turn *= 4
+            if clock.remaining < turn:
+                self._lower_bound(clock.remaining / 8, patience=clock.remaining)
         return clock.objective > objective
+
+    def _pack(self, search: CliqueSearch, seconds: float) -> bool:
+        """Put the question to an integer program instead, which is better at graphs with few conflicts."""
+        if not seconds > 0:
+            return False
+        answer = call("solvers._exact.packing:independent", *search.as_packing(), seconds=seconds)
+        chosen, refuted = answer or (None, False)
+        if chosen is not None:
+            self._report(search.chosen(chosen))
+        if refuted:
+            search.outcome = EXHAUSTED
+        return refuted or chosen is not None
+
+    def _report(self, clique: NDArray[np.int64]) -> None:
+        chosen = self._points[clique]
+        self._clock.report(chosen, self._problem.objective(chosen)[0])
 
     def _ask(self, search: CliqueSearch, seconds: float) -> bool:
         """Run a search, and report the clique if it finds one; whether the question is answered."""
@@ -68,8 +93,7 @@ class DenseProof:
         outcome = search.run(seconds, budget)
         clock.iterations += search.nodes - before
         if outcome == FOUND:
-            chosen = self._points[search.clique]
-            clock.report(chosen, self._problem.objective(chosen)[0])
+            self._report(search.clique)
         return outcome != PAUSED
 
     def _lower_bound(self, probe: float, patience: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers._kernels.bits import pack
+from solvers._kernels.bits import count, pack
 from solvers._kernels.clique import EXHAUSTED, FOUND, NODES, PAUSED, new_state, search
 from solvers._kernels.graph import Adjacency, core, degeneracy_order
 
@@ -45,7 +45,25 @@ class CliqueSearch:
     @property
     def clique(self) -> NDArray[np.int64]:
         """The k vertices, once the outcome is FOUND."""
-        return np.concatenate((self._forced, self._vertices[self._state.path[: self._need]])).astype(np.int64)
+        return self.chosen(self._state.path[: self._need])
+
+    def chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the vertices at places of the search order, after the forced ones."""
+        return np.concatenate((self._forced, self._vertices[places])).astype(np.int64)
+
+    @property
+    def conflicts(self) -> float:
+        """Share of pairs that are not adjacent, among the vertices searched."""
+        m = len(self._vertices)
+        return 1.0 - sum(map(count, self._state.adjacent)) / max(1, m * (m - 1))
+
+    def as_packing(self) -> tuple[NDArray[np.bool_], int]:
+        """Return the same question for ``packing.independent``: conflicts in search order, and how many to choose."""
+        m = len(self._vertices)
+        bits = np.unpackbits(self._state.adjacent.view(np.uint8), axis=1, count=m, bitorder="little")
+        conflict = bits == 0
+        np.fill_diagonal(conflict, False)
+        return conflict, self._need
 
     def run(self, seconds: float, nodes: float = np.inf) -> int:
         """Search on for that long or that many nodes, whichever ends first; EXHAUSTED, FOUND or PAUSED.

@@ -13,8 +13,9 @@ distances from the incumbent's value up to a bound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,3 +70,35 @@ def node_packing(D: Floats, forced: Sequence[int], t: float) -> Built:
         model.add(x[i] + x[j] <= 1)
     model.maximize(sum(x))
     return model, x
+
+
+def maximise(
+    model: str, arguments: tuple[Any, ...], hint: NDArray[np.int64], backend: str, seconds: float
+) -> tuple[NDArray[np.int64] | None, float]:
+    """Build the model of that name and solve it: the chosen points, if any, and a bound on the objective.
+
+    Parameters
+    ----------
+    arguments : tuple
+        Of the function of this module that builds it.
+    hint : (k,) int64 array
+        Points to start from.
+    backend : str
+        "highs" or "scip".
+    seconds : float
+        Time limit, may be infinite.
+    """
+    builders: dict[str, Callable[..., Built]] = {"big_m": big_m, "compact": compact, "node_packing": node_packing}
+    built, chosen = builders[model](*arguments)
+    if backend != "highs":  # OR-Tools 9.15 crashes on a hint for HiGHS
+        for i, x in enumerate(chosen):
+            built.add_hint(x, float(i in hint))
+    solver = model_builder.Solver(backend)
+    if np.isfinite(seconds):
+        solver.set_time_limit_in_seconds(seconds)
+    status = solver.solve(built)
+    if status == model_builder.SolveStatus.INFEASIBLE:
+        return None, -np.inf
+    if status not in (model_builder.SolveStatus.OPTIMAL, model_builder.SolveStatus.FEASIBLE):
+        return None, np.inf
+    return np.flatnonzero([solver.value(x) > 0.5 for x in chosen]), float(solver.best_objective_bound)
