@@ -31,7 +31,7 @@ class Core:
     def __init__(self, problem: Problem, points: Indices) -> None:
         self.problem, self.points = problem, points
         if len(points) <= _DENSE:
-            self._known = problem.surrogates(points, points)
+            self._known = np.ascontiguousarray(problem.surrogates(points, points))
         else:
             every = max(1, len(points) // _SAMPLED_ROWS)
             self._known = problem.surrogates(points[::every], points)
@@ -73,6 +73,9 @@ class Core:
         share = float(np.mean(self._known <= roomy_cap(self._known, closest)))
         return share * len(self.points) ** 2
 
+    def _rows(self, start: int, stop: int) -> Vector:
+        return np.ascontiguousarray(self.problem.surrogates(self.points[start:stop], self.points))
+
     def _closest(self, chosen: NDArray[np.bool_]) -> float:
         picked = self.points[chosen]
         distances = self.problem.surrogates(picked, picked)
@@ -86,10 +89,7 @@ class Core:
         if n <= _DENSE:
             return near_pairs(self._known, 0, threshold, cap)
         step = max(1, _BLOCK // n)
-        blocks = [
-            near_pairs(self.problem.surrogates(self.points[row : row + step], self.points), row, threshold, cap)
-            for row in range(0, n, step)
-        ]
+        blocks = [near_pairs(self._rows(row, row + step), row, threshold, cap) for row in range(0, n, step)]
         return stacked(blocks)
 
 
