@@ -133,11 +133,19 @@ def _measure(
                     row = rows.find(**key, seed=seed)
                     if row is None:
                         if (solver, problem.points is None) not in warm:
-                            _run(problem, solver, target, 0.2, 0, to_best=False)  # compiles, so no run is timed cold
+                            _warm_up(problem, solver)
                             warm.add((solver, problem.points is None))
                         row = rows.add(**key, seed=seed, **_run(problem, solver, target, seconds, seed, to_best))
                     yield row
                     progress.advance(task)
+
+
+def _warm_up(problem: Problem, solver: str) -> None:
+    """Compile what the first timed run would otherwise wait for."""
+    if solver == _max_div.NAME:
+        _max_div.select(problem, 0.2, 0)
+    else:
+        solvers.load(solver)().solve(problem, stop=Stop(iterations=1))
 
 
 def _run(

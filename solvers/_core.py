@@ -13,6 +13,7 @@ from solvers._kernels.near_pairs import NearPairs, near_pairs, roomy_cap, stacke
 from solvers._kernels.threshold import BEYOND_CAP, LAST_GAIN, MOVES, RAISED_AT, State, new_state, search
 
 _DENSE = 4000  # points whose matrix is kept; beyond, only the near pairs are
+_IN_BYTES = 1500  # points up to which a row of bytes is faster than a list of near points
 _SAMPLED_ROWS = 64
 _BLOCK = 2**22  # distances computed at a time
 
@@ -30,14 +31,14 @@ class Core:
     def __init__(self, problem: Problem, points: Indices) -> None:
         self.problem, self.points = problem, points
         if len(points) <= _DENSE:
-            self._known = problem.surrogates(points, points)
+            self._known = np.ascontiguousarray(problem.surrogates(points, points))
         else:
             every = max(1, len(points) // _SAMPLED_ROWS)
             self._known = problem.surrogates(points[::every], points)
 
     def begin(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int) -> State | Dense:
         """Begin a search from the ``chosen`` points, in the layout that suits their number."""
-        if len(self.points) <= _DENSE and self.problem.k <= MOST_PICKS:
+        if len(self.points) <= _IN_BYTES and self.problem.k <= MOST_PICKS:
             closest = self._closest(chosen)
             return new_dense(self._known, closest, self._cap(closest), chosen, np.isin(self.points, fixed), seed)
         return self._listed(chosen, np.isin(self.points, fixed), seed)
@@ -72,6 +73,9 @@ class Core:
         share = float(np.mean(self._known <= roomy_cap(self._known, closest)))
         return share * len(self.points) ** 2
 
+    def _rows(self, start: int, stop: int) -> Vector:
+        return np.ascontiguousarray(self.problem.surrogates(self.points[start:stop], self.points))
+
     def _closest(self, chosen: NDArray[np.bool_]) -> float:
         picked = self.points[chosen]
         distances = self.problem.surrogates(picked, picked)
@@ -85,10 +89,7 @@ class Core:
         if n <= _DENSE:
             return near_pairs(self._known, 0, threshold, cap)
         step = max(1, _BLOCK // n)
-        blocks = [
-            near_pairs(self.problem.surrogates(self.points[row : row + step], self.points), row, threshold, cap)
-            for row in range(0, n, step)
-        ]
+        blocks = [near_pairs(self._rows(row, row + step), row, threshold, cap) for row in range(0, n, step)]
         return stacked(blocks)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from mmdp import Problem
 from mmdp.metrics import Vector
 from mmdp.problem import Indices
-from solvers._core import Core, surrogate_rows
+from solvers._core import Core
 from solvers._trail import Pauses, Trail
 
 _NET, _NEAR = 400, 800  # points of a net, and of all neighbourhoods together; more for large k
@@ -24,7 +24,7 @@ _SHRINK = 4  # how many times fewer points come into question from one zoom to t
 _HOPELESS = 0.97
 _LOSS = 0.01
 _BLUNT = 0.6
-_NET_WORK = 2 * 10**8  # coordinates read for a net
+_NET_WORK = 2 * 10**8  # coordinates read for a net, or for the neighbours of all picks
 _NEVER = 2**62
 
 
@@ -46,6 +46,8 @@ def zooming_search(trail: Trail) -> Generator[None, None, None]:
         if trail.closest_found < np.quantile(on_nets, _BLUNT):
             continue
         chosen = yield from _zoom(trail, chosen)
+        if trail.over:
+            break
         found = problem.value(trail.closest_found)
         if found >= (1 - _LOSS * rng.random()) * problem.value(trail.closest):
             base = chosen
@@ -61,6 +63,8 @@ def _zoom(trail: Trail, chosen: Indices) -> Pauses:
         core = Core(problem, _near(problem, chosen, nearest, width, trail.rng))
         trail.bill(len(core.points))
         chosen = yield from trail.search(core, chosen, _NEVER, _STALL)
+        if trail.over:
+            break
         gained, found = trail.closest_found > found, max(found, trail.closest_found)
         hopeless = problem.value(found) < _HOPELESS * problem.value(trail.closest)
         if (nearest <= width and not gained) or (hopeless and nearest * _SHRINK**2 < n // k):
@@ -72,14 +76,23 @@ def _zoom(trail: Trail, chosen: Indices) -> Pauses:
 
 def _near(problem: Problem, chosen: Indices, nearest: int, width: int, rng: np.random.Generator) -> Indices:
     """Return the chosen points and, for each, ``width`` of its ``nearest`` points."""
+    columns = problem.candidates
+    affordable = max(20 * width, _NET_WORK // (len(chosen) * _dimension(problem)))
+    if len(columns) > affordable:
+        columns = np.sort(rng.choice(columns, affordable, replace=False))
+    nearest = max(width, nearest * len(columns) // len(problem.candidates))
     parts = [chosen]
-    step = max(1, 2**21 // problem.n)
+    step = max(1, 2**21 // len(columns))
     for start in range(0, len(chosen), step):
-        for row in surrogate_rows(problem, chosen[start : start + step]):
-            near = np.argpartition(row, nearest - 1)[:nearest] if nearest < problem.n else np.arange(problem.n)
-            near = near if nearest <= width else rng.choice(near, width, replace=False)
-            parts.append(near[np.isfinite(row[near])])
+        for row in problem.surrogates(chosen[start : start + step], columns):
+            near = np.argpartition(row, nearest - 1)[:nearest] if nearest < len(row) else np.arange(len(row))
+            near = near if len(near) <= width else rng.choice(near, width, replace=False)
+            parts.append(columns[near])
     return np.unique(np.concatenate(parts))
+
+
+def _dimension(problem: Problem) -> int:
+    return 1 if problem.points is None else int(problem.vectors.shape[1])
 
 
 def _rows_among(problem: Problem, points: Indices) -> Callable[[int], Vector]:
@@ -94,8 +107,7 @@ def _net(problem: Problem, rng: np.random.Generator) -> Indices:
     """Farthest-first points of a sample of all points, which half of the times is everything."""
     candidates = problem.candidates
     size = min(len(candidates), max(_NET, 4 * problem.k))
-    dimension = 1 if problem.points is None else problem.vectors.shape[1]
-    affordable = max(2 * size, _NET_WORK // (size * dimension))
+    affordable = max(2 * size, _NET_WORK // (size * _dimension(problem)))
     sample = min(len(candidates), affordable, 10 * size if rng.random() < 0.5 else len(candidates))
     points = candidates if sample == len(candidates) else np.sort(rng.choice(candidates, sample, replace=False))
     row, place = _rows_among(problem, points), int(rng.integers(len(points)))
@@ -110,11 +122,11 @@ def _net(problem: Problem, rng: np.random.Generator) -> Indices:
 
 def _without_some_neighbours(trail: Trail, base: Indices) -> Indices:
     """Drop a random pick and those nearest to it, up to half of all, but no fixed one."""
-    best, rng = base, trail.rng
-    centre = best[rng.integers(len(best))]
-    order = np.argsort(trail.problem.surrogates(centre, best)[0], kind="stable")
-    dropped = best[order[: rng.integers(1, max(2, len(best) // 2 + 1))]]
-    return np.setdiff1d(best, np.setdiff1d(dropped, trail.fixed))
+    rng = trail.rng
+    centre = base[rng.integers(len(base))]
+    order = np.argsort(trail.problem.surrogates(centre, base)[0], kind="stable")
+    dropped = base[order[: rng.integers(1, max(2, len(base) // 2 + 1))]]
+    return np.setdiff1d(base, np.setdiff1d(dropped, trail.fixed))
 
 
 def _complete(problem: Problem, net: Indices, kept: Indices, rng: np.random.Generator, choices: int) -> Indices:

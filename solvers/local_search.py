@@ -22,6 +22,7 @@ from solvers.greedy import Greedy
 _SMALL = 500  # points, and
 _SHARE = 40  # points per pick, up to which the search looks at all of them together,
 _MATRIX = 3000  # points of a matrix,
+_LISTABLE = 15_000  # points whose near pairs are found in seconds,
 _PAIRS = 3 * 10**7  # near pairs, 12 bytes each
 
 
@@ -80,7 +81,7 @@ class LocalSearch(Solver):
     ) -> Generator[None, None, None]:
         trail = Trail(problem, clock, first, rng, int(self.default_stop.no_improvement or 0))
         n, k = len(problem.candidates), problem.k
-        if n <= max(_SMALL, _SHARE * k) or (problem.points is None and n <= _MATRIX):
+        if n <= min(_LISTABLE, max(_SMALL, _SHARE * k)) or (problem.points is None and n <= _MATRIX):
             core = Core(problem, problem.candidates)
             if core.expected_pairs(_closest(problem, first)) <= _PAIRS:
                 yield from trail.search(core, first, self.patience)
