@@ -50,7 +50,8 @@ def in_turn(problem: Problem, nearest: Vector, first: list[int]) -> tuple[list[i
     between = np.zeros((size, size))
     if size:
         between[: len(first), : len(first)] = problem.surrogates(first, first)
-    advance = lazy.advance if numba.get_num_threads() == 1 else lazy.advance_parallel
+    shared = numba.get_num_threads() > 1 and len(x) > lazy.TASK_POINTS
+    advance = lazy.advance_parallel if shared else lazy.advance
     state = (kind, problem.geometry.two_hops or np.inf, x, lazy.waiting(nearest), between)
     return _in_slices(advance, state, first, problem.k, len(x))
 

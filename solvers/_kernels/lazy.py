@@ -19,6 +19,7 @@ from solvers._kernels.numba import Matrix, Vector, one_surrogate
 
 BLOCK = 256
 _TASK = 16  # blocks that one thread visits in a row, with a floor of its own
+TASK_POINTS = BLOCK * _TASK  # up to so many points there is work for one thread only
 _ROUNDING, _UNDERFLOW = 1 + 1e-9, 1e-290  # far above what float64 sums of up to 10^6 terms lose
 
 Numbers = NDArray[np.int64]
