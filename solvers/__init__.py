@@ -19,7 +19,7 @@ from solvers._base import Run, Solver
 __all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "solve"]
 
 LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
-_EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "triton": "gpu"}
+_EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "distributed": "scale", "triton": "gpu"}
 
 
 def names() -> list[str]:
@@ -127,6 +127,7 @@ def solve(
         numpy array, torch tensor, or a :class:`mmdp.Problem` (for distances, fixed or excluded picks). A .npy, CSV or
         Parquet file by its path, a ``numpy.memmap``, a list or an iterator of (rows, d) blocks: ``greedy`` reads these
         block by block, with the options ``checkpoint`` and ``progress``; other solvers load them.
+        Dask arrays and data frames go to ``coreset``.
     k : int
         How many; not given with a Problem.
     solver : str or Solver
@@ -156,6 +157,8 @@ def solve(
     >>> solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force").objective
     5.0
     """
+    if hasattr(points, "__dask_graph__"):
+        return _over_dask(points, k, make(solver, **options), metric)
     if _sources.is_source(points):
         points = _sources.source(points)
         if (
@@ -178,3 +181,12 @@ def solve(
     else:
         problem = Problem(k, points=points, metric=metric)
     return make(solver, **options).solve(problem, stop=stop, seed=seed, watch=watch, certify=certify)
+
+
+def _over_dask(points: Any, k: int | None, solver: Solver, metric: Any) -> Result:
+    if solver.keyword() != "coreset" or k is None:
+        raise InvalidProblemError("a Dask collection takes solver='coreset' and k; or compute() it into memory first")
+    from solvers.coreset import Coreset
+
+    assert isinstance(solver, Coreset)
+    return solver.distributed(points, k, metric)

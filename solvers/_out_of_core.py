@@ -135,24 +135,34 @@ class _Traversal:
 
     def _pass(self, centres: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any], float]:
         """Indices (ascending) and vectors of the rows farthest from the centres, and a bound on all other rows."""
-        indices, rows = np.empty(0, np.int64), centres[:0]
-        floor, outside = 0.0, -1.0
+        pool: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
+        size, floor, outside = 0, 0.0, -1.0
         for start, block in self.source.blocks(self.geometry):
-            here = slice(start, start + len(block))
-            lower_block(self.kind, block, centres, self.nearest[here], self.seen[here], floor)
-            far = np.flatnonzero(self.nearest[here] >= floor)
-            rest = np.delete(self.nearest[here], far)
-            outside = max(outside, float(rest.max(initial=-1.0)))
-            indices, rows = np.concatenate([indices, start + far]), np.concatenate([rows, block[far]])
-            if len(indices) > self.room:
-                kept = np.sort(np.lexsort((indices, -self.nearest[indices]))[: self.room])
-                floor = float(self.nearest[indices[kept]].min())
-                dropped = np.delete(self.nearest[indices], kept)
-                outside = max(outside, float(dropped.max(initial=-1.0)))
-                indices, rows = indices[kept], rows[kept]
-            self.bar.set_postfix_str(f"pass {self.passes + 1}, row {here.stop:,} of {self.source.n:,}")
+            nearest = self.nearest[start : start + len(block)]
+            lower_block(self.kind, block, centres, nearest, self.seen[start : start + len(block)], floor)
+            reaches = nearest >= floor
+            outside = max(outside, float(nearest[~reaches].max(initial=-1.0)))
+            far = np.flatnonzero(reaches)
+            pool.append((start + far, block[far]))
+            size += len(far)
+            if size > 2 * self.room:
+                pool, floor = self._trimmed(pool)
+                size, outside = self.room, max(outside, floor)
+            self.bar.set_postfix_str(f"pass {self.passes + 1}, row {start + len(block):,} of {self.source.n:,}")
         self.passes += 1
-        return indices, rows, outside
+        return *_joined(pool), outside
+
+    def _trimmed(
+        self, pool: list[tuple[NDArray[np.int64], NDArray[Any]]]
+    ) -> tuple[list[tuple[NDArray[np.int64], NDArray[Any]]], float]:
+        """The ``room`` farthest rows of a pool, the lowest indices among ties, and the distance of the last."""
+        nearest = np.concatenate([self.nearest[indices] for indices, _ in pool])
+        floor = float(np.partition(nearest, len(nearest) - self.room)[len(nearest) - self.room])
+        keep = nearest > floor
+        keep[np.flatnonzero(nearest == floor)[: self.room - int(keep.sum())]] = True
+        parts = np.split(keep, np.cumsum([len(indices) for indices, _ in pool])[:-1])
+        kept = [(indices[part], rows[part]) for (indices, rows), part in zip(pool, parts, strict=True)]
+        return [_joined(kept)], floor
 
     def _rows(self, wanted: list[int]) -> NDArray[Any]:
         """Read the vectors of some rows, in the order asked for."""
@@ -190,6 +200,10 @@ class _Traversal:
             whole = self.checkpoint.with_suffix(".tmp")
             whole.write_text(json.dumps({**self._identity, "picks": self.picks}))
             whole.replace(self.checkpoint)
+
+
+def _joined(pool: list[tuple[NDArray[np.int64], NDArray[Any]]]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    return np.concatenate([indices for indices, _ in pool]), np.concatenate([rows for _, rows in pool])
 
 
 def _bar(total: int, shown: bool) -> Any:

@@ -1,0 +1,206 @@
+"""Core-sets on Dask: farthest-first in each partition, any solver on the union, a second pass to bound it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import distributed
+import numpy as np
+from dask import config
+from dask.base import compute
+from dask.delayed import delayed
+from numpy.typing import NDArray
+
+from mmdp import Clock, Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Status, Stop
+from mmdp._validation import kernel_dtype
+from mmdp.metrics import METRICS, Metric, resolve
+from mmdp.problem import Indices
+from solvers._base import Run, Solver
+from solvers._kernels.numba import KINDS
+from solvers._kernels.passes import lower_block
+from solvers.greedy import Greedy
+
+Matrix = NDArray[Any]
+
+_CORE_RATIO = 3.0  # Indyk et al., theorem 3.1: farthest-first is a 3-composable core-set for remote-edge
+_GREEDY_RATIO = 2.0
+_AS_IS = METRICS["euclidean"].embed
+
+
+@dataclass(frozen=True)
+class Coreset(Solver):
+    """Choose from the union of small subsets, one of each partition, so that no machine needs all points.
+
+    Indyk, Mahabadi, Mahdian, Mirrokni (PODS 2014): the farthest-first picks of every partition hold a solution of at
+    least a third of the optimum, so with greedy on their union the answer is at least a sixth of it, with an exact
+    solver a third. Larger subsets (Ceccarello, Pietracaprina, Pucci, Upfal, PVLDB 10(5), 2017) come
+    nearer in practice. A second pass measures how far any point is from the first k - 1 greedy picks of the union:
+    nothing exceeds twice that.
+
+    Parameters
+    ----------
+    inner : str or Solver
+        Solves the union; a keyword, or an instance with options.
+    size : int, optional
+        Points kept of each partition; k if not given, and never fewer.
+    partitions : int
+        Into how many parts an array in memory is cut. Dask collections have their own.
+
+    Notes
+    -----
+    ``solve`` takes a Problem; :meth:`distributed` takes a Dask array or data frame. Both run on the current
+    ``distributed.Client`` if there is one. Fixed picks are added to the union, and no ratio is claimed with them.
+    """
+
+    cost = "O(n k d) over all partitions"
+    device = "CPU, any Dask cluster"
+
+    inner: str | Solver = "greedy"
+    size: int | None = None
+    partitions: int = 4
+
+    def __post_init__(self) -> None:
+        if self.partitions < 1 or (self.size is not None and self.size < 1):
+            raise InvalidOptionError(f"partitions = {self.partitions}, size = {self.size}: give at least 1")
+
+    def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
+        parts = np.array_split(problem.candidates, self.partitions)
+        kept = [part[_core(_restricted(problem, part), self._keep(problem.k))] for part in parts if len(part) > 1]
+        single = [part for part in parts if len(part) == 1]
+        union = np.unique(np.concatenate([*kept, *single, problem.include])).astype(np.int64)
+        small = _restricted(problem, union, problem.k, np.searchsorted(union, problem.include).tolist())
+        inner = _solver(self.inner).solve(small, stop=None if clock.stop == Stop() else clock.stop)
+        factor = math.inf if problem.include else ratio(problem.geometry, inner)
+        return Run(union[inner.indices], iterations=len(union), notes={"ratio": factor, "union": len(union)})
+
+    def distributed(self, points: Any, k: int, metric: str = "euclidean") -> Result:
+        """Solve over a ``dask.array`` of shape (n, d) or a ``dask.dataframe`` of numeric columns.
+
+        Raises
+        ------
+        InvalidProblemError
+            If a partition holds NaN or infinity, or there are fewer than k rows.
+        """
+        geometry = resolve(metric)
+        if geometry.kernel not in KINDS:
+            raise InvalidOptionError(f"metric {geometry.name!r} has no compiled kernel; use a named one")
+        clock = Clock(Stop())
+        blocks = _blocks(points)
+        cores = _compute([delayed(_local)(block, i, metric, self._keep(k)) for i, block in enumerate(blocks)])
+        lengths = np.array([n for n, _, _ in cores])
+        n = int(lengths.sum())
+        if not 2 <= k <= n:
+            raise InvalidProblemError(f"k = {k} is out of range: choose at least 2 and at most n = {n}")
+        starts = np.cumsum(lengths) - lengths
+        union = np.concatenate([start + rows for start, (_, rows, _) in zip(starts, cores, strict=True)])
+        vectors = np.concatenate([part for _, rows, part in cores if len(rows)])
+        problem = Problem(k, points=vectors, metric=replace(geometry, embed=_AS_IS))
+        inner = _solver(self.inner).solve(problem)
+        centres = vectors[_core(problem, max(2, k - 1))[: k - 1]]
+        radius = max(_compute([delayed(_radius)(block, i, metric, centres) for i, block in enumerate(blocks)]))
+        bound = math.inf if geometry.two_hops is None else float(problem.value(geometry.two_hops * radius))
+        bound = inner.objective if bound <= inner.objective * (1 + 1e-9) else bound
+        a, b = sorted(int(union[i]) for i in inner.critical_pair)
+        return Result(
+            indices=union[inner.indices],
+            objective=inner.objective,
+            upper_bound=bound,
+            status=Status.OPTIMAL if bound == inner.objective else Status.HEURISTIC,
+            critical_pair=(a, b),
+            history=(Incumbent(clock.elapsed, inner.objective, bound),),
+            runtime=clock.elapsed,
+            iterations=len(union),
+            solver=self.keyword(),
+            metric=geometry.name,
+            n=n,
+            k=k,
+            seed=0,
+            notes={"ratio": ratio(geometry, inner), "union": len(union), "partitions": len(blocks)},
+        )
+
+    def _keep(self, k: int) -> int:
+        return max(k, self.size or 0)
+
+
+def ratio(geometry: Metric, inner: Result) -> float:
+    """Return the factor within which theory puts the answer of the optimum, given how the union was solved."""
+    if geometry.two_hops is None:
+        return math.inf
+    power = 1.0 if geometry.is_metric else math.log2(geometry.two_hops)
+    solved = inner.upper_bound / inner.objective if inner.objective > 0 else math.inf
+    if inner.solver == "greedy" or inner.objective == 0:
+        solved = min(solved, _GREEDY_RATIO**power)
+    return float(_CORE_RATIO**power * solved)
+
+
+def _solver(inner: str | Solver) -> Solver:
+    from solvers import make
+
+    return make(inner)
+
+
+def _core(problem: Problem, keep: int) -> Indices:
+    """The first ``keep`` farthest-first picks, or all points of a smaller partition."""
+    if problem.n <= keep:
+        return np.arange(problem.n)
+    problem = _with_k(problem, keep)
+    return np.asarray(Greedy(start="sweep")._run(problem, Clock(Stop()), np.random.default_rng(0)).indices)
+
+
+def _with_k(problem: Problem, k: int) -> Problem:
+    return Problem(k, points=problem.points, distances=problem.distances, metric=problem.metric)
+
+
+def _restricted(problem: Problem, indices: Indices, k: int = 2, include: Sequence[int] = ()) -> Problem:
+    if problem.distances is not None:
+        return Problem(k, distances=problem.distances[np.ix_(indices, indices)], include=include)
+    return Problem(k, points=problem.vectors[indices], metric=replace(problem.geometry, embed=_AS_IS), include=include)
+
+
+def _blocks(points: Any) -> list[Any]:
+    if hasattr(points, "rechunk"):
+        if points.ndim != 2:
+            raise InvalidProblemError(f"points must be a table of two dimensions, not of shape {points.shape}")
+        points = points.rechunk({1: -1})
+    return list(np.ravel(points.to_delayed()))
+
+
+def _embedded(block: Any, number: int, metric: str) -> Matrix:
+    """Points of a partition as the kernels read them; runs on a worker."""
+    x = np.asarray(block.to_numpy() if hasattr(block, "to_numpy") else block)
+    if x.dtype.kind not in "fiub":
+        raise InvalidProblemError(f"partition {number} holds {x.dtype}, not numbers")
+    if not np.isfinite(x).all():
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise InvalidProblemError(f"partition {number} has NaN or infinity at row {row}, column {column} of it")
+    return np.ascontiguousarray(kernel_dtype(resolve(metric).embed(x)))
+
+
+def _local(block: Any, number: int, metric: str, keep: int) -> tuple[int, Indices, Matrix]:
+    """Length, core-set rows and their vectors of one partition."""
+    x = _embedded(block, number, metric)
+    if len(x) <= keep:
+        return len(x), np.arange(len(x)), x
+    rows = _core(Problem(2, points=x, metric=replace(resolve(metric), embed=_AS_IS)), keep)
+    return len(x), rows, x[rows]
+
+
+def _radius(block: Any, number: int, metric: str, centres: Matrix) -> float:
+    """Largest surrogate from a point of the partition to its nearest centre."""
+    x = _embedded(block, number, metric)
+    nearest, seen = np.full(len(x), np.inf), np.zeros(len(x), np.int32)
+    lower_block(KINDS[resolve(metric).kernel], x, centres, nearest, seen, 0.0)
+    return float(nearest.max(initial=0.0))
+
+
+def _compute(tasks: list[Any]) -> tuple[Any, ...]:
+    """Run on the current client or the configured scheduler, in local processes if there is neither."""
+    try:
+        distributed.default_client()
+        scheduler = None
+    except ValueError:
+        scheduler = config.get("scheduler", "processes")
+    return tuple(compute(*tasks, scheduler=scheduler))
