@@ -48,8 +48,8 @@ def zooming_search(trail: Trail) -> Generator[None, None, None]:
         chosen = yield from _zoom(trail, chosen)
         if trail.over:
             break
-        found = problem.value(trail.closest_found)
-        if found >= (1 - _LOSS * rng.random()) * problem.value(trail.closest):
+        found = problem.value(max(trail.closest_found, 0.0))
+        if found >= (1 - _LOSS * rng.random()) * problem.value(max(trail.closest, 0.0)):
             base = chosen
 
 
@@ -66,7 +66,7 @@ def _zoom(trail: Trail, chosen: Indices) -> Pauses:
         if trail.over:
             break
         gained, found = trail.closest_found > found, max(found, trail.closest_found)
-        hopeless = problem.value(found) < _HOPELESS * problem.value(trail.closest)
+        hopeless = problem.value(max(found, 0.0)) < _HOPELESS * problem.value(max(trail.closest, 0.0))
         if (nearest <= width and not gained) or (hopeless and nearest * _SHRINK**2 < n // k):
             break
         if nearest > width or not gained:
