@@ -28,7 +28,7 @@ _WARM_UP = Stop(seconds=0.05)
 def main(
     suite: Annotated[list[str] | None, typer.Option(help="Only this suite; repeat for several.")] = None,
     solver: Annotated[list[str] | None, typer.Option(help="Only this solver; repeat for several.")] = None,
-    seconds: Annotated[float, typer.Option(help="Time limit of a run.", min=0.0)] = 1.0,
+    seconds: Annotated[float, typer.Option(help="Time limit of a run.", min=0.0)] = 0.5,
     repeats: Annotated[int, typer.Option(help="Runs, with seeds 0, 1, ..., that fit the time limit.", min=1)] = 3,
     results: Annotated[Path, typer.Option(help="Folder of the rows, the report and the plots.")] = RESULTS,
     fresh: Annotated[bool, typer.Option(help="Measure again what is already in the rows.")] = False,
