@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,22 @@ from mmdp import Result
 if TYPE_CHECKING:
     from experiments._report import Comparison
 
-_OKABE_ITO = ("#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
-_COLOURS = {"random": "#999999", "greedy": "#E69F00", "local_search": "#0072B2", "ilp": "#D55E00", "exact": "#009E73"}
+_COLOURS = {
+    "random": "#999999",
+    "greedy": "#E69F00",
+    "local_search": "#0072B2",
+    "ilp": "#D55E00",
+    "exact": "#009E73",
+    "brute_force": "#CC79A7",
+}
+_SPARE_COLOURS = (
+    "#56B4E9",
+    "#882255",
+    "#999933",
+    "#44AA99",
+    "#332288",
+    "#DDCC77",
+)  # told apart by colour-blind readers
 _INK = "#333333"
 _STYLE: Any = {
     "font.size": 10,
@@ -55,8 +70,8 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _colours(solvers: Sequence[str]) -> dict[str, str]:
-    spare = (colour for colour in _OKABE_ITO if colour not in _COLOURS.values())
-    return {solver: _COLOURS.get(solver) or next(spare, _INK) for solver in solvers}
+    spare = cycle(_SPARE_COLOURS)
+    return {solver: _COLOURS.get(solver) or next(spare) for solver in solvers}
 
 
 def gap_over_time(result: Result, upper_bound: float, seconds: NDArray[np.float64]) -> NDArray[np.float64]:

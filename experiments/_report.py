@@ -94,7 +94,7 @@ class Score:
 
 
 SCORE_COLUMNS = ("solver", "objective", "gap", "to best known", "median time", "proof")
-_WORDS = ("suite", "solver", "proof")
+_WORDS = ("suite", "solver", "sampler", "proof")
 SUMMARY_COLUMNS = ("suite", "solver", "problems", "gap", "to best known", "best", "proven", "time")
 
 
@@ -110,15 +110,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-6:.0f} µs"
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str) -> Table:
-    table = Table(
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str) -> Table:
+    """Return a table for the terminal; words to the left, numbers to the right."""
+    lines = Table(
         box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False, padding=(0, 1, 0, 0)
     )
     for name in columns:
-        table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=name in _WORDS)
+        lines.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=name in _WORDS)
     for row in rows:
-        table.add_row(*row)
-    return table
+        lines.add_row(*row)
+    return lines
 
 
 def heading(comparison: Comparison) -> str:
@@ -132,7 +133,7 @@ def heading(comparison: Comparison) -> str:
 
 def case_table(comparison: Comparison) -> Table:
     """All solvers on one problem."""
-    return _table(SCORE_COLUMNS, [score.cells() for score in comparison.scores], heading(comparison))
+    return table(SCORE_COLUMNS, [score.cells() for score in comparison.scores], heading(comparison))
 
 
 def summary_rows(comparisons: list[Comparison]) -> list[tuple[str, ...]]:
@@ -160,7 +161,17 @@ def summary_rows(comparisons: list[Comparison]) -> list[tuple[str, ...]]:
 
 def summary_table(comparisons: list[Comparison]) -> Table:
     """Return the summary for the terminal."""
-    return _table(SUMMARY_COLUMNS, summary_rows(comparisons), "All problems: mean gaps, median times")
+    return table(SUMMARY_COLUMNS, summary_rows(comparisons), "All problems: mean gaps, median times")
+
+
+def origin(rows: Sequence[Row]) -> str:
+    """Say on what machine and with which code and versions some rows were measured, and when the last one was."""
+    newest = max(rows, key=lambda row: row["timestamp"])
+    commits = ", ".join(sorted({row["commit"] for row in rows}))
+    return (
+        f"{newest['cpu']}, {newest['cores']} cores, {newest['memory_gib']} GiB; Python {newest['python']}, "
+        f"{newest['packages']}; commit {commits}; {newest['timestamp']}."
+    )
 
 
 def write_report(comparisons: list[Comparison], folder: Path, seconds: float, missing: list[str]) -> list[Path]:
@@ -178,8 +189,6 @@ def write_report(comparisons: list[Comparison], folder: Path, seconds: float, mi
 
 def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str], plots: list[str]) -> str:
     rows = [row for comparison in comparisons for row in comparison.rows]
-    newest = max(rows, key=lambda row: row["timestamp"])
-    commits = ", ".join(sorted({row["commit"] for row in rows}))
     captions = {
         "gaps.png": "Median gap to the best upper bound as time passes; a dot where it is lowest.",
         "tokens.png": "The patches that each solver keeps of a photograph, and their smallest cosine distance.",
@@ -187,16 +196,14 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
     parts = [
         "# Optimality gaps",
         "Written by `python -m experiments gaps`; the rows behind it are in `gaps.csv`.",
-        f"{newest['cpu']}, {newest['cores']} cores, {newest['memory_gib']} GiB; Python {newest['python']}, "
-        f"{newest['packages']}; commit {commits}; {newest['timestamp']}. "
-        f"A run may take {seconds:g} s; times are medians over the repeats that fit.",
+        f"{origin(rows)} A run may take {seconds:g} s; times are medians over the repeats that fit.",
         "*gap* = (best upper bound of all solvers - objective) / that bound: at most this share is missing to the "
         "optimum. *to best known* = the same against the best objective found by any solver here; it proves nothing.",
         *(f"![{captions[plot]}]({plot})\n\n{captions[plot]}" for plot in plots),
         "## Summary",
         "Means over the problems that a solver took part in; *best*: on how many no solver found better; "
         "*proven*: on how many it proved the optimum; median time.",
-        _markdown_table(SUMMARY_COLUMNS, summary_rows(comparisons)),
+        markdown_table(SUMMARY_COLUMNS, summary_rows(comparisons)),
     ]
     for suite in dict.fromkeys(comparison.case.suite for comparison in comparisons):
         of_suite = [comparison for comparison in comparisons if comparison.case.suite == suite]
@@ -205,13 +212,14 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
         for comparison in of_suite:
             parts += [
                 f"**{heading(comparison)}**",
-                _markdown_table(SCORE_COLUMNS, [s.cells() for s in comparison.scores]),
+                markdown_table(SCORE_COLUMNS, [s.cells() for s in comparison.scores]),
             ]
             parts += [f"{solver} did not take part: {reason}." for solver, reason in comparison.unfit.items()]
     parts += [f"Left out: {reason}." for reason in missing]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table for Markdown; words to the left, numbers to the right."""
     alignment = ["left" if name in _WORDS else "right" for name in columns]
     return tabulate(rows, headers=columns, tablefmt="pipe", disable_numparse=True, colalign=alignment)

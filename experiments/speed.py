@@ -13,19 +13,19 @@ import numba
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from skmatter.sample_selection import FPS
 
 from experiments._provenance import PACKAGES
-from experiments._report import duration
-from experiments._rows import RESULTS, Rows
+from experiments._report import duration, markdown_table, origin, table
+from experiments._rows import RESULTS, Row, Rows
+from mmdp import Problem
 from solvers.greedy import Greedy
 
 SIZES = ((576, 4096, 58), (10_000, 128, 100), (100_000, 64, 100), (1_000_000, 64, 100))
 CLOUD = (1_000_000, 3, 1000)
 KEY = ("sampler", "n", "d", "k")
+COLUMNS = ("n", "d", "k", "sampler", "median time", "over greedy", "objective", "same picks")
 
 Points = NDArray[np.float32]
 Sampler = Callable[[Points, int], NDArray[np.int64]]
@@ -55,7 +55,7 @@ BUCKET = {f"fpsample bucket h={height}": _bucket(height) for height in (7, 9)}  
 def main(
     repeats: Annotated[int, typer.Option(help="Interleaved runs of each sampler, after a warm-up.", min=1)] = 5,
     largest: Annotated[int, typer.Option(help="Leave out sizes with more points.")] = 1_000_000,
-    results: Annotated[Path, typer.Option(help="Folder of speed.csv.")] = RESULTS,
+    results: Annotated[Path, typer.Option(help="Folder of speed.csv and speed.md.")] = RESULTS,
 ) -> None:
     """Time of greedy beside fpsample's and scikit-matter's samplers: medians, ratios, and whether the picks agree."""
     console = Console()
@@ -66,22 +66,48 @@ def main(
         f"{len(contests)} sizes, {repeats} interleaved runs of each sampler after a warm-up; about 6 minutes "
         f"for a million points.\nRows go to {rows.path}."
     )
-    table = Table("n", "d", "k", box=box.SIMPLE_HEAD)
-    table.add_column("sampler", no_wrap=True)
-    for column in ("median", "over greedy", "same picks"):
-        table.add_column(column, justify="right")
+    measured = []
     for (n, d, k), samplers in contests:
         X = np.random.default_rng(0).standard_normal((n, d), dtype=np.float32)
         seconds, picks = _race(X, k, samplers, repeats)
         median = {name: statistics.median(times) for name, times in seconds.items()}
         for name in samplers:
-            ratio = median[name] / median["greedy"]
-            agree = float(np.isin(picks[name], picks["greedy"]).mean())
-            measured = {"median_s": median[name], "ratio": ratio, "agreement": agree, "repeats": repeats}
-            rows.add(sampler=name, n=n, d=d, k=k, **measured, threads=numba.get_num_threads())
-            table.add_row(str(n), str(d), str(k), name, duration(median[name]), f"{ratio:.3g}x", f"{agree:.0%}")
-        table.add_section()
-    console.print(table)
+            row = rows.add(
+                sampler=name,
+                n=n,
+                d=d,
+                k=k,
+                median_s=median[name],
+                ratio=median[name] / median["greedy"],
+                objective=Problem(2, points=X[picks[name]]).objective(range(k))[0],
+                agreement=float(np.isin(picks[name], picks["greedy"]).mean()),
+                repeats=repeats,
+                threads=numba.get_num_threads(),
+            )
+            measured.append(row)
+            console.print(f"{n} x {d}, k = {k}: {name} {duration(median[name])}")
+    console.print(table(COLUMNS, [_cells(row) for row in measured], "Greedy and its peers"))
+    (results / "speed.md").write_text(_markdown(measured))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    size = (f"{int(row[name]):,}" for name in ("n", "d", "k"))
+    seconds, ratio, objective, agreement = (
+        float(row[name]) for name in ("median_s", "ratio", "objective", "agreement")
+    )
+    return (*size, row["sampler"], duration(seconds), f"{ratio:.3g}x", f"{objective:.4g}", f"{agreement:.0%}")
+
+
+def _markdown(measured: list[Row]) -> str:
+    parts = [
+        "# Speed",
+        "Written by `python -m experiments speed`; the rows behind it are in `speed.csv`.",
+        f"{origin(measured)} {measured[0]['threads']} threads; medians of {measured[0]['repeats']} interleaved runs, "
+        "random normal float32 points, all samplers from point 0. The task is the same for all; where coordinates are rounded "
+        "otherwise one pick can differ, and then those after it: compare the objective, the smallest distance kept.",
+        markdown_table(COLUMNS, [_cells(row) for row in measured]),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _race(
