@@ -190,3 +190,11 @@ def _over_dask(points: Any, k: int | None, solver: Solver, metric: Any) -> Resul
 
     assert isinstance(solver, Coreset)
     return solver.distributed(points, k, metric)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DiversitySelector":
+        from solvers._sklearn import DiversitySelector
+
+        return DiversitySelector
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

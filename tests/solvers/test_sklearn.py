@@ -1,0 +1,27 @@
+"""scikit-learn's own checks of an estimator, and what it adds to a plain call."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+from sklearn.utils.estimator_checks import check_estimator
+
+from solvers import DiversitySelector, solve
+
+
+def test_scikit_learns_estimator_checks():
+    check_estimator(DiversitySelector(k=3))
+
+
+def test_landmarks_are_those_of_solve():
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    fitted = DiversitySelector(7, metric="cosine").fit(X)
+    assert fitted.indices_.tolist() == solve(X, 7, metric="cosine").indices.tolist()
+    distances = fitted.transform(X)
+    assert distances.shape == (200, 7)
+    assert distances[fitted.indices_, range(7)] == pytest.approx(0)
+
+
+def test_wrong_k_is_named():
+    with pytest.raises(ValueError, match="k = 1 is out of range"):
+        DiversitySelector(1).fit(np.eye(3))
