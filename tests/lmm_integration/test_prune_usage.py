@@ -1,0 +1,328 @@
+"""The ways people run a pruned model, each against the plain way, which the oracle tests vouch for."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, StoppingCriteria  # noqa: E402
+
+import solvers  # noqa: E402
+from lmm_integration import prune, select_tokens, selectors  # noqa: E402
+from lmm_integration.exceptions import PruningStateError, UnsupportedModelError  # noqa: E402
+from mmdp.exceptions import InvalidOptionError, SolverContractError, UnknownNameError  # noqa: E402
+from tests.lmm_integration import tiny  # noqa: E402
+
+NEW = 4
+BOTH = pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+modern = pytest.mark.skipif(tiny.VERSION < 5, reason="needs transformers 5")
+
+
+def generated(model: Any, inputs: dict[str, Any], **options: Any) -> Any:
+    return model.generate(**inputs, **({"max_new_tokens": NEW, "do_sample": False} | options))
+
+
+def rules() -> list[str]:
+    return [*(info.name for info in solvers.available() if not info.missing), *selectors.names()]
+
+
+@BOTH
+@pytest.mark.parametrize("rule", rules())
+def test_every_rule_prunes(name: str, rule: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name, (1,))
+    if rule in selectors.names() and "attention" in selectors.load(rule).needs:
+        options: dict[str, Any] = {"attention": lambda features: features.norm(dim=-1)}
+    else:
+        options = {}
+    with prune(model, solver=rule, keep=3, **options) as pruning:
+        answer = generated(model, inputs)
+    assert answer.shape[1] == inputs["input_ids"].shape[1] + NEW
+    assert [len(kept.indices.unique()) for kept in pruning.last] == [3]
+
+
+@BOTH
+def test_the_rows_kept_are_those_of_select_tokens(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name, (1, 1))
+    with torch.no_grad():
+        pixels = {n: v for n, v in inputs.items() if n in ("pixel_values", "image_grid_thw")}
+        output = model.model.get_image_features(**pixels)
+    features = getattr(output, "pooler_output", output)
+    with prune(model, keep=0.3) as pruning:
+        model(**inputs)
+    for kept, rows in zip(pruning.last, features, strict=True):
+        assert torch.equal(kept.indices, select_tokens(rows, 0.3))
+
+
+@BOTH
+def test_any_callable(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    with prune(model, solver=lambda features, k: range(k), keep=5) as pruning:
+        model(**inputs)
+    assert all(kept.indices.tolist() == [0, 1, 2, 3, 4] for kept in pruning.last)
+
+
+@pytest.mark.parametrize("answer", [[0, 0, 1], [0, 1, 99], [0.0, 1.0, 2.0], [0, 1]])
+def test_a_callable_that_breaks_its_contract_leaves_no_trace(answer: list[float]) -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    before = set(vars(model))
+    with pytest.raises(SolverContractError), prune(model, solver=lambda features, k: answer, keep=3):
+        model(**inputs)
+    assert set(vars(model)) == before
+
+
+@BOTH
+@pytest.mark.parametrize("scope", ["image", "sample"])
+@pytest.mark.parametrize("positions", ["compact", "original"])
+def test_scopes_and_positions_agree_with_and_without_cache(name: str, scope: str, positions: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    with prune(model, keep=0.3, scope=scope, positions=positions) as pruning:
+        assert torch.equal(generated(model, inputs), generated(model, inputs, use_cache=False))
+    assert len(pruning.last) == (3 if scope == "image" else 2)
+
+
+def test_decoding_by_hand() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    with torch.no_grad(), prune(model, keep=0.3):
+        expected = generated(model, inputs)[:, -NEW:]
+        output = model(**inputs, past_key_values=DynamicCache(), use_cache=True)
+        mask, tokens = inputs["attention_mask"], []
+        for _ in range(NEW):
+            tokens.append(output.logits[:, -1].argmax(-1, keepdim=True))
+            mask = torch.cat((mask, torch.ones_like(tokens[-1])), 1)
+            output = model(input_ids=tokens[-1], attention_mask=mask, past_key_values=output.past_key_values)
+    assert torch.equal(torch.cat(tokens, 1), expected)
+
+
+@BOTH
+@pytest.mark.parametrize("positions", ["compact", "original"])
+def test_a_second_turn_on_the_returned_cache(name: str, positions: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name, (1,))
+    question = torch.tensor([[13, 14, 15]])
+    with prune(model, keep=0.3, positions=positions):
+        first = generated(model, inputs, return_dict_in_generate=True)
+        whole = torch.cat((first.sequences, question), 1)
+        text = {"input_ids": whole, "attention_mask": torch.ones_like(whole)}
+        types = {n: torch.nn.functional.pad(v, (0, NEW + 3)) for n, v in inputs.items() if n.endswith("type_ids")}
+        second = generated(model, text, past_key_values=first.past_key_values)
+        again = generated(model, inputs | text | types)
+    assert torch.equal(second, again)
+
+
+@BOTH
+def test_sampling_is_reproducible(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    with prune(model, keep=0.3):
+        answers = []
+        for _ in range(2):
+            torch.manual_seed(5)
+            answers.append(generated(model, inputs, do_sample=True, num_return_sequences=2))
+    assert torch.equal(*answers)
+
+
+@BOTH
+def test_static_cache(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    with prune(model, keep=0.3):
+        assert torch.equal(generated(model, inputs, cache_implementation="static"), generated(model, inputs))
+
+
+@modern
+@BOTH
+def test_chunked_prefill(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    with prune(model, keep=0.3):
+        assert torch.equal(generated(model, inputs, prefill_chunk_size=7), generated(model, inputs))
+
+
+@BOTH
+def test_prompt_lookup(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name, (1,))
+    with prune(model, keep=0.3):
+        assert torch.equal(generated(model, inputs, prompt_lookup_num_tokens=2), generated(model, inputs))
+
+
+@pytest.mark.slow
+def test_torch_compile_of_forward() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    with torch.no_grad(), prune(model, keep=0.3):
+        eager = model(**inputs).logits
+        compiled = torch.compile(model.forward, backend="eager")
+        assert (compiled(**inputs).logits - eager).abs().max() < 1e-10
+    torch._dynamo.reset()
+
+
+def test_eager_attention_equals_sdpa() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    with torch.no_grad(), prune(model, keep=0.3):
+        sdpa = model(**inputs).logits
+        try:
+            model.set_attn_implementation("eager")
+            eager = model(**inputs).logits
+        finally:
+            model.set_attn_implementation("sdpa")
+    assert (sdpa - eager).abs().max() < 1e-5  # eager takes its softmax in float32
+
+
+def test_lengths_are_the_callers() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    length = inputs["input_ids"].shape[1]
+    with prune(model, keep=0.3):
+        assert generated(model, inputs, max_new_tokens=None, max_length=length + 3).shape[1] == length + 3
+        config = copy.deepcopy(model.generation_config)
+        config.max_length, config.max_new_tokens = length + 2, None
+        assert model.generate(**inputs, generation_config=config, do_sample=False).shape[1] == length + 2
+
+
+def test_processors_and_criteria_see_the_callers_prompt() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    prompt, shown = inputs["input_ids"], []
+
+    class Watch(LogitsProcessor):
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            shown.append(input_ids)
+            return scores
+
+    class StopSoon(StoppingCriteria):
+        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+            return torch.full((len(input_ids),), input_ids.shape[1] == prompt.shape[1] + 2)
+
+    with prune(model, keep=0.3):
+        answer = generated(
+            model, inputs, logits_processor=LogitsProcessorList([Watch()]), stopping_criteria=[StopSoon()]
+        )
+    assert answer.shape[1] == prompt.shape[1] + 2
+    assert len(shown) == 2
+    assert all(torch.equal(ids[:, : prompt.shape[1]], prompt) for ids in shown)
+
+
+def test_loss_and_gradient_reach_the_vision_tower() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    labels = inputs["input_ids"].masked_fill(inputs["input_ids"] >= tiny.START, -100)
+    weight = next(p for n, p in model.model.vision_tower.named_parameters() if "patch_embedding" in n)
+    with prune(model, keep=0.3):
+        model(**inputs, labels=labels).loss.backward()
+    assert float(weight.grad.abs().sum()) > 0
+    model.zero_grad()
+
+
+@BOTH
+def test_text_alone_works_and_prunes_nothing(name: str) -> None:
+    model = tiny.build(name)
+    inputs = {"input_ids": torch.tensor([[4, 5, 6]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
+    plain = generated(model, inputs)
+    with prune(model, keep=0.3) as pruning:
+        assert torch.equal(generated(model, inputs), plain)
+    assert pruning.stats.calls == 0
+    assert pruning.last == ()
+
+
+def test_threads_do_not_mix_their_prompts() -> None:
+    model = tiny.build("llava")
+    inputs = [tiny.batch("llava", samples) for samples in ((1,), (2,), (1, 2), (2, 1))]
+    with prune(model, keep=0.3):
+        expected = [generated(model, one) for one in inputs]
+        answers: dict[int, Any] = {}
+        threads = [
+            threading.Thread(target=lambda i=i: answers.__setitem__(i, generated(model, inputs[i]))) for i in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert all(torch.equal(answers[i], expected[i]) for i in range(4))
+
+
+def test_saving_and_loading_a_pruned_model(tmp_path: Any) -> None:
+    model = tiny.build("llava")
+    with prune(model, keep=0.3):
+        model.save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path, dtype=torch.float64)
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def test_a_handle_removes_once_and_again() -> None:
+    model = tiny.build("llava")
+    handle = prune(model)
+    handle.remove()
+    handle.remove()
+    with prune(model):
+        pass
+
+
+def test_double_pruning_and_copies_are_refused() -> None:
+    model = tiny.build("llava")
+    with prune(model):
+        with pytest.raises(PruningStateError, match="already"):
+            prune(model)
+        with pytest.raises(PruningStateError, match="copied"):
+            copy.deepcopy(model)
+    copy.deepcopy(model)
+
+
+def test_new_pictures_on_a_pruned_cache_are_refused() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    with prune(model, keep=0.3):
+        first = generated(model, inputs, return_dict_in_generate=True)
+        whole = torch.cat((first.sequences, inputs["input_ids"]), 1)
+        with pytest.raises(PruningStateError, match="new pictures"):
+            generated(
+                model,
+                {"input_ids": whole, "pixel_values": inputs["pixel_values"]},
+                past_key_values=first.past_key_values,
+            )
+
+
+@pytest.mark.parametrize("keep", [0, 0.0, -0.1, -3, 58.0, 1.01, float("nan"), True, "half"])
+def test_budgets_that_are_none(keep: Any) -> None:
+    with pytest.raises(InvalidOptionError, match="keep"):
+        prune(tiny.build("llava"), keep=keep)
+
+
+def test_a_count_above_the_tokens_of_a_picture() -> None:
+    model = tiny.build("llava")
+    with pytest.raises(InvalidOptionError, match="36 that are there"), prune(model, keep=37):
+        model(**tiny.batch("llava"))
+
+
+@pytest.mark.parametrize(
+    "options", [{"scope": "batch"}, {"positions": "new"}, {"modalities": ("audio",)}, {"modalities": ()}]
+)
+def test_options_that_do_not_exist(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOptionError, match=next(iter(options))):
+        prune(tiny.build("llava"), **options)
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="greedy"):
+        prune(tiny.build("llava"), solver="gredy")
+
+
+@pytest.mark.parametrize("model_type", ["mllama", "blip-2", "a_new_model"])
+def test_an_unsupported_architecture_says_why_and_what_else(model_type: str) -> None:
+    class Model:
+        generate = None
+
+        class config:  # noqa: N801
+            pass
+
+    Model.config.model_type = model_type  # type: ignore[attr-defined]
+    with pytest.raises(UnsupportedModelError, match=f"{model_type}.*select_tokens"):
+        prune(Model())  # type: ignore[arg-type]
+
+
+def test_what_is_no_model() -> None:
+    with pytest.raises(UnsupportedModelError, match="select_tokens"):
+        prune(torch.nn.Linear(2, 2))
+
+
+def test_embeddings_with_pixels_are_refused() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    embeddings = model.get_input_embeddings()(inputs["input_ids"]).detach()
+    with pytest.raises(UnsupportedModelError, match="input_ids"), prune(model):
+        model(inputs_embeds=embeddings, pixel_values=inputs["pixel_values"])
