@@ -42,7 +42,7 @@ class Call:
     def features(self, modality: str, items: int) -> Any:
         """The getter's output with the rows that stay, each sample as many times as beam search repeated the items."""
         encoded, samples, encoded_items = self.encoded[modality]
-        return encoded.taking(torch.cat([rows.repeat(items // encoded_items) for rows in samples]))
+        return encoded.taking([rows.repeat(items // encoded_items) for rows in samples])
 
     def rope_index(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Positions and deltas for the shorter prompt, its rows repeated by beams, and an answer behind it."""

@@ -40,8 +40,12 @@ class Encoded:
         )
         return cls(output, torch.cat(list(parts)), [len(part) for part in parts])
 
-    def taking(self, rows: Tensor) -> Any:
-        """Return the output as the model's code wants it, with those rows of the flat list only, in that order."""
+    def taking(self, samples: list[Tensor]) -> Any:
+        """Return the output as the model's code wants it, with those rows of the flat list only, in that order.
+
+        No item crosses from one sample to the next, since beam search repeats the items of each sample.
+        """
+        rows, sizes = torch.cat(samples), [len(sample) for sample in samples if len(sample)]
 
         def of(features: Any) -> Any:
             flat = (
@@ -50,7 +54,7 @@ class Encoded:
             taken = flat.reshape(-1, flat.shape[-1])[rows]
             if isinstance(features, Tensor):
                 return taken if features.ndim == 2 else taken[:, None]  # items of one row each
-            return type(features)([taken])
+            return type(features)(taken.split(sizes))
 
         return _replaced(self.output, of)
 
