@@ -14,13 +14,17 @@ __all__ = [
     "PruningStateError",
     "UnsupportedModelError",
     "families",
+    "overlay",
     "prune",
     "select_tokens",
 ]
 
 
+_LAZY = {"Pruning": "pruning", "prune": "pruning", "overlay": "_overlay"}
+
+
 def __getattr__(name: str) -> Any:
-    """Import what needs transformers when it is asked for: selecting rows and serving work without."""
-    if name in ("Pruning", "prune"):
-        return getattr(import_module("lmm_integration.pruning"), name)
+    """Import what needs transformers or Pillow when it is asked for: selecting rows and serving work without."""
+    if name in _LAZY:
+        return getattr(import_module(f"lmm_integration.{_LAZY[name]}"), name)
     raise AttributeError(f"module 'lmm_integration' has no attribute {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
-from math import isqrt
+from math import isqrt, prod
 from typing import Any
 
 import torch
@@ -145,7 +145,7 @@ class Preparation:
         cut = "sample" if self._pooled else str(self.family.cut(modality))
         sample_of = places.nonzero()[:, 0]
         pictures = groups(places, features.items, cut)
-        grids = self._grids(modality, pictures, arguments)
+        grids = self._grids(modality, [len(picture) for picture in pictures], features.items, arguments)
         rows = torch.zeros(len(features.rows), dtype=torch.bool, device=features.rows.device)
         started, kept = time.perf_counter(), []
         for indices, grid in zip(pictures, grids, strict=True):
@@ -174,13 +174,16 @@ class Preparation:
             attention = self._attention(features)
         return Context(prompt=prompt, attention=attention, grid=grid, seed=self._choose.seed)
 
-    def _grids(self, modality: str, pictures: list[Tensor], arguments: dict[str, Any]) -> list[Grid | None]:
+    def _grids(self, modality: str, sizes: list[int], items: list[int], arguments: dict[str, Any]) -> list[Grid | None]:
         thw = arguments.get(f"{modality}_grid_thw")
-        if thw is not None and len(thw) == len(pictures):
-            merge = getattr(self._config.vision_config, "spatial_merge_size", 1)
-            return [(int(t), int(h) // merge, int(w) // merge) for t, h, w in thw.tolist()]
-        sides = [isqrt(len(indices)) for indices in pictures]
-        return [(1, s, s) if s * s == len(p) else None for s, p in zip(sides, pictures, strict=True)]
+        if thw is None:
+            square = self.family.square and not self._pooled
+            return [_square(n, max(items), modality) if square else None for n in sizes]
+        merge = getattr(self._config.vision_config, "spatial_merge_size", 1)
+        whole = [(int(t), int(h) // merge, int(w) // merge) for t, h, w in thw.tolist()]
+        frames = [(1, h, w) for t, h, w in whole for _ in range(t)]
+        fits = (grids for grids in (whole, frames) if [prod(grid) for grid in grids] == sizes)
+        return list(next(fits, [None] * len(sizes)))
 
     def _place(self, call: Call, arguments: dict[str, Any], mask: Tensor, short_mask: Tensor) -> None:
         layout = call.layout
@@ -201,6 +204,13 @@ class Preparation:
             real = layout.real & short_mask.bool()
             order = torch.argsort((~real).to(torch.int8), dim=1, stable=True)
             call.kept_positions = layout.shorten(whole).masked_fill(~real, -1).gather(1, order)
+
+
+def _square(n: int, item: int, modality: str) -> Grid | None:
+    """Layout of a picture of n rows, a square (or for a video several) of the encoder's, or one of those in an item."""
+    size = n if item % n == 0 else item
+    frames, rest, side = n // size, n % size, isqrt(size)
+    return (frames, side, side) if side**2 == size and not rest and (frames == 1 or modality == "video") else None
 
 
 def _needs_token_types(names: Any) -> bool:

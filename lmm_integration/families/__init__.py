@@ -28,12 +28,15 @@ class Family:
         Name of the configuration field that holds the placeholder of a video.
     first_position : int
         The position that the language model gives to the first token.
+    square : bool
+        Whether an item of the encoder is a square of patches, row by row, and nothing else.
     """
 
     image: Cut = "run+item"
     video: Cut | None = None
     video_token: str = "video_token_id"
     first_position: int = 0
+    square: bool = False
 
     def cut(self, modality: str) -> Cut | None:
         """How features of ``modality`` ("image" or "video") are divided, ``None`` if the family has no such input."""

@@ -2,4 +2,4 @@
 
 from lmm_integration.families import Family
 
-FAMILY = Family()
+FAMILY = Family(square=True)

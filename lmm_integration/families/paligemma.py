@@ -2,4 +2,4 @@
 
 from lmm_integration.families import Family
 
-FAMILY = Family(first_position=1)
+FAMILY = Family(first_position=1, square=True)

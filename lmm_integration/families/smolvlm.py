@@ -2,4 +2,4 @@
 
 from lmm_integration.families import Family
 
-FAMILY = Family(image="run")
+FAMILY = Family(image="run", square=True)

@@ -2,4 +2,4 @@
 
 from lmm_integration.families import Family
 
-FAMILY = Family(video="run")
+FAMILY = Family(video="run", square=True)
