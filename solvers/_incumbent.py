@@ -6,27 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmdp import Clock, Problem, Status
 from solvers import make
 
 _TIME_SHARE = 0.2  # of what is left, for each heuristic
-_HURRY = 5  # the patience is divided by this
-_MOVES = 500_000  # a few seconds of the local searches
+_HURRY = 5  # the patience of a quick start is divided by this,
+_MOVES = 500_000  # and this many moves are its most: a few seconds of the local searches
 
 
 def warm_start(
-    problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str]
-) -> NDArray[np.int64]:
-    """Run the heuristics in turn, each with a share of the time that is left and of the patience it has by default.
+    problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str], quick: bool = True
+) -> None:
+    """Run the heuristics in turn, each within its default limits and a share of the time that is left.
 
-    A search that proves finds better incumbents on its way, so the heuristics only have to come close.
-
-    Returns
-    -------
-    (k,) int64 array
-        The incumbent of the clock.
+    A quick start is enough for a search that proves in no time, or that finds better incumbents on its way.
 
     Raises
     ------
@@ -36,13 +30,9 @@ def warm_start(
     for name in heuristics:
         solver = make(name)
         rest = solver.default_stop.no_improvement
-        stop = replace(
-            solver.default_stop,
-            no_improvement=rest and rest // _HURRY,
-            iterations=_MOVES,
-            target=clock.stop.target,
-            upper_bound=clock.upper_bound,
-        )
+        stop = replace(solver.default_stop, target=clock.stop.target, upper_bound=clock.upper_bound)
+        if quick:
+            stop = replace(stop, no_improvement=rest and rest // _HURRY, iterations=_MOVES)
         if np.isfinite(clock.remaining):
             stop = replace(stop, seconds=_TIME_SHARE * clock.remaining)
         found = solver.solve(problem, stop, seed=int(rng.integers(2**31)))
@@ -51,5 +41,3 @@ def warm_start(
             raise KeyboardInterrupt
         if clock.expired:
             break
-    assert clock.indices is not None
-    return clock.indices

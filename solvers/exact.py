@@ -50,7 +50,7 @@ class Exact(Solver):
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         warm_start(problem, clock, rng, self.heuristics)
-        prove(problem, clock, self.method)
+        prove(problem, clock, self.method, lambda: warm_start(problem, clock, rng, self.heuristics[1:], quick=False))
         assert clock.indices is not None
         proven = clock.objective >= clock.upper_bound
         notes: dict[str, Any] = {}

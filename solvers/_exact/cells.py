@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from solvers._kernels.numba import KINDS
 
 BOX_KERNELS = ("sqeuclidean", "manhattan", "chebyshev")
 _BOUND_SHARE = 0.3  # of a limited time, to lower the bound when the proof is not through
+_GLANCE = 200_000  # nodes of proof before anything is spent on a better incumbent
 _CLOSE = 1e-6  # relative width at which the bound is not halved further
 
 Indices = NDArray[np.int64]
@@ -28,7 +30,8 @@ class CellProof:
     remain without one when cells are split or the threshold rises, and are carried along.
     """
 
-    def __init__(self, problem: Problem, clock: Clock) -> None:
+    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None]) -> None:
+        self._improve = improve
         self._problem, self._clock = problem, clock
         self._kind = KINDS[problem.geometry.kernel]
         self._free = np.setdiff1d(problem.candidates, problem.include)
@@ -39,16 +42,26 @@ class CellProof:
         clock, relaxation = self._clock, None
         end = clock.elapsed + (1 - _BOUND_SHARE) * clock.remaining
         while not clock.satisfied:
-            t = least_surrogate_above(self._problem, clock.objective)
+            objective = clock.objective
+            t = least_surrogate_above(self._problem, objective)
             if relaxation is None or self._problem.include:
                 relaxation = self._relax(t)
             else:
                 relaxation.raise_to(t)
-            if not self._ask(relaxation, end):
+            if not self._settle(relaxation, end):
                 self._lower_bound()
                 return
-            if relaxation.points is None:
-                clock.report(upper_bound=clock.objective)
+            if clock.objective == objective:
+                clock.report(upper_bound=objective)
+
+    def _settle(self, relaxation: Relaxation, end: float) -> bool:
+        """Answer the question next above the incumbent; False if the moment ``end`` comes first."""
+        clock, objective = self._clock, self._clock.objective
+        if self._ask(relaxation, end, relaxation.nodes + _GLANCE):
+            return True
+        if clock.elapsed < end:
+            self._improve()
+        return clock.objective > objective or self._ask(relaxation, end)
 
     def _relax(self, t: float) -> Relaxation:
         """State the question for one threshold; with fixed picks, only the points far enough from them take part."""
@@ -58,16 +71,18 @@ class CellProof:
             points = self._free[far]
         return Relaxation(self._kind, self._problem.vectors, points, self._need, t)
 
-    def _ask(self, relaxation: Relaxation, end: float) -> bool:
-        """Search until the moment ``end`` at most, and report k points if there are any; whether it has an answer."""
-        clock, before = self._clock, relaxation.nodes
+    def _ask(self, relaxation: Relaxation, end: float, nodes: float = math.inf) -> bool:
+        """Search until the moment ``end`` or so many nodes at most, and report k points if there are any.
+
+        Returns whether the question is answered.
+        """
+        clock, counted = self._clock, [relaxation.nodes]
 
         def expired() -> bool:
             clock.iterations += relaxation.nodes - counted[0]
             counted[0] = relaxation.nodes
-            return clock.expired or clock.elapsed > end
+            return clock.expired or clock.elapsed > end or relaxation.nodes >= nodes
 
-        counted = [before]
         answered = relaxation.solve(expired)
         if relaxation.points is not None:
             chosen = np.concatenate((self._problem.include, relaxation.points)).astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +13,7 @@ from mmdp import Clock, Problem
 from solvers._exact.search import EXHAUSTED, FOUND, PAUSED, CliqueSearch
 from solvers._process import call
 
-_GLANCE = 0.25  # seconds of proof before anything is spent on bounds
+_GLANCE = 10_000  # nodes of proof before anything is spent on a better incumbent and on bounds
 _PROBE = 0.05  # seconds of the first question about a bound
 _BOUND_SHARE = 0.1  # of the time left, for a first bound
 _FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turns with the clique search,
@@ -26,7 +27,8 @@ class DenseProof:
     ``clock`` holds an incumbent when it comes, and hears of every improvement.
     """
 
-    def __init__(self, problem: Problem, clock: Clock) -> None:
+    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None]) -> None:
+        self._improve = improve
         self._problem, self._clock = problem, clock
         self._points = problem.candidates
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
@@ -55,7 +57,10 @@ class DenseProof:
     def _settle(self, search: CliqueSearch) -> bool:
         """Answer the question next above the incumbent; False if the clock expires first."""
         clock, objective = self._clock, self._clock.objective
-        if self._ask(search, min(_GLANCE, clock.remaining)):
+        if self._ask(search, clock.remaining, _GLANCE):
+            return True
+        self._improve()
+        if clock.objective > objective:
             return True
         self._lower_bound(_PROBE, patience=_BOUND_SHARE * clock.remaining)
         turn = _FIRST_TURN if search.conflicts < _FEW_CONFLICTS else math.inf
@@ -86,10 +91,10 @@ class DenseProof:
         chosen = self._points[clique]
         self._clock.report(chosen, self._problem.objective(chosen)[0])
 
-    def _ask(self, search: CliqueSearch, seconds: float) -> bool:
+    def _ask(self, search: CliqueSearch, seconds: float, nodes: float = math.inf) -> bool:
         """Run a search, and report the clique if it finds one; whether the question is answered."""
         clock, before = self._clock, search.nodes
-        budget = math.inf if clock.stop.iterations is None else clock.stop.iterations - clock.iterations
+        budget = nodes if clock.stop.iterations is None else min(nodes, clock.stop.iterations - clock.iterations)
         outcome = search.run(seconds, budget)
         clock.iterations += search.nodes - before
         if outcome == FOUND:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop, TooLargeError
@@ -15,10 +16,18 @@ _BOX_DIMENSIONS = 6  # beyond, boxes say little about distances
 _PLANE_POINTS, _DENSE_POINTS = 200, 1000  # up to which the matrix is faster, in the plane and in more dimensions
 
 
-def prove(problem: Problem, clock: Clock, method: str = "auto") -> None:
-    """Search for the optimum or for a bound until the clock, which holds an incumbent, expires."""
+def _nothing() -> None:
+    """Leave the incumbent as it is."""
+
+
+def prove(problem: Problem, clock: Clock, method: str = "auto", improve: Callable[[], None] = _nothing) -> None:
+    """Search for the optimum or for a bound until the clock, which holds an incumbent, expires.
+
+    ``improve`` is called once, at the first question that has no answer at a glance, to look harder for an incumbent.
+    """
+    calls = iter((improve,))
     proof = CellProof if _choose(problem, method) == "cells" else DenseProof
-    proof(problem, clock).run()
+    proof(problem, clock, lambda: next(calls, _nothing)()).run()
 
 
 def certified_bound(problem: Problem, indices: Indices, objective: float, bound: float, seconds: float) -> float:
