@@ -103,7 +103,7 @@ def _markdown(measured: list[Row]) -> str:
         "# Speed",
         "Written by `python -m experiments speed`; the rows behind it are in `speed.csv`.",
         f"{origin(measured)} {measured[0]['threads']} threads; medians of {measured[0]['repeats']} interleaved runs, "
-        "random normal float32 points, all samplers from point 0. The task is the same for all; where coordinates are rounded "
+        "random normal float32 points, all from point 0. The task is the same for all; where coordinates are rounded "
         "otherwise one pick can differ, and then those after it: compare the objective, the smallest distance kept.",
         markdown_table(COLUMNS, [_cells(row) for row in measured]),
     ]
