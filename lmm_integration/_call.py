@@ -26,8 +26,9 @@ class Call:
         From one to the other.
     encoded : dict
         Per modality the encoder's output, the feature rows that stay of each sample, and how many items were encoded.
-    rope : (positions (c, b, m), deltas (b, 1)) or None
-        Of models with multi-axis positions.
+    rope : (positions (c, b, m), following (b, 1), deltas (b, 1)) or None
+        Of models with multi-axis positions: those of the prompt, that of the first token behind it, and what the model
+        adds to a count of tokens for the later ones.
     kept_positions : (b, m) int64 tensor or None
         For original positions on one axis: the position of each row's j-th token that stayed.
     """
@@ -36,7 +37,7 @@ class Call:
     short: Tensor
     layout: Layout
     encoded: dict[str, tuple[Encoded, list[Tensor], int]] = field(default_factory=dict)
-    rope: tuple[Tensor, Tensor] | None = None
+    rope: tuple[Tensor, Tensor, Tensor] | None = None
     kept_positions: Tensor | None = None
 
     def features(self, modality: str, items: int) -> Any:
@@ -47,9 +48,9 @@ class Call:
     def rope_index(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Positions and deltas for the shorter prompt, its rows repeated by beams, and an answer behind it."""
         assert self.rope is not None
-        positions, deltas = self.rope
-        answer = torch.arange(positions.shape[-1], ids.shape[1], device=ids.device)  # some versions, without a cache
-        positions = torch.cat((positions, (deltas + answer).expand(len(positions), -1, -1)), -1)
+        positions, following, deltas = self.rope
+        answer = torch.arange(ids.shape[1] - positions.shape[-1], device=ids.device)  # some versions, without a cache
+        positions = torch.cat((positions, (following + answer).expand(len(positions), -1, -1)), -1)
         times = ids.shape[0] // deltas.shape[0]
         return positions.repeat_interleave(times, 1), deltas.repeat_interleave(times, 0)
 

@@ -81,6 +81,8 @@ class Preparation:
             flat = rows.nonzero()[:, 0]
             encoded[modality] = (features, list(flat.split(_per_row(stays & places))), len(value))
         layout = Layout.of(stays, mask, self._pads_left(mask, left))
+        if not self._original and layout.runs_along(positions := arguments.get("position_ids")):
+            arguments = {**arguments, "position_ids": positions - (~stays).cumsum(1)}
         short = {**arguments, **dict(companions(layout, arguments, self._padding_token()))}
         whole_mask = torch.ones_like(ids) if mask is None else arguments["attention_mask"]
         short["attention_mask"] = layout.shorten(whole_mask)
@@ -190,15 +192,18 @@ class Preparation:
         if self.has_rope_index:
             names = inspect.signature(self.inner.get_rope_index).parameters
             given = {n: v for n, v in arguments.items() if n in names and n not in ("input_ids", "attention_mask")}
+            counted = short_mask.long().sum(1, keepdim=True)
             if not self._original:
-                compact = (short_mask.long().cumsum(-1) - 1).clamp(min=0)
-                call.rope = compact.expand(3, -1, -1), layout.removed[:, None] * 0
+                positions = (short_mask.long().cumsum(-1) - 1).clamp(min=0).expand(3, -1, -1)
+                following = counted
+            elif _needs_token_types(names) and given.get("mm_token_type_ids") is None:
                 return
-            if _needs_token_types(names) and given.get("mm_token_type_ids") is None:
-                return
-            positions, deltas = self.inner.get_rope_index(call.ids, attention_mask=mask, **given)
-            removed = layout.length - call.short.shape[1] if _DELTA_COUNTS_PADDING else layout.removed[:, None]
-            call.rope = layout.shorten(positions), deltas + removed
+            else:
+                whole, _ = self.inner.get_rope_index(call.ids, attention_mask=mask, **given)
+                following = whole.masked_fill(mask == 0, -1).amax((0, 2))[:, None] + 1
+                positions = layout.shorten(whole)
+            deltas = following - (call.short.shape[1] if _DELTA_COUNTS_PADDING else counted)
+            call.rope = positions, following, deltas
         elif self._original:
             whole = (mask.long().cumsum(-1) - 1).clamp(min=0)
             real = layout.real & short_mask.bool()
