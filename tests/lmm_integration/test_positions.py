@@ -1,0 +1,89 @@
+"""Both ways to number the tokens that stay, for every family, and positions that the caller gives."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from lmm_integration import prune  # noqa: E402
+from lmm_integration.families import family_of  # noqa: E402
+from tests import naive  # noqa: E402
+from tests.lmm_integration import oracle, tiny  # noqa: E402
+
+SAMPLES, NEW, KEEP = (1, 2), 4, 0.3
+NAMES = [name for name, case in tiny.MODELS.items() if tiny.VERSION >= 5 or not case.newer]
+ONE_AXIS = [name for name in NAMES if not name.startswith(("qwen", "glm"))]
+ONE_RUN = [name for name in NAMES if not name.startswith("mistral3")]  # where a run of tokens is a budget
+
+
+def first_of(name):
+    return family_of(name.partition(":")[0]).first_position
+
+
+def seen_by(name, sample):
+    """What the language model sees of one sample, unpruned."""
+    one = tiny.alone(name, tiny.batch(name), SAMPLES, sample)
+    return oracle.observe(tiny.build(name), one, (tiny.IMAGE, tiny.VIDEO), first_of(name))
+
+
+def kept_indices(seen):
+    """The rows of each run that DivPrune's rule keeps."""
+    runs = [(seen.picture == number).nonzero()[:, 0] for number in range(int(seen.picture.max()) + 1)]
+    rows = [seen.embeddings[0, run].numpy() for run in runs]
+    return runs, [sorted(naive.divprune(of_run, max(1, round(KEEP * len(of_run))))) for of_run in rows]
+
+
+def answers(name, positions):
+    """The oracle's answer for each sample; it chooses the rows by itself."""
+    result = []
+    for sample in range(len(SAMPLES)):
+        seen = seen_by(name, sample)
+        stays = seen.picture < 0
+        for run, kept in zip(*kept_indices(seen), strict=True):
+            stays[run[kept]] = True
+        short = seen.keeping(stays.nonzero()[:, 0], positions == "compact", first_of(name))
+        result.append(oracle.answer(tiny.build(name), short, NEW))
+    return result
+
+
+@pytest.mark.parametrize("name", ONE_RUN)
+def test_keeps_what_divprune_would(name):
+    with torch.no_grad(), prune(tiny.build(name), keep=KEEP) as pruning:
+        tiny.build(name)(**tiny.batch(name))
+    expected = [kept for sample in range(len(SAMPLES)) for kept in kept_indices(seen_by(name, sample))[1]]
+    assert [picture.indices.tolist() for picture in pruning.last] == expected
+
+
+@pytest.mark.parametrize("positions", ["compact", "original"])
+@pytest.mark.parametrize("name", ONE_RUN)
+def test_either_numbering(name, positions):
+    expected = answers(name, positions)
+    with prune(tiny.build(name), keep=KEEP, positions=positions):
+        for use_cache in (True, name == "paligemma" and tiny.VERSION < 5):  # which read its answer as prompt
+            output = tiny.build(name).generate(
+                **tiny.batch(name), max_new_tokens=NEW, do_sample=False, use_cache=use_cache
+            )
+            assert output[:, -NEW:].tolist() == expected
+
+
+@pytest.mark.parametrize("positions", ["compact", "original"])
+@pytest.mark.parametrize("name", [name for name in ONE_AXIS if name in ONE_RUN])
+def test_positions_that_the_caller_gives(name, positions):
+    """A decoding loop written by hand, with the positions of the whole prompt."""
+    model, inputs = tiny.build(name), tiny.batch(name)
+    mask, tokens = inputs["attention_mask"], []
+    with torch.no_grad(), prune(model, keep=KEEP, positions=positions):
+        where = (mask.cumsum(1) - 1).clamp(min=0) + first_of(name)
+        output = model(**inputs, position_ids=where, use_cache=True)
+        while True:
+            tokens.append(output.logits[:, -1:].argmax(-1))
+            if len(tokens) == NEW:
+                break
+            mask = torch.cat((mask, torch.ones_like(tokens[-1])), 1)
+            output = model(
+                input_ids=tokens[-1],
+                attention_mask=mask,
+                position_ids=mask.sum(1, keepdim=True) - 1 + first_of(name),
+                past_key_values=output.past_key_values,
+            )
+    assert torch.cat(tokens, 1).tolist() == answers(name, positions)
