@@ -1,5 +1,7 @@
 """Both ways to number the tokens that stay, for every family, and positions that the caller gives."""
 
+from functools import cache
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -26,11 +28,18 @@ def seen_by(name, sample):
     return oracle.observe(tiny.build(name), one, (tiny.IMAGE, tiny.VIDEO), first_of(name))
 
 
-def kept_indices(seen):
-    """The rows of each run that DivPrune's rule keeps."""
+@cache
+def kept_indices(name, sample):
+    """The columns of each run, and the rows of it that DivPrune's rule keeps; of equal rows the first."""
+    seen = seen_by(name, sample)
     runs = [(seen.picture == number).nonzero()[:, 0] for number in range(int(seen.picture.max()) + 1)]
-    rows = [seen.embeddings[0, run].numpy() for run in runs]
-    return runs, [sorted(naive.divprune(of_run, max(1, round(KEEP * len(of_run))))) for of_run in rows]
+    return runs, [sorted(farthest_first(seen.embeddings[0, run].tolist())) for run in runs]
+
+
+def farthest_first(rows):
+    D = naive.matrix("cosine", rows)
+    isolation = [min(D[i][j] for j in range(len(rows)) if j != i) for i in range(len(rows))]
+    return naive.farthest_first(D, max(1, round(KEEP * len(rows))), [isolation.index(max(isolation))])
 
 
 def answers(name, positions):
@@ -39,7 +48,7 @@ def answers(name, positions):
     for sample in range(len(SAMPLES)):
         seen = seen_by(name, sample)
         stays = seen.picture < 0
-        for run, kept in zip(*kept_indices(seen), strict=True):
+        for run, kept in zip(*kept_indices(name, sample), strict=True):
             stays[run[kept]] = True
         short = seen.keeping(stays.nonzero()[:, 0], positions == "compact", first_of(name))
         result.append(oracle.answer(tiny.build(name), short, NEW))
@@ -50,7 +59,7 @@ def answers(name, positions):
 def test_keeps_what_divprune_would(name):
     with torch.no_grad(), prune(tiny.build(name), keep=KEEP) as pruning:
         tiny.build(name)(**tiny.batch(name))
-    expected = [kept for sample in range(len(SAMPLES)) for kept in kept_indices(seen_by(name, sample))[1]]
+    expected = [kept for sample in range(len(SAMPLES)) for kept in kept_indices(name, sample)[1]]
     assert [picture.indices.tolist() for picture in pruning.last] == expected
 
 
