@@ -81,8 +81,9 @@ class Preparation:
             flat = rows.nonzero()[:, 0]
             encoded[modality] = (features, list(flat.split(_per_row(stays & places))), len(value))
         layout = Layout.of(stays, mask, self._pads_left(mask, left))
-        if not self._original and layout.runs_along(positions := arguments.get("position_ids")):
-            arguments = {**arguments, "position_ids": positions - (~stays).cumsum(1)}
+        given = arguments.get("position_ids")
+        if given is not None and not self._original and layout.runs_along(given):
+            arguments = {**arguments, "position_ids": given - (~stays).cumsum(1)}
         short = {**arguments, **dict(companions(layout, arguments, self._padding_token()))}
         whole_mask = torch.ones_like(ids) if mask is None else arguments["attention_mask"]
         short["attention_mask"] = layout.shorten(whole_mask)
