@@ -199,7 +199,7 @@ class TestRules:
     def test_gist(self, seed, k):
         X = tokens(30, 40, seed)
         expected, value = rules.gist(plain(X), k, 1.0, 0.2)
-        chosen = selectors.make("gist", epsilon=0.2)(X, k).tolist()
+        chosen = selectors.make("norm_gist", epsilon=0.2)(X, k).tolist()
         assert value(chosen) == pytest.approx(value(expected), rel=1e-12)
         assert chosen == expected or k == 29  # when nearly all stay, many sets are worth the same
 
@@ -267,14 +267,14 @@ def test_dpp_takes_no_copy_while_there_is_something_new():
 
 def test_gist_between_utility_and_diversity():
     X = tokens(60, 8, seed=3)
-    utility = sorted(selectors.make("gist", diversity=0.0)(X, 9).tolist())
+    utility = sorted(selectors.make("norm_gist", diversity=0.0)(X, 9).tolist())
     assert utility == sorted(selectors.make("largest_norm")(X, 9).tolist())
 
     def separation(chosen):
         unit = X[chosen] / X[chosen].norm(dim=1, keepdim=True)
         return torch.pdist(unit).min()
 
-    apart = selectors.make("gist", diversity=100.0)(X, 9)
+    apart = selectors.make("norm_gist", diversity=100.0)(X, 9)
     assert separation(apart) > separation(torch.tensor(utility))
     assert separation(apart) >= separation(solvers.load("greedy")().select(X, 9)) / 2
 
@@ -328,8 +328,8 @@ BAD = {
     "temperature": (lambda: selectors.make("mmtok_vision", temperature=0), InvalidOptionError, "positive"),
     "text": (lambda: selectors.make("mmtok", text_temperature=-1), InvalidOptionError, "positive"),
     "weight": (lambda: selectors.make("mmtok", vision_weight=-1), InvalidOptionError, "0 or more"),
-    "diversity": (lambda: selectors.make("gist", diversity=-1), InvalidOptionError, "0 or more"),
-    "epsilon": (lambda: selectors.make("gist", epsilon=1), InvalidOptionError, r"\(0, 1\)"),
+    "diversity": (lambda: selectors.make("norm_gist", diversity=-1), InvalidOptionError, "0 or more"),
+    "epsilon": (lambda: selectors.make("norm_gist", epsilon=1), InvalidOptionError, r"\(0, 1\)"),
     "iterations": (lambda: selectors.make("k_medoids", iterations=-1), InvalidOptionError, "0 or more"),
 }
 
@@ -359,7 +359,7 @@ def test_shuffled_tokens_give_the_same_set():
         "mmtok_vision",
         "mmtok",
         "cdpruner",
-        "gist",
+        "norm_gist",
         "vispruner",
         "cls_attention",
     ):

@@ -14,7 +14,7 @@ from mmdp.exceptions import InvalidOptionError
 
 
 @dataclass(frozen=True)
-class GIST(Selector):
+class NormGIST(Selector):
     """Thresholded greedy sets for utility plus the smallest pairwise distance.
 
     Maximise g(S) + diversity * div(S): g is the mean utility, a token's utility its norm as a share of the largest one;
