@@ -11,7 +11,7 @@ from mmdp import Clock, Problem, Status
 from solvers import make
 
 _TIME_SHARE = 0.2  # of what is left, for each heuristic
-_HURRY = 5  # the patience of a quick start is divided by this,
+_PATIENCE = 40  # moves without a gain for each point that end a quick start,
 _MOVES = 500_000  # and this many moves are its most: a few seconds of the local searches
 
 
@@ -32,7 +32,7 @@ def warm_start(
         rest = solver.default_stop.no_improvement
         stop = replace(solver.default_stop, target=clock.stop.target, upper_bound=clock.upper_bound)
         if quick:
-            stop = replace(stop, no_improvement=rest and rest // _HURRY, iterations=_MOVES)
+            stop = replace(stop, no_improvement=rest and min(rest, _PATIENCE * problem.n), iterations=_MOVES)
         if np.isfinite(clock.remaining):
             stop = replace(stop, seconds=_TIME_SHARE * clock.remaining)
         found = solver.solve(problem, stop, seed=int(rng.integers(2**31)))

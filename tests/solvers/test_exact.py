@@ -1,11 +1,5 @@
 """The exact solver: both searches against enumeration, honest bounds when stopped, thresholds that respect rounding."""
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +8,7 @@ from hypothesis import strategies as st
 import solvers
 from mmdp import InvalidOptionError, Problem, Status, Stop
 from solvers._exact.surrogate import least_surrogate_above
+from tests.solvers.interrupting import last_line
 
 
 @st.composite
@@ -104,21 +99,10 @@ def test_bad_options_are_named(options, named):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["dense", "cells"])
 def test_ctrl_c_returns_incumbent_and_bound(method):
-    program = textwrap.dedent(
-        f"""
-        import numpy as np, solvers
-        from mmdp import Problem
-        X = np.random.default_rng(0).random((1200, 3))
-        problem = Problem(60, points=X)
-        print("ready", flush=True)
-        r = solvers.solve(problem, solver="exact", method="{method}", heuristics=("greedy",))
-        print(r.status, len(set(r.indices.tolist())), r.objective <= r.upper_bound < 2)
-        """
-    )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "ready\n"
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=4)
-    os.kill(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert output.splitlines()[-1] == "interrupted 60 True"
+    program = f"""
+    problem = Problem(60, points=np.random.default_rng(0).random((1200, 3)))
+    print("ready", flush=True)
+    r = solvers.solve(problem, solver="exact", method="{method}", heuristics=("greedy",))
+    print(r.status, len(set(r.indices.tolist())), r.objective <= r.upper_bound < 2)
+    """
+    assert last_line(program, after="ready", seconds=4) == "interrupted 60 True"

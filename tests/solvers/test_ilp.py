@@ -1,11 +1,5 @@
 """The OR-Tools models: optimal where brute force can tell, honest about what is proven when cut short."""
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +7,7 @@ from hypothesis import strategies as st
 
 import solvers
 from mmdp import InvalidOptionError, Problem, Status, Stop
+from tests.solvers.interrupting import last_line
 
 pytest.importorskip("ortools")
 
@@ -100,22 +95,10 @@ def test_bad_options_are_named(options):
 
 @pytest.mark.slow
 def test_ctrl_c_returns_incumbent_and_bound():
-    program = textwrap.dedent(
-        """
-        import numpy as np, solvers
-        from mmdp import Problem
-        D = np.triu(np.random.default_rng(0).integers(50, 101, (300, 300)), 1)
-        print("ready", flush=True)
-        watch = lambda moment: print("moment", flush=True)
-        r = solvers.solve(Problem(30, distances=D + D.T), solver="ilp", watch=watch)
-        print(r.status, len(set(r.indices.tolist())), r.objective <= r.upper_bound < 101)
-        """
-    )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    while "moment" not in process.stdout.readline():
-        assert process.poll() is None
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=3)
-    os.kill(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert output.splitlines()[-1] == "interrupted 30 True"
+    program = """
+    D = np.triu(np.random.default_rng(0).integers(50, 101, (300, 300)), 1)
+    watch = lambda moment: print("moment", flush=True)
+    r = solvers.solve(Problem(30, distances=D + D.T), solver="ilp", watch=watch)
+    print(r.status, len(set(r.indices.tolist())), r.objective <= r.upper_bound < 101)
+    """
+    assert last_line(program, after="moment", seconds=3) == "interrupted 30 True"
