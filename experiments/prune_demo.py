@@ -1,0 +1,150 @@
+"""Which patches of a photograph does each solver keep? A small LLaVA of random weights, without a processor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from experiments._provenance import RESULTS
+from lmm_integration.budget import retained_count
+from mmdp import DataFileError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from lmm_integration.stats import Kept
+
+SIDE, PATCH, WIDTH = 336, 14, 256
+IMAGE_TOKEN = 1000
+SOLVERS = ("greedy", "local_search", "random", "dpp", "stride")
+_WIDEST = 3  # panels in a row
+
+
+def main(
+    image: Annotated[Path | None, typer.Option(help="A photograph; scikit-image's cat if none is given.")] = None,
+    solver: Annotated[list[str] | None, typer.Option(help="A solver or selector; repeat for several.")] = None,
+    keep: Annotated[float, typer.Option(help="Fraction of the visual tokens that stays.")] = 0.1,
+    out: Annotated[Path, typer.Option(help="Where the picture goes.")] = RESULTS / "prune_demo.png",
+    seed: Annotated[int, typer.Option(help="Of the weights and of random choices.")] = 0,
+) -> None:
+    """A photograph through a small random LLaVA, and what each solver keeps of it, side by side."""
+    from lmm_integration import prune
+
+    console, picture = Console(), cropped(image)
+    model, inputs = small_llava(seed), prompt(picture)
+    table = Table("solver", title=f"{SIDE} x {SIDE} pixels, keep = {keep:g}")
+    for column in ("tokens", "kept", "encode s", "solve s", "smallest distance"):
+        table.add_column(column, justify="right")
+    panels = []
+    features = encoded(model, inputs)
+    for name in solver or SOLVERS:
+        with prune(model, name, keep, seed=seed) as pruning:
+            model.generate(**inputs, max_new_tokens=4, do_sample=False)
+        kept, stats = pruning.last[0], pruning.stats
+        smallest = smallest_distance(features, kept)
+        times = (f"{stats.encode_seconds:.3f}", f"{stats.solve_seconds:.3f}")
+        table.add_row(name, str(kept.n), str(len(kept.indices)), *times, f"{smallest:.4f}")
+        panels.append((f"{name}: {smallest:.3f}", kept))
+    console.print(table)
+    k = retained_count((SIDE // PATCH) ** 2, keep)
+    title = f"{k} of {(SIDE // PATCH) ** 2} visual tokens; smallest cosine distance between two that stay"
+    save(picture, panels, title, out)
+    console.print(f"wrote {out}")
+
+
+def cropped(path: Path | None) -> Image:
+    """The middle square of a photograph, at the encoder's size.
+
+    Raises
+    ------
+    DataFileError
+        If the file is missing or no picture.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        if path is None:
+            from skimage import data
+
+            photograph = Image.fromarray(data.chelsea())
+        else:
+            photograph = Image.open(path).convert("RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataFileError(f"{path}: {error}") from error
+    return ImageOps.fit(photograph, (SIDE, SIDE))
+
+
+def prompt(picture: Image) -> dict[str, Any]:
+    """What a processor would make of the picture: standardised pixels, and a placeholder for each patch."""
+    import torch
+
+    values = np.asarray(picture, dtype=np.float32) / 255
+    values = (values - values.mean((0, 1))) / values.std((0, 1)).clip(1e-6)
+    ids = torch.tensor([[1, 5, *[IMAGE_TOKEN] * (SIDE // PATCH) ** 2, 6, 7]])
+    pixels = torch.tensor(values.transpose(2, 0, 1)[None])
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": pixels}
+
+
+def small_llava(seed: int) -> Any:
+    """LLaVA-1.5 with its own 24 x 24 patches, two layers in each half and random weights."""
+    import torch
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4}
+    vision = CLIPVisionConfig(image_size=SIDE, patch_size=PATCH, **sizes)
+    text = LlamaConfig(vocab_size=IMAGE_TOKEN + 1, pad_token_id=0, **sizes)
+    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN)
+    model = LlavaForConditionalGeneration(config).eval()
+    model.generation_config.eos_token_id = None
+    return model
+
+
+def encoded(model: Any, inputs: dict[str, Any]) -> NDArray[np.float64]:
+    """All feature rows of the picture, at unit length."""
+    import torch
+
+    with torch.no_grad():
+        output = model.model.get_image_features(pixel_values=inputs["pixel_values"])
+    rows = torch.cat(list(getattr(output, "pooler_output", output))).double().numpy()
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def smallest_distance(features: NDArray[np.float64], kept: Kept) -> float:
+    """Smallest cosine distance between two rows that stay."""
+    rows = features[kept.indices.numpy()]
+    distances = 1 - rows @ rows.T
+    np.fill_diagonal(distances, np.inf)
+    return float(distances.min())
+
+
+def save(picture: Image, panels: Sequence[tuple[str, Kept]], title: str, out: Path) -> None:
+    """Write the photograph and one overlay per solver as one picture."""
+    import matplotlib as mpl
+
+    from lmm_integration import overlay
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    pictures = [("photograph", picture), *((name, overlay(picture, kept)) for name, kept in panels)]
+    columns = min(_WIDEST, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 3.7 * rows), squeeze=False, layout="constrained")
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (name, shown) in zip(axes.flat, pictures, strict=False):
+        axis.imshow(shown)
+        axis.set_title(name, fontsize=11)
+    figure.suptitle(title, fontsize=12)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+    plt.close(figure)
