@@ -99,7 +99,8 @@ def small_llava(seed: int) -> Any:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     torch.manual_seed(seed)
-    sizes = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4}
+    layers: Any = {"num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes: Any = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, **layers}
     vision = CLIPVisionConfig(image_size=SIDE, patch_size=PATCH, **sizes)
     text = LlamaConfig(vocab_size=IMAGE_TOKEN + 1, pad_token_id=0, **sizes)
     config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN)
