@@ -30,6 +30,7 @@ paid by arcs near half a turn, where a chord hardly changes: there they are good
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -188,6 +189,19 @@ class Metric:
         ``None`` without a triangle inequality.
         """
         return _GROWTH_OVER_TWO_HOPS.get(self.kernel, 2.0 if self.is_metric else None)
+
+    @property
+    def root(self) -> float | None:
+        """The p for which the p-th root of the true distance obeys the triangle inequality.
+
+        1 for metrics, 2 for squared Euclidean and cosine distances, ``None`` where none is known.
+        """
+        if self.is_metric:
+            return 1.0
+        growth = self.two_hops
+        if growth is None or self.value(np.array([growth]))[0] != growth * self.value(np.array([1.0]))[0]:
+            return None  # rounded distances, for one
+        return math.log2(growth)
 
     def pairwise(self, x: Array, y: Array) -> Vector:
         """Surrogates (len(x), len(y)) in float64 between embedded numpy vectors."""

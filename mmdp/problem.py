@@ -12,7 +12,8 @@ import psutil
 from numpy.typing import ArrayLike, NDArray
 
 from mmdp import _validation
-from mmdp.exceptions import TooLargeError
+from mmdp.exceptions import InvalidProblemError, TooLargeError
+from mmdp.groups import Counts, Quotas, quotas
 from mmdp.metrics import PRECOMPUTED, Array, Metric, Vector, is_tensor, resolve
 
 Indices = NDArray[np.int64]
@@ -36,6 +37,11 @@ class Problem:
         Of ``points``: a name in ``mmdp.METRICS``, or a symmetric function of two vectors. Ignored with ``distances``.
     include, exclude : sequence of int
         Indices that every solution contains, and indices that none contains.
+    groups : (n,) sequence of numbers or texts, optional
+        Label of each point, for ``counts``.
+    counts : mapping, optional
+        How many points of a group a solution takes: ``{label: number}``, or ``{label: (at least, at most)}`` with None
+        for no limit. Groups not mentioned have none. Not every solver keeps counts; one that does not says so.
 
     Raises
     ------
@@ -57,7 +63,10 @@ class Problem:
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean"
     include: Sequence[int] = ()
     exclude: Sequence[int] = ()
+    groups: Sequence[Any] | NDArray[Any] | None = None
+    counts: Counts | None = None
     geometry: Metric = field(init=False)
+    quotas: Quotas | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         points, distances = _validation.data(self.points, self.distances)
@@ -72,6 +81,11 @@ class Problem:
             "geometry": resolve(self.metric) if distances is None else PRECOMPUTED,
         }.items():
             object.__setattr__(self, name, checked)
+        if (self.groups is None) != (self.counts is None):
+            raise InvalidProblemError("groups labels the points and counts limits the labels: give both or neither")
+        if self.groups is not None and self.counts is not None:
+            checked = quotas(self.groups, self.counts, n, self.k, self.include, self.candidates)
+            object.__setattr__(self, "quotas", checked)
         if points is not None and not is_tensor(points):
             _ = self.vectors  # an embedding that does not exist is an error of the problem, not of a solver
 

@@ -62,18 +62,20 @@ class SolverInfo:
     device: str
     cost: str
     missing: str = ""
+    counts: bool = False
 
 
 class SolverTable(list[SolverInfo]):
     """A list of :class:`SolverInfo` that prints as a table."""
 
     def __str__(self) -> str:
-        rows = [(s.name, "yes" if s.proof else "no", s.device, s.cost, s.missing or "installed") for s in self]
-        return tabulate(rows, headers=["solver", "proof", "device", "cost", "status"])
+        said = {True: "yes", False: "no"}
+        rows = [(s.name, said[s.proof], said[s.counts], s.device, s.cost, s.missing or "installed") for s in self]
+        return tabulate(rows, headers=["solver", "proof", "group counts", "device", "cost", "status"])
 
 
 def available() -> SolverTable:
-    """List every solver: keyword, whether it proves optimality, device, cost, and what is missing if anything."""
+    """List every solver: what it proves and keeps, where it computes, what it costs, and what is missing."""
     table = SolverTable()
     for name in names():
         try:
@@ -81,7 +83,7 @@ def available() -> SolverTable:
         except MissingDependencyError as error:
             table.append(SolverInfo(name, False, "", "", str(error)))
         else:
-            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost))
+            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost, counts=solver.keeps_counts))
     return table
 
 

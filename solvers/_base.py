@@ -12,7 +12,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmdp import Clock, Incumbent, InvalidProblemError, Problem, Result, SolverContractError, Status, Stop
+from mmdp import (
+    Clock,
+    Incumbent,
+    InvalidOptionError,
+    InvalidProblemError,
+    Problem,
+    Result,
+    SolverContractError,
+    Status,
+    Stop,
+)
 from mmdp._validation import to_numpy
 from mmdp.bounds import averaging_bound, cheap_bound, included_bound
 from mmdp.metrics import Array, is_tensor, namespace, unit_vectors
@@ -47,6 +57,8 @@ class Solver(ABC):
     """Where it computes, for the table of solvers."""
     default_stop: ClassVar[Stop] = Stop()
     """Limits of a run for which the caller sets none; counted, not timed, so that a seed gives one answer."""
+    keeps_counts: ClassVar[bool] = False
+    """Whether solutions keep the group counts of a problem; a solver that does not refuses a problem that has some."""
 
     @classmethod
     def keyword(cls) -> str:
@@ -82,9 +94,13 @@ class Solver(ABC):
 
         Raises
         ------
+        InvalidOptionError
+            If the problem has group counts and the solver does not keep them.
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """
+        if problem.quotas is not None and not self.keeps_counts:
+            raise InvalidOptionError(f"{self.keyword()} does not keep group counts; use one of {_keepers()}")
         clock = Clock(self.default_stop if stop is None else stop, watch)
         try:
             run = _only_solution(problem) or self._run(problem, clock, np.random.default_rng(seed))
@@ -170,6 +186,12 @@ def selection_problem(points: NDArray[Any], k: int, metric: str) -> Problem:
     return Problem(k, points=points, metric=metric)
 
 
+def _keepers() -> str:
+    from solvers import available
+
+    return ", ".join(info.name for info in available() if info.counts)
+
+
 def _only_solution(problem: Problem) -> Run | None:
     if len(problem.include) == problem.k:
         return Run(problem.include, status=Status.OPTIMAL)
@@ -191,6 +213,8 @@ def _checked(solver: Solver, problem: Problem, answer: ArrayLike) -> NDArray[np.
         if np.isin(indices, problem.exclude).any()
         else "a set without all included indices"
         if not np.isin(problem.include, indices).all()
+        else problem.quotas.violation(indices)
+        if problem.quotas is not None
         else ""
     )
     if wrong:

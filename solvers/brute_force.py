@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from solvers._base import Run, Solver
@@ -22,6 +23,7 @@ class BruteForce(Solver):
     """
 
     exact = True
+    keeps_counts = True
     cost = "O(C(n, k)), refused past `limit`"
 
     limit: int = 50_000_000
@@ -47,14 +49,24 @@ class BruteForce(Solver):
             if len(chosen) == problem.k:
                 best = smallest
                 clock.report(chosen, problem.value(best))
+            allowed = _allowed(problem, chosen)
             for place in range(len(free) - (problem.k - len(chosen)), position - 1, -1):
-                if len(chosen) < problem.k and (gain := min(smallest, float(nearest[free[place]]))) > best:
-                    i = int(free[place])
+                if len(chosen) == problem.k or not allowed[free[place]]:
+                    continue
+                i = int(free[place])
+                if (gain := min(smallest, float(nearest[i]))) > best:
                     stack.append(([*chosen, i], gain, np.minimum(nearest, D[i]), place + 1))
             clock.iterations += 1
-            if clock.iterations % 256 == 0 and clock.expired:
+            if clock.iterations % 256 == 0 and clock.expired and clock.indices is not None:
                 break
         finished = not stack
         assert clock.indices is not None
         status = Status.OPTIMAL if finished else Status.STOPPED
         return Run(clock.indices, status=status, iterations=clock.iterations)
+
+
+def _allowed(problem: Problem, chosen: list[int]) -> NDArray[np.bool_]:
+    """Points whose group may give one more to a set that can be completed."""
+    if problem.quotas is None:
+        return np.ones(problem.n, dtype=bool)
+    return problem.quotas.open(problem.quotas.taken(chosen), problem.k)[problem.quotas.member]

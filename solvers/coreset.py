@@ -127,9 +127,9 @@ class Coreset(Solver):
 
 def ratio(geometry: Metric, inner: Result) -> float:
     """Return the factor within which theory puts the answer of the optimum, given how the union was solved."""
-    if geometry.two_hops is None:
+    power = geometry.root
+    if power is None:
         return math.inf
-    power = 1.0 if geometry.is_metric else math.log2(geometry.two_hops)
     solved = inner.upper_bound / inner.objective if inner.objective > 0 else math.inf
     if inner.solver == "greedy" or inner.objective == 0:
         solved = min(solved, _GREEDY_RATIO**power)

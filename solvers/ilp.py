@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from mmdp.bounds import upper_bound
 from solvers._base import _ROUNDING, Run, Solver
-from solvers._ilp.thresholds import Answer, decide
+from solvers._ilp.thresholds import Answer, Count, decide
 from solvers._incumbent import warm_start
 from solvers._process import call
 
@@ -43,7 +43,7 @@ class Ilp(Solver):
     threads : int
         Workers of CP-SAT. More than one is faster on hard problems, and may return another optimum.
     heuristics : tuple of str
-        Solvers whose best answer is the first incumbent and the hint of the models.
+        Solvers whose best answer is the first incumbent and the hint of the models; with group counts it is "fair".
 
     Notes
     -----
@@ -51,6 +51,7 @@ class Ilp(Solver):
     """
 
     exact = True
+    keeps_counts = True
     cost = "n x n matrix, exponential time"
 
     formulation: str = "thresholds"
@@ -68,7 +69,7 @@ class Ilp(Solver):
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        warm_start(problem, clock, rng, self.heuristics)
+        warm_start(problem, clock, rng, self.heuristics if problem.quotas is None else ("fair",))
         clock.report(upper_bound=upper_bound(problem))
         search = _Search(self, problem, clock, int(rng.integers(2**31)))
         if self.formulation in ("thresholds", "node_packing"):
@@ -88,6 +89,11 @@ class _Search:
         self._points = problem.candidates
         self._D = problem.matrix()[np.ix_(self._points, self._points)]
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
+        self._counts: list[Count] = []
+        if quota := problem.quotas:
+            member = quota.member[self._points]
+            bounds = zip(quota.low.tolist(), np.minimum(quota.high, problem.k).tolist(), strict=True)
+            self._counts = [(np.flatnonzero(member == group), *both) for group, both in enumerate(bounds)]
         self.values = np.unique(self._D[np.triu_indices(len(self._D), 1)])
         self.low = self._rank(clock.objective)
         self.high = max(self.low, self._rank(clock.upper_bound * (1 + _ROUNDING)))
@@ -117,7 +123,7 @@ class _Search:
     def at_once(self) -> None:
         """Solve one model of the whole problem."""
         bounds = (float(self.values[self.low]), float(self.values[self.high]))
-        arguments = (self._D, self._problem.k, self._forced, *bounds)
+        arguments = (self._D, self._problem.k, self._forced, self._counts, *bounds)
         chosen, bound = self._maximise(arguments, self._clock.remaining)
         self._clock.iterations += 1
         if chosen is not None:
@@ -128,8 +134,9 @@ class _Search:
     def _ask(self, t: float, seconds: float) -> Answer:
         k, forced, options = self._problem.k, self._forced, self._options
         if options.formulation == "thresholds":
-            return decide(self._D, t, k, forced, self._hint, seconds=seconds, threads=options.threads, seed=self._seed)
-        chosen, bound = self._maximise((self._D, forced, t), seconds)
+            question = (self._D, t, k, forced, self._counts, self._hint)
+            return decide(*question, seconds=seconds, threads=options.threads, seed=self._seed)
+        chosen, bound = self._maximise((self._D, k, forced, self._counts, t), seconds)
         if chosen is not None and len(chosen) >= k:
             others = np.setdiff1d(chosen, forced)
             return Answer(chosen=np.concatenate((forced, others[: k - len(forced)])).astype(np.int64))

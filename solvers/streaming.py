@@ -109,10 +109,8 @@ class Doubling:
 
 def ratio(problem: Problem) -> float:
     """The factor between the optimum and what streaming returns, in the distances of the problem."""
-    growth = problem.geometry.two_hops
-    if growth is None or problem.include:
-        return math.inf
-    return _RATIO if problem.geometry.is_metric else growth ** math.log2(_RATIO)
+    root = problem.geometry.root
+    return math.inf if root is None or problem.include else _RATIO**root
 
 
 def _farthest_first(problem: Problem, among: Indices, first: list[int]) -> list[int]:

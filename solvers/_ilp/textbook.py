@@ -9,6 +9,8 @@ distances from the incumbent's value up to a bound.
   D_0 + sum (D_r - D_{r-1}) y_r with y_{r+1} <= y_r and x_i + x_j + y_r <= 2 for all pairs at distance D_{r-1}
 - ``node_packing`` (Sayyady and Fathi, Computers and Operations Research 70, 2016): for one threshold t, as many x_i
   as possible with x_i + x_j <= 1 for all pairs closer than t
+
+Group counts are sums of x_i between two bounds, in each of them.
 """
 
 from __future__ import annotations
@@ -21,21 +23,25 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.linear_solver.python import model_builder
 
+from solvers._ilp.thresholds import Count
+
 Floats = NDArray[np.float64]
 Built = tuple[model_builder.Model, list[model_builder.Variable]]
 
 
-def _start(n: int, forced: Sequence[int]) -> Built:
+def _start(n: int, forced: Sequence[int], counts: Sequence[Count]) -> Built:
     model = model_builder.Model()
     chosen = [model.new_bool_var(f"x{i}") for i in range(n)]
     for i in forced:
         chosen[i].lower_bound = 1
+    for members, least, most in counts:
+        model.add_linear_constraint(sum(chosen[i] for i in members), least, most)
     return model, chosen
 
 
-def big_m(D: Floats, k: int, forced: Sequence[int], low: float, high: float) -> Built:
+def big_m(D: Floats, k: int, forced: Sequence[int], counts: Sequence[Count], low: float, high: float) -> Built:
     """Maximise z between the bounds ``low`` and ``high``; pairs at ``high`` or farther constrain nothing."""
-    model, x = _start(len(D), forced)
+    model, x = _start(len(D), forced, counts)
     model.add(sum(x) == k)
     z = model.new_num_var(low, high, "z")
     largest = float(D.max())
@@ -46,9 +52,9 @@ def big_m(D: Floats, k: int, forced: Sequence[int], low: float, high: float) -> 
     return model, x
 
 
-def compact(D: Floats, k: int, forced: Sequence[int], low: float, high: float) -> Built:
+def compact(D: Floats, k: int, forced: Sequence[int], counts: Sequence[Count], low: float, high: float) -> Built:
     """Maximise the largest distance kept; pairs closer than ``low`` exclude each other from the start."""
-    model, x = _start(len(D), forced)
+    model, x = _start(len(D), forced, counts)
     model.add(sum(x) == k)
     levels = np.unique(np.clip(D, low, high))
     keeps = [model.new_bool_var(f"y{r}") for r in range(1, len(levels))]
@@ -63,9 +69,11 @@ def compact(D: Floats, k: int, forced: Sequence[int], low: float, high: float) -
     return model, x
 
 
-def node_packing(D: Floats, forced: Sequence[int], t: float) -> Built:
-    """Choose as many points as possible, no two of them closer than t."""
-    model, x = _start(len(D), forced)
+def node_packing(D: Floats, k: int, forced: Sequence[int], counts: Sequence[Count], t: float) -> Built:
+    """Choose as many points as possible, no two of them closer than t; not more than k where groups are counted."""
+    model, x = _start(len(D), forced, counts)
+    if counts:
+        model.add(sum(x) <= k)
     for i, j in zip(*np.nonzero(np.tril(t > D, -1)), strict=True):
         model.add(x[i] + x[j] <= 1)
     model.maximize(sum(x))

@@ -15,6 +15,7 @@ from solvers._kernels.cover import clique_cover
 from solvers._kernels.graph import core
 
 Indices = NDArray[np.int64]
+Count = tuple[Indices, int, int]  # members of a group, at least and at most how many of them
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ def decide(
     t: float,
     k: int,
     forced: Sequence[int],
+    counts: Sequence[Count],
     hint: Indices,
     *,
     seconds: float,
@@ -39,7 +41,8 @@ def decide(
     """Look for k points pairwise at distance >= t, the forced ones among them.
 
     The model has one Boolean for each point of the (k-1)-core, at most one point from each clique of a clique cover
-    of the pairs that are too close, and sum = k (Sayyady and Fathi 2016, node packing; as in Erkut 1990).
+    of the pairs that are too close, and sum = k (Sayyady and Fathi 2016, node packing; as in Erkut 1990). Each group
+    that is counted is one more sum.
 
     Raises
     ------
@@ -59,6 +62,9 @@ def decide(
     for low, high in pairwise(start.tolist()):
         model.add_at_most_one(chosen[i] for i in members[low:high])
     model.add(sum(chosen) == k)
+    for group, least, most in counts:
+        left = np.flatnonzero(np.isin(points, group))
+        model.add_linear_constraint(sum(chosen[i] for i in left), least, most)
     hinted = set(hint.tolist())
     for i, x in zip(points.tolist(), chosen, strict=True):
         model.add_hint(x, i in hinted)

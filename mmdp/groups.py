@@ -1,0 +1,120 @@
+"""How many points a solution takes of each group: fair max-min diversification."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mmdp import _validation
+from mmdp.exceptions import InvalidProblemError
+from mmdp.metrics import is_tensor
+
+Numbers = NDArray[np.int64]
+Counts = Mapping[Any, int | tuple[int | None, int | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Quotas:
+    """Between ``low[g]`` and ``high[g]`` of the k points are of group g.
+
+    Groups that ``counts`` does not mention are one group here, which takes any number. ``high`` never exceeds the
+    candidates of a group. The sets that can be completed to a solution are the independent sets of a matroid, so
+    whatever :meth:`open` allows can be added without a thought of the end.
+
+    Parameters
+    ----------
+    member : (n,) int64 array
+        Group of each point.
+    low, high : (m,) int64 array
+    names : tuple of str
+        Of the groups, for messages.
+    """
+
+    member: Numbers
+    low: Numbers
+    high: Numbers
+    names: tuple[str, ...]
+
+    def taken(self, indices: ArrayLike) -> Numbers:
+        """How many of the points are of each group."""
+        return np.bincount(self.member[np.asarray(indices, dtype=np.int64)], minlength=len(self.low))
+
+    def open(self, taken: Numbers, k: int) -> NDArray[np.bool_]:
+        """Groups that may give one more point to a set that can be completed."""
+        spare = k - int(np.maximum(taken, self.low).sum())
+        return np.asarray((taken < self.high) & ((taken < self.low) | (spare > 0)))
+
+    def violation(self, indices: ArrayLike) -> str:
+        """Say which count a solution misses; empty if it keeps them all."""
+        for name, low, high, taken in zip(self.names, self.low, self.high, self.taken(indices), strict=True):
+            if not low <= taken <= high:
+                return f"{taken} points of {name}, which takes {low} to {high}"
+        return ""
+
+
+def quotas(
+    groups: Sequence[Any] | NDArray[Any], counts: Counts, n: int, k: int, include: ArrayLike, candidates: Numbers
+) -> Quotas:
+    """Check group labels and counts against each other, against k and against the fixed picks.
+
+    Raises
+    ------
+    InvalidProblemError
+        If no solution keeps the counts; the message says which group cannot, or why k does not fit.
+    """
+    labels = _validation.to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
+    if labels.shape != (n,) or labels.dtype.kind not in "fiubUS":
+        raise InvalidProblemError(
+            f"groups has shape {labels.shape} and dtype {labels.dtype}: give one number or text for each of {n} points"
+        )
+    known, code = np.unique(labels, return_inverse=True)
+    place = {label: i for i, label in enumerate(known.tolist())}
+    if unknown := [label for label in counts if label not in place]:
+        raise InvalidProblemError(f"counts names {unknown[0]!r}, and no point is of that group; known: {_few(place)}")
+    number = np.full(len(known), len(counts))
+    number[[place[label] for label in counts]] = np.arange(len(counts))
+    bounds = [_bounds(label, count) for label, count in counts.items()]
+    names = tuple(f"group {label!r}" for label in counts)
+    if len(counts) < len(known):
+        bounds.append((0, n))
+        names = (*names, "groups without a count")
+    member = number[code.reshape(n)].astype(np.int64)
+    low, high = np.array(bounds, dtype=np.int64).T
+    available = np.bincount(member[candidates], minlength=len(low))
+    result = Quotas(member, low, np.minimum(high, available), names)
+    _check_feasible(result, available, k, result.taken(include))
+    return result
+
+
+def _bounds(label: Any, count: Any) -> tuple[int, int]:
+    low, high = count if isinstance(count, (tuple, list)) and len(count) == 2 else (count, count)
+    try:
+        low, high = 0 if low is None else operator.index(low), 2**62 if high is None else operator.index(high)
+    except TypeError as error:
+        raise InvalidProblemError(
+            f"counts[{label!r}] = {count!r}: give a whole number, or (at least, at most) with None for no limit"
+        ) from error
+    if not 0 <= low <= high:
+        raise InvalidProblemError(f"counts[{label!r}] = {count!r}: 0 <= at least <= at most must hold")
+    return low, high
+
+
+def _check_feasible(quota: Quotas, available: Numbers, k: int, included: Numbers) -> None:
+    for name, low, high, there, fixed in zip(quota.names, quota.low, quota.high, available, included, strict=True):
+        if there < low:
+            raise InvalidProblemError(f"counts wants at least {low} points of {name}, and {there} can be chosen")
+        if fixed > high:
+            raise InvalidProblemError(f"include fixes {fixed} points of {name}, and counts allows at most {high}")
+    if (least := int(np.maximum(quota.low, included).sum())) > k:
+        raise InvalidProblemError(f"counts and include want at least {least} points in all, more than k = {k}")
+    if (most := int(quota.high.sum())) < k:
+        raise InvalidProblemError(f"counts allows at most {most} of the points that can be chosen, fewer than k = {k}")
+
+
+def _few(labels: Mapping[Any, int], shown: int = 8) -> str:
+    return ", ".join(map(repr, list(labels)[:shown])) + (", ..." if len(labels) > shown else "")

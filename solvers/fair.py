@@ -1,0 +1,207 @@
+"""Fair max-min diversification: a solution that keeps group counts, by clusters of different groups and a flow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_flow
+
+from mmdp import Clock, InvalidOptionError, Problem
+from mmdp.bounds import farthest_first_bound
+from mmdp.groups import Quotas
+from mmdp.problem import Indices
+from solvers._base import Run, Solver
+
+_ROUNDING = 1e-7  # relative; far above what a sum of distances along a chain loses, even of arcs near half a turn
+_SMALLEST = 1e-300
+_SWAP_ENTRIES = 2**24  # distances from the picks to all points up to which picks are exchanged
+
+
+@dataclass(frozen=True)
+class Fair(Solver):
+    """Keep the group counts, at an (m + 1)-th of the optimum that keeps them, m groups being counted.
+
+    For a guess g of the optimum let r = g / (m + 1). A cluster begins with any point, and takes in one point of every
+    further group that comes nearer than r to what it has; points nearer than r to the cluster go. So points of two
+    clusters are r apart, and if the guess is not too high, then each point of an optimal solution has a cluster with a
+    point of its group, and no two share one: they would be nearer than (m + 1) r. Which group each cluster gives a
+    point to is a maximum flow (Addanki, McGregor, Meliou, Moumoulidou, ICDT 2022, FairGreedyFlow, there for exact
+    counts). A guess without a flow is above the optimum. Groups without a count are one group together.
+
+    The same solution or that of farthest-first within the counts, if better, has picks exchanged while that helps.
+
+    Parameters
+    ----------
+    epsilon : float
+        How near the last guess with a flow is to one without: a relative distance.
+
+    Notes
+    -----
+    ``notes["ratio"]`` is the factor: (m + 1)(1 + epsilon) under a metric, (m + 1)^2 (1 + epsilon) for squared
+    Euclidean and cosine distances, infinite without a triangle inequality and with fixed picks. O(m k n d) for each of
+    about log(log(range of the guesses) / epsilon) guesses.
+    """
+
+    keeps_counts = True
+    cost = "O(m k n d) a guess, memory O(n)"
+
+    epsilon: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epsilon <= 1:
+            raise InvalidOptionError(f"epsilon = {self.epsilon}: give a number above 0, at most 1")
+
+    def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
+        quota = problem.quotas or _one_group(problem)
+        best = _farthest_first(problem, quota)
+        clock.report(best, problem.objective(best)[0])
+        bound, ratio = math.inf, math.inf
+        root = problem.geometry.root
+        if root is not None and not problem.include:
+            bound, finished = self._guess(problem, quota, root, clock)
+            if finished:
+                ratio = (len(quota.low) + 1) ** root * (1 + self.epsilon) * (1 + 2 * _ROUNDING)
+        _exchange(problem, quota, clock)
+        assert clock.indices is not None
+        return Run(clock.indices, bound, iterations=clock.iterations, notes={"ratio": ratio})
+
+    def _guess(self, problem: Problem, quota: Quotas, root: float, clock: Clock) -> tuple[float, bool]:
+        """Report what the highest guess with a flow gives; return a bound, and whether the factor holds."""
+        top = farthest_first_bound(problem)
+        if top == 0:
+            return 0.0, True
+        shrink = (1 - _ROUNDING) / (len(quota.low) + 1) ** root
+        most = math.ceil(math.log(max(top, _SMALLEST) / _SMALLEST) / math.log1p(self.epsilon))
+        refuted, served, step = -1, most + 1, 1  # powers of 1 + epsilon below the top: no flow, and a flow
+        while served - refuted > 1 and not clock.expired:
+            power = min(refuted + step, most) if served > most else (refuted + served) // 2
+            step *= 2
+            picks = _spaced(problem, quota, shrink * top * (1 + self.epsilon) ** -power)
+            clock.iterations += 1
+            if picks is None:
+                refuted = power
+            else:
+                served = power
+                clock.report(picks, problem.objective(picks)[0])
+        return top * (1 + self.epsilon) ** -max(refuted, 0), served - refuted == 1
+
+
+def _one_group(problem: Problem) -> Quotas:
+    every = np.zeros(1, dtype=np.int64)
+    return Quotas(np.zeros(problem.n, dtype=np.int64), every, every + len(problem.candidates), ("all points",))
+
+
+def _spaced(problem: Problem, quota: Quotas, apart: float) -> Indices | None:
+    """K points at least ``apart`` from each other that keep the counts, if the clusters allow it."""
+    clusters = _clusters(problem, quota, apart)
+    return _assigned(clusters, quota, problem.k) if len(clusters) >= problem.k else None
+
+
+def _clusters(problem: Problem, quota: Quotas, apart: float) -> list[Indices]:
+    """Points of different groups, one after the other within ``apart`` of the cluster and beyond it from all others.
+
+    A group that k clusters have is left out of further ones, because it finds a free cluster whatever the others take.
+    """
+    clusters: list[Indices] = []
+    spread = np.zeros(len(quota.low), dtype=np.int64)
+    left = problem.candidates
+    while len(left):
+        group = quota.member[left]
+        nearest = np.full(len(left), np.inf)
+        wanted = np.ones(len(left), dtype=bool)
+        place, cluster = 0, []
+        while True:
+            cluster.append(left[place])
+            nearest = np.minimum(nearest, problem.value(problem.surrogates(left[place], left)[0]))
+            wanted &= group != group[place]
+            near = np.flatnonzero(wanted & (nearest < apart))
+            if not len(near):
+                break
+            place = int(near[nearest[near].argmin()])
+        clusters.append(np.array(cluster))
+        spread[quota.member[cluster]] += 1
+        left = left[(nearest >= apart) & (spread[group] < problem.k)]
+    return clusters
+
+
+def _assigned(clusters: Sequence[Indices], quota: Quotas, k: int) -> Indices | None:
+    """One point from each of k clusters such that the counts hold.
+
+    A flow: from each cluster one unit to a group it has, from each group its least count to the sink, what it may have
+    beyond that through a spare node that passes on k less all least counts. Counts hold iff k units arrive.
+    """
+    m, points = len(quota.low), np.concatenate(clusters)
+    owner = np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
+    source, spare, sink = len(clusters) + m, len(clusters) + m + 1, len(clusters) + m + 2
+    groups = len(clusters) + np.arange(m)
+    arcs = [
+        (np.full(len(clusters), source), np.arange(len(clusters)), np.ones(len(clusters))),
+        (owner, groups[quota.member[points]], np.ones(len(points))),
+        (groups, np.full(m, sink), quota.low),
+        (groups, np.full(m, spare), np.minimum(quota.high, k) - np.minimum(quota.low, k)),
+        (np.array([spare]), np.array([sink]), np.array([k - quota.low.sum()])),
+    ]
+    tails, heads, room = (np.concatenate(part) for part in zip(*arcs, strict=True))
+    network = csr_array((room.astype(np.int32), (tails, heads)), shape=(sink + 1, sink + 1))
+    flow = maximum_flow(network, source, sink)
+    if flow.flow_value < k:
+        return None
+    return points[np.asarray(flow.flow[owner, groups[quota.member[points]]]).ravel() > 0]
+
+
+def _farthest_first(problem: Problem, quota: Quotas) -> list[int]:
+    """Farthest-first among the points whose group may give one more; from the fixed picks if there are any."""
+    picks = list(problem.include)
+    free = np.zeros(problem.n, dtype=bool)
+    free[problem.candidates] = True
+    free[picks] = False
+    nearest = np.full(problem.n, np.inf)
+    for centre in picks or [int(problem.candidates[0])]:
+        np.minimum(nearest, problem.surrogates(centre)[0], out=nearest)
+    while len(picks) < problem.k:
+        allowed = np.flatnonzero(free & quota.open(quota.taken(picks), problem.k)[quota.member])
+        pick = int(allowed[nearest[allowed].argmax()])
+        row = problem.surrogates(pick)[0]
+        nearest = np.minimum(nearest, row) if picks else row
+        picks.append(pick)
+        free[pick] = False
+    return picks
+
+
+def _exchange(problem: Problem, quota: Quotas, clock: Clock) -> None:
+    """Replace a point of the closest pair by the point farthest from all others, while that is farther."""
+    assert clock.indices is not None
+    picks = np.array(clock.indices)
+    if problem.n * problem.k > _SWAP_ENTRIES:
+        return
+    rows = problem.surrogates(picks)
+    while not clock.expired:
+        place, pick = _best_exchange(problem, quota, picks, rows)
+        if place < 0:
+            break
+        picks[place], rows[place] = pick, problem.surrogates(pick)[0]
+        clock.iterations += 1
+        clock.report(picks.copy(), problem.objective(picks)[0])
+
+
+def _best_exchange(problem: Problem, quota: Quotas, picks: Indices, rows: NDArray[np.float64]) -> tuple[int, int]:
+    """Place of the pick to replace and the point to take, or -1 if none is farther from the others."""
+    between = rows[:, picks]
+    np.fill_diagonal(between, np.inf)
+    closest, best = between.min(), (-1, -1)
+    for place in np.unravel_index(int(between.argmin()), between.shape):
+        if picks[place] in problem.include:
+            continue
+        others = np.delete(picks, place)
+        nearest = np.delete(rows, place, axis=0).min(axis=0)
+        allowed = problem.candidates[quota.open(quota.taken(others), problem.k)[quota.member[problem.candidates]]]
+        allowed = np.setdiff1d(allowed, others)
+        pick = int(allowed[nearest[allowed].argmax()])
+        if nearest[pick] > closest:
+            closest, best = nearest[pick], (int(place), pick)
+    return best
