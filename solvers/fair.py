@@ -76,7 +76,7 @@ class Fair(Solver):
         if top == 0:
             return 0.0, True
         shrink = (1 - _ROUNDING) / (len(quota.low) + 1) ** root
-        most = math.ceil(math.log(max(top, _SMALLEST) / _SMALLEST) / math.log1p(self.epsilon))
+        most = math.ceil((math.log(max(top, _SMALLEST)) - math.log(_SMALLEST)) / math.log1p(self.epsilon))
         refuted, served, step = -1, most + 1, 1  # powers of 1 + epsilon below the top: no flow, and a flow
         while served - refuted > 1 and not clock.expired:
             power = min(refuted + step, most) if served > most else (refuted + served) // 2
