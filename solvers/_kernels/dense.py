@@ -19,6 +19,7 @@ from solvers._kernels.threshold import (
     CONFLICTS,
     FEWEST,
     LAST_GAIN,
+    LONGEST_TENURE,
     MOST_DOUBLINGS,
     MOVES,
     PAUSED,
@@ -30,9 +31,10 @@ from solvers._kernels.threshold import (
 
 MOST_PICKS = 250  # so that a degree fits a byte and 255 can mean "not now"
 _BARRED = 255
-_ONES, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_ONES, _LOW_BITS = np.uint64(0x0101010101010101), np.uint64(0x7F7F7F7F7F7F7F7F)
+_NEVER = np.int64(2**62)
 _RESTING, _LISTED = RESTARTS + 1, RESTARTS + 2
-Bytes = NDArray[np.uint8]
+Bytes, Ints, Words = NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint64]
 
 
 class Dense(NamedTuple):
@@ -43,16 +45,17 @@ class Dense(NamedTuple):
     second: NDArray[np.int32]  # have become conflicts
     distance: NDArray[np.float64]
     conflict: Bytes  # D <= z, zero on the diagonal
+    conflict_words: NDArray[np.uint64]  # views of this and of the next two, eight bytes at a time
     degree: Bytes
     barred: Bytes  # 255 for points that are chosen or tabu, and for the padding to whole words
-    degree_words: NDArray[np.uint64]  # views of the two, eight bytes at a time
+    degree_words: NDArray[np.uint64]
     barred_words: NDArray[np.uint64]
     members: NDArray[np.int64]
     chosen: NDArray[np.bool_]
     fixed: NDArray[np.bool_]
     best: NDArray[np.bool_]  # the chosen points when z was last raised
     threshold: NDArray[np.float64]  # z
-    tabu: NDArray[np.int64]  # until which move
+    tabu: NDArray[np.int64]  # until which move; never over for fixed points
     resting: NDArray[np.int64]  # tabu points outside, as many as the counter says
     frequency: NDArray[np.int64]
     counter: NDArray[np.int64]
@@ -102,6 +105,7 @@ def new_dense(
         D,
         *pairs_between(D, threshold, cap),
         conflict=conflict,
+        conflict_words=conflict.view(np.uint64),
         degree=degree,
         barred=barred,
         degree_words=degree.view(np.uint64),
@@ -111,7 +115,7 @@ def new_dense(
         fixed=fixed,
         best=chosen.copy(),
         threshold=np.full(1, threshold),
-        tabu=np.zeros(n, np.int64),
+        tabu=np.where(fixed, _NEVER, 0),
         resting=np.zeros(n, np.int64),
         frequency=np.zeros(n, np.int64),
         counter=counter,
@@ -124,18 +128,6 @@ def with_pairs_up_to(s: Dense, cap: float) -> Dense:
     first, second, distance = pairs_between(s.D, float(s.threshold[0]), cap)
     s.counter[_LISTED] = 0
     return s._replace(first=first, second=second, distance=distance)
-
-
-@njit(cache=True, nogil=True)
-def _raise_degrees(degree: Bytes, row: Bytes) -> None:
-    for v in range(len(degree)):
-        degree[v] = np.uint8(degree[v] + row[v])
-
-
-@njit(cache=True, nogil=True)
-def _lower_degrees(degree: Bytes, row: Bytes) -> None:
-    for v in range(len(degree)):
-        degree[v] = np.uint8(degree[v] - row[v])
 
 
 @njit(cache=True, nogil=True)
@@ -164,29 +156,33 @@ def _raise_threshold(s: Dense) -> bool:
     return True
 
 
+# The helpers below take arrays one by one: passing the whole tuple to a function that is not inlined costs more than
+# what the function does.
+
+
 @njit(cache=True, nogil=True)
-def _leaver(s: Dense) -> int:
-    """Return the place of the member in most conflicts that is not tabu, else of any in conflict, else -1."""
-    now, k = s.counter[MOVES], len(s.members)
-    best, most, ties = -1, 0, 0
-    for i in range(k):
-        u = s.members[i]
-        degree = int(s.degree[u])
-        if degree < max(most, 1) or s.fixed[u] or s.tabu[u] > now:
-            continue
-        if degree > most:
-            best, most, ties = i, degree, 1
-        else:
-            ties += 1
-            if draw(s.random, ties) == 0:
-                best = i
-    if best >= 0:
-        return best
-    first = draw(s.random, k)
-    for step in range(k):
-        i = (first + step) % k
-        if s.degree[s.members[i]] > 0 and not s.fixed[s.members[i]]:
-            return i
+def _hottest(members: Ints, degree: Bytes, tabu: Ints, now: int, places: Ints) -> int:
+    """List the places of the members in most conflicts that are not tabu; return how many."""
+    most, size = 1, 0
+    for place in range(len(members)):
+        u = members[place]
+        heat = np.int64(degree[u])
+        if heat >= most and tabu[u] <= now:
+            if heat > most:
+                most, size = heat, 0
+            places[size] = place
+            size += 1
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _any_in_conflict(members: Ints, degree: Bytes, fixed: NDArray[np.bool_], random: Words) -> int:
+    """Return the place of a member in conflict that is not fixed, or -1."""
+    first = draw(random, len(members))
+    for step in range(len(members)):
+        place = (first + step) % len(members)
+        if degree[members[place]] > 0 and not fixed[members[place]]:
+            return place
     return -1
 
 
@@ -199,50 +195,64 @@ def _smallest(degree: Bytes, barred: Bytes) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _oldest_equal(s: Dense, value: int, start: int) -> int:
-    """Return the longest unused of the points with ``degree | barred == value``, by eight bytes at a time; -1 for none.
+def _coolest(fewest: int, degree_words: Words, barred_words: Words, words: Ints, marks: Words) -> int:
+    """List the words with a point in ``fewest`` conflicts, and 0x80 in the bytes of such points; return how many words.
 
-    A word has a zero byte iff ``(x - 0x01...01) & ~x & 0x80...80`` is not zero; x is the difference to ``value``.
+    A byte of x is zero iff the top bit of ``((x & 0x7F) + 0x7F) | x`` is: no sum carries into the next byte.
     """
-    wanted, words = np.uint64(value) * _ONES, len(s.degree_words)
-    best, oldest, word = -1, np.int64(2**62), start // 8
-    for _ in range(words):
-        x = (s.degree_words[word] | s.barred_words[word]) ^ wanted
-        if (x - _ONES) & ~x & _HIGH_BITS:
-            for v in range(8 * word, 8 * word + 8):
-                if s.degree[v] | s.barred[v] == value and s.tabu[v] < oldest:
-                    best, oldest = v, s.tabu[v]
-        word += 1
-        if word == words:
-            word = 0
-    return best
+    wanted, size = np.uint64(fewest) * _ONES, 0
+    for word in range(len(degree_words)):
+        x = (degree_words[word] | barred_words[word]) ^ wanted
+        mark = ~(((x & _LOW_BITS) + _LOW_BITS) | x | _LOW_BITS)
+        if mark:
+            words[size], marks[size] = word, mark
+            size += 1
+    return size
 
 
 @njit(cache=True, nogil=True)
-def _newcomer(s: Dense, gone: int) -> int:
-    """Return a point in fewest conflicts that is not tabu, or tabu if that ends all conflicts; ``gone`` if none is."""
-    fewest = _smallest(s.degree, s.barred)
-    if fewest > 0 and s.counter[CONFLICTS] == 0:
-        for i in range(s.counter[_RESTING]):
-            if s.degree[s.resting[i]] == 0:
-                return int(s.resting[i])
-    if fewest == _BARRED:
-        return gone
-    return _oldest_equal(s, fewest, draw(s.random, len(s.degree)))
+def _oldest_marked(word: int, mark: int, tabu: Ints, best: int, ties: int, random: Words) -> tuple[int, int]:
+    """Return the longest unused of ``best`` and the marked points of a word, at random among ``ties``."""
+    while mark:
+        lowest = mark & (~mark + np.uint64(1))
+        mark ^= lowest
+        byte = (((lowest - np.uint64(1)) & _ONES) * _ONES) >> np.uint64(56)
+        v = 8 * word + np.int64(byte) - 1
+        if best >= 0 and tabu[v] > tabu[best]:
+            continue
+        ties = ties + 1 if best >= 0 and tabu[v] == tabu[best] else 1
+        if ties == 1 or draw(random, ties) == 0:
+            best = v
+    return best, ties
 
 
 @njit(cache=True, nogil=True)
-def _add(s: Dense, place: int, v: int) -> None:
-    s.counter[CONFLICTS] += s.degree[v]
-    s.members[place], s.chosen[v], s.barred[v] = v, True, _BARRED
-    _raise_degrees(s.degree, s.conflict[v])
+def _best_swap(
+    members: Ints, conflict_words: Words, places: Ints, words: Ints, marks: Words, tabu: Ints, random: Words
+) -> tuple[int, int]:
+    """Return one of the places and one of the marked points, in conflict with each other if any two are.
+
+    Their conflict is then one less after the swap. Of several, the point that was unused for longest.
+    """
+    leaving, best, ties = places[draw(random, len(places))], -1, 0
+    for place in places:
+        for j in range(len(words)):
+            mark = marks[j] & (conflict_words[members[place], words[j]] << np.uint64(7))
+            if mark:
+                before, ties_before = best, ties
+                best, ties = _oldest_marked(words[j], mark, tabu, best, ties, random)
+                if best != before or ties < ties_before:
+                    leaving = place
+    if best < 0:
+        for j in range(len(words)):
+            best, ties = _oldest_marked(words[j], marks[j], tabu, best, ties, random)
+    return leaving, best
 
 
 @njit(cache=True, nogil=True)
-def _remove(s: Dense, u: int) -> None:
-    s.counter[CONFLICTS] -= s.degree[u]
-    s.chosen[u], s.barred[u] = False, 0
-    _lower_degrees(s.degree, s.conflict[u])
+def _swap_degrees(degree: Bytes, gone: Bytes, come: Bytes) -> None:
+    for v in range(len(degree)):
+        degree[v] = np.uint8(degree[v] + come[v] - gone[v])
 
 
 @njit(cache=True, nogil=True)
@@ -262,11 +272,18 @@ def _wake(s: Dense, everyone: bool) -> None:
 @njit(cache=True, nogil=True)
 def _restart(s: Dense) -> None:
     """Choose anew: each time a point in fewest conflicts, the least often chosen on ties."""
-    s.tabu[:] = 0
+    for v in range(len(s.tabu)):
+        s.tabu[v] = _NEVER if s.fixed[v] else 0
     _wake(s, True)
-    for u in s.members:
-        if not s.fixed[u]:
-            _remove(s, u)
+    s.counter[CONFLICTS] = 0
+    s.degree[:] = 0
+    for place in range(len(s.members)):
+        u = s.members[place]
+        s.chosen[u] = s.fixed[u]
+        s.barred[u] = _BARRED if s.fixed[u] else 0
+        if s.fixed[u]:
+            s.counter[CONFLICTS] += s.degree[u]
+            s.degree[:] += s.conflict[u]
     for place in range(len(s.members)):
         if s.fixed[s.members[place]]:
             continue
@@ -283,7 +300,9 @@ def _restart(s: Dense) -> None:
                 ties += 1
                 if draw(s.random, ties) == 0:
                     best = v
-        _add(s, place, best)
+        s.counter[CONFLICTS] += s.degree[best]
+        s.members[place], s.chosen[best], s.barred[best] = best, True, _BARRED
+        s.degree[:] += s.conflict[best]
         s.frequency[best] += 1
     s.counter[FEWEST], s.counter[LAST_GAIN] = s.counter[CONFLICTS], s.counter[MOVES]
     s.counter[RESTARTS] += 1
@@ -292,34 +311,59 @@ def _restart(s: Dense) -> None:
 @njit(cache=True, nogil=True)
 def search_dense(s: Dense, moves: int, patience: int) -> int:
     """As ``threshold.search``."""
-    end, k = s.counter[MOVES] + moves, len(s.members)
+    members, degree, conflict, tabu, random, counter = s.members, s.degree, s.conflict, s.tabu, s.random, s.counter
+    barred, resting = s.barred, s.resting
+    end, k, width = counter[MOVES] + moves, len(members), len(s.degree_words)
     spread = max(6, k // 40)
+    places, words, marks = np.empty(k, np.int64), np.empty(width, np.int64), np.empty(width, np.uint64)
     while True:
-        if s.counter[CONFLICTS] == 0:
+        if counter[CONFLICTS] == 0:
             if not _raise_threshold(s):
                 return BEYOND_CAP
             continue
-        if s.counter[MOVES] >= end:
+        now = counter[MOVES]
+        if now >= end:
             return PAUSED
-        if s.counter[MOVES] - s.counter[LAST_GAIN] > patience << min(s.counter[RESTARTS], MOST_DOUBLINGS):
+        if now - counter[LAST_GAIN] > patience << min(counter[RESTARTS], MOST_DOUBLINGS):
             _restart(s)
             continue
-        place = _leaver(s)
-        if place < 0:
-            return BLOCKED
-        s.counter[MOVES] += 1
-        _wake(s, False)
-        leaver = s.members[place]
-        _remove(s, leaver)
-        s.barred[leaver] = _BARRED
-        newcomer = _newcomer(s, leaver)
-        _add(s, place, newcomer)
+        counter[MOVES] = now = now + 1
+        i = 0
+        while i < counter[_RESTING]:
+            v = resting[i]
+            if s.chosen[v] or tabu[v] <= now:
+                barred[v] = _BARRED if s.chosen[v] else 0
+                counter[_RESTING] -= 1
+                resting[i] = resting[counter[_RESTING]]
+            else:
+                i += 1
+        hot = _hottest(members, degree, tabu, now, places)
+        if hot == 0:
+            places[0] = _any_in_conflict(members, degree, s.fixed, random)
+            if places[0] < 0:
+                return BLOCKED
+            hot = 1
+        cool, fewest = 0, _smallest(degree, barred)
+        if fewest < _BARRED:
+            cool = _coolest(fewest, s.degree_words, s.barred_words, words, marks)
+        place, newcomer = _best_swap(members, s.conflict_words, places[:hot], words[:cool], marks[:cool], tabu, random)
+        leaver = members[place]
+        left = counter[CONFLICTS] - np.int64(degree[leaver])
+        if left == 0 and (newcomer < 0 or degree[newcomer] > conflict[leaver, newcomer]):
+            for i in range(counter[_RESTING]):  # a tabu point is welcome if it ends all conflicts
+                if degree[resting[i]] == conflict[leaver, resting[i]]:
+                    newcomer = resting[i]
+        if newcomer < 0:
+            continue  # until a tabu is over
+        counter[CONFLICTS] = left + np.int64(degree[newcomer]) - np.int64(conflict[leaver, newcomer])
+        _swap_degrees(degree, conflict[leaver], conflict[newcomer])
+        members[place], s.chosen[leaver], s.chosen[newcomer] = newcomer, False, True
+        barred[leaver] = barred[newcomer] = _BARRED
         s.frequency[newcomer] += 1
-        tenure = min(s.counter[CONFLICTS], 10)
-        s.tabu[leaver] = s.counter[MOVES] + tenure + draw(s.random, spread)
-        s.tabu[newcomer] = s.counter[MOVES] + int(TENURE_IN * tenure) + draw(s.random, int(TENURE_IN * spread))
-        if newcomer != leaver:
-            s.resting[s.counter[_RESTING]] = leaver
-            s.counter[_RESTING] += 1
-        if s.counter[CONFLICTS] < s.counter[FEWEST]:
-            s.counter[FEWEST], s.counter[LAST_GAIN] = s.counter[CONFLICTS], s.counter[MOVES]
+        tenure = min(counter[CONFLICTS], LONGEST_TENURE)
+        tabu[leaver] = now + tenure + draw(random, spread)
+        tabu[newcomer] = now + int(TENURE_IN * tenure) + draw(random, int(TENURE_IN * spread))
+        resting[counter[_RESTING]] = leaver
+        counter[_RESTING] += 1
+        if counter[CONFLICTS] < counter[FEWEST]:
+            counter[FEWEST], counter[LAST_GAIN] = counter[CONFLICTS], now

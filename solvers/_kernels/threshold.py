@@ -27,6 +27,7 @@ HOT = 3
 MOVES, CONFLICTS, FEWEST, LAST_GAIN, RAISED_AT, RESTARTS = range(6)
 MOST_DOUBLINGS = 6  # of the wait for the next restart
 PAUSED, BEYOND_CAP, BLOCKED = range(3)  # why ``search`` came back: see there
+LONGEST_TENURE = 6  # for many conflicts, before the random part
 TENURE_IN = 0.6  # of the tenure of a point that left, for the one that came in
 
 
@@ -315,7 +316,7 @@ def search(s: State, k: int, moves: int, patience: int) -> int:
         newcomer = _newcomer(s, leaver)
         _add(s, newcomer)
         s.frequency[newcomer] += 1
-        tenure = min(s.counter[CONFLICTS], 10)
+        tenure = min(s.counter[CONFLICTS], LONGEST_TENURE)
         s.tabu[leaver] = s.counter[MOVES] + tenure + draw(s.random, spread)
         s.tabu[newcomer] = s.counter[MOVES] + int(TENURE_IN * tenure) + draw(s.random, int(TENURE_IN * spread))
         if s.counter[CONFLICTS] < s.counter[FEWEST]:
