@@ -17,7 +17,7 @@ _EVERYTHING = 0.1  # share of nets made of all points; the others are made of a 
 _SAMPLE = 10  # this many times as large as the net
 _OVERSAMPLE = 4  # points drawn, from which the nearest are taken, for each that is wanted
 _TREE_DIMENSIONS = 8  # up to which a k-d tree finds neighbours faster than a row of distances
-_NET_WORK = 2 * 10**8  # coordinates read for a net, or for the neighbours of all picks
+_NET_WORK = 5 * 10**7  # coordinates read for a net, or for the neighbours of all picks
 
 
 class Ground:
