@@ -111,11 +111,15 @@ class Solver(ABC):
         runtime = clock.elapsed
         indices = _checked(self, problem, run.indices)
         objective, pair = problem.objective(indices)
-        bound = self._bound(problem, run, clock, objective)
-        if certify > 0 and bound > objective:
-            from solvers._exact.proof import certified_bound  # compiled searches, loaded by those who ask for them
+        bound = math.inf
+        try:
+            bound = self._bound(problem, run, clock, objective)
+            if certify > 0 and bound > objective:
+                from solvers._exact.proof import certified_bound  # compiled searches, loaded by those who ask for them
 
-            bound = max(objective, certified_bound(problem, indices, objective, bound, certify))
+                bound = max(objective, certified_bound(problem, indices, objective, bound, certify))
+        except KeyboardInterrupt:  # the answer stands, with the bound so far
+            run = replace(run, status=Status.INTERRUPTED)
         clock.report(indices, objective, bound)
         return Result(
             indices=indices,
