@@ -104,8 +104,8 @@ class Solver(ABC):
         clock = Clock(self.default_stop if stop is None else stop, watch)
         try:
             run = _only_solution(problem) or self._run(problem, clock, np.random.default_rng(seed))
-        except KeyboardInterrupt:
-            if clock.indices is None:
+        except (KeyboardInterrupt, SystemError) as stopped:
+            if clock.indices is None or not _is_interrupt(stopped):
                 raise
             run = Run(clock.indices, status=Status.INTERRUPTED, iterations=clock.iterations)
         runtime = clock.elapsed
@@ -118,7 +118,9 @@ class Solver(ABC):
                 from solvers._exact.proof import certified_bound  # compiled searches, loaded by those who ask for them
 
                 bound = max(objective, certified_bound(problem, indices, objective, bound, certify))
-        except KeyboardInterrupt:  # the answer stands, with the bound so far
+        except (KeyboardInterrupt, SystemError) as stopped:  # the answer stands, with the bound so far
+            if not _is_interrupt(stopped):
+                raise
             run = replace(run, status=Status.INTERRUPTED)
         clock.report(indices, objective, bound)
         return Result(
@@ -194,6 +196,11 @@ def _keepers() -> str:
     from solvers import available
 
     return ", ".join(info.name for info in available() if info.counts)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C was the cause; Numba wraps one that arrives as a compiled function returns in SystemErrors."""
+    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemError) and _is_interrupt(error.__cause__))
 
 
 def _only_solution(problem: Problem) -> Run | None:

@@ -13,6 +13,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from solvers._kernels.dense_swaps import (
+    BARRED,
+    LISTED,
+    RESTING,
+    Bytes,
+    any_in_conflict,
+    best_swap,
+    coolest,
+    hottest,
+    smallest,
+    swap_degrees,
+    wake,
+)
 from solvers._kernels.threshold import (
     BEYOND_CAP,
     BLOCKED,
@@ -30,11 +43,7 @@ from solvers._kernels.threshold import (
 )
 
 MOST_PICKS = 250  # so that a degree fits a byte and 255 can mean "not now"
-_BARRED = 255
-_ONES, _LOW_BITS = np.uint64(0x0101010101010101), np.uint64(0x7F7F7F7F7F7F7F7F)
 _NEVER = np.int64(2**62)
-_RESTING, _LISTED = RESTARTS + 1, RESTARTS + 2
-Bytes, Ints, Words = NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint64]
 
 
 class Dense(NamedTuple):
@@ -93,13 +102,13 @@ def new_dense(
     """Begin at ``threshold``, the smallest distance of the ``chosen`` points, with pairs up to ``cap`` in reserve."""
     n = len(D)
     padded = -(-n // 8) * 8
-    degree, barred = np.zeros(padded, np.uint8), np.full(padded, np.uint8(_BARRED))
+    degree, barred = np.zeros(padded, np.uint8), np.full(padded, np.uint8(BARRED))
     barred[:n][~chosen] = 0
     conflict = np.zeros((n, padded), np.uint8)
     conflict[:, :n] = threshold >= D
     np.fill_diagonal(conflict, 0)
     degree[:] = conflict[chosen].sum(axis=0)
-    counter = np.zeros(_LISTED + 1, np.int64)
+    counter = np.zeros(LISTED + 1, np.int64)
     counter[CONFLICTS] = counter[FEWEST] = int(degree[:n][chosen].sum()) // 2
     return Dense(
         D,
@@ -126,7 +135,7 @@ def new_dense(
 def with_pairs_up_to(s: Dense, cap: float) -> Dense:
     """Return the same search with a longer list of pairs."""
     first, second, distance = pairs_between(s.D, float(s.threshold[0]), cap)
-    s.counter[_LISTED] = 0
+    s.counter[LISTED] = 0
     return s._replace(first=first, second=second, distance=distance)
 
 
@@ -141,7 +150,7 @@ def _raise_threshold(s: Dense) -> bool:
         return False
     s.threshold[0] = z
     s.best[:] = s.chosen
-    entry = s.counter[_LISTED]
+    entry = s.counter[LISTED]
     while entry < len(s.distance) and s.distance[entry] <= z:
         u, v = s.first[entry], s.second[entry]
         s.conflict[u, v] = s.conflict[v, u] = 1
@@ -149,124 +158,11 @@ def _raise_threshold(s: Dense) -> bool:
         s.degree[v] += s.chosen[u]
         s.counter[CONFLICTS] += s.chosen[u] and s.chosen[v]
         entry += 1
-    s.counter[_LISTED] = entry
+    s.counter[LISTED] = entry
     s.counter[FEWEST] = s.counter[CONFLICTS]
     s.counter[LAST_GAIN] = s.counter[RAISED_AT] = s.counter[MOVES]
     s.counter[RESTARTS] = 0
     return True
-
-
-# The helpers below take arrays one by one: passing the whole tuple to a function that is not inlined costs more than
-# what the function does.
-
-
-@njit(cache=True, nogil=True)
-def _hottest(members: Ints, degree: Bytes, tabu: Ints, now: int, places: Ints) -> int:
-    """List the places of the members in most conflicts that are not tabu; return how many."""
-    most, size = 1, 0
-    for place in range(len(members)):
-        u = members[place]
-        heat = np.int64(degree[u])
-        if heat >= most and tabu[u] <= now:
-            if heat > most:
-                most, size = heat, 0
-            places[size] = place
-            size += 1
-    return size
-
-
-@njit(cache=True, nogil=True)
-def _any_in_conflict(members: Ints, degree: Bytes, fixed: NDArray[np.bool_], random: Words) -> int:
-    """Return the place of a member in conflict that is not fixed, or -1."""
-    first = draw(random, len(members))
-    for step in range(len(members)):
-        place = (first + step) % len(members)
-        if degree[members[place]] > 0 and not fixed[members[place]]:
-            return place
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def _smallest(degree: Bytes, barred: Bytes) -> int:
-    smallest = np.uint8(_BARRED)
-    for v in range(len(degree)):
-        smallest = min(smallest, np.uint8(degree[v] | barred[v]))
-    return int(smallest)
-
-
-@njit(cache=True, nogil=True)
-def _coolest(fewest: int, degree_words: Words, barred_words: Words, words: Ints, marks: Words) -> int:
-    """List the words with a point in ``fewest`` conflicts, and 0x80 in the bytes of such points; return how many words.
-
-    A byte of x is zero iff the top bit of ``((x & 0x7F) + 0x7F) | x`` is: no sum carries into the next byte.
-    """
-    wanted, size = np.uint64(fewest) * _ONES, 0
-    for word in range(len(degree_words)):
-        x = (degree_words[word] | barred_words[word]) ^ wanted
-        mark = ~(((x & _LOW_BITS) + _LOW_BITS) | x | _LOW_BITS)
-        if mark:
-            words[size], marks[size] = word, mark
-            size += 1
-    return size
-
-
-@njit(cache=True, nogil=True)
-def _oldest_marked(word: int, mark: int, tabu: Ints, best: int, ties: int, random: Words) -> tuple[int, int]:
-    """Return the longest unused of ``best`` and the marked points of a word, at random among ``ties``."""
-    while mark:
-        lowest = mark & (~mark + np.uint64(1))
-        mark ^= lowest
-        byte = (((lowest - np.uint64(1)) & _ONES) * _ONES) >> np.uint64(56)
-        v = 8 * word + np.int64(byte) - 1
-        if best >= 0 and tabu[v] > tabu[best]:
-            continue
-        ties = ties + 1 if best >= 0 and tabu[v] == tabu[best] else 1
-        if ties == 1 or draw(random, ties) == 0:
-            best = v
-    return best, ties
-
-
-@njit(cache=True, nogil=True)
-def _best_swap(
-    members: Ints, conflict_words: Words, places: Ints, words: Ints, marks: Words, tabu: Ints, random: Words
-) -> tuple[int, int]:
-    """Return one of the places and one of the marked points, in conflict with each other if any two are.
-
-    Their conflict is then one less after the swap. Of several, the point that was unused for longest.
-    """
-    leaving, best, ties = places[draw(random, len(places))], -1, 0
-    for place in places:
-        for j in range(len(words)):
-            mark = marks[j] & (conflict_words[members[place], words[j]] << np.uint64(7))
-            if mark:
-                before, ties_before = best, ties
-                best, ties = _oldest_marked(words[j], mark, tabu, best, ties, random)
-                if best != before or ties < ties_before:
-                    leaving = place
-    if best < 0:
-        for j in range(len(words)):
-            best, ties = _oldest_marked(words[j], marks[j], tabu, best, ties, random)
-    return leaving, best
-
-
-@njit(cache=True, nogil=True)
-def _swap_degrees(degree: Bytes, gone: Bytes, come: Bytes) -> None:
-    for v in range(len(degree)):
-        degree[v] = np.uint8(degree[v] + come[v] - gone[v])
-
-
-@njit(cache=True, nogil=True)
-def _wake(s: Dense, everyone: bool) -> None:
-    """Let points whose tabu is over be chosen again."""
-    i = 0
-    while i < s.counter[_RESTING]:
-        v = s.resting[i]
-        if everyone or s.chosen[v] or s.tabu[v] <= s.counter[MOVES]:
-            s.barred[v] = _BARRED if s.chosen[v] else 0
-            s.counter[_RESTING] -= 1
-            s.resting[i] = s.resting[s.counter[_RESTING]]
-        else:
-            i += 1
 
 
 @njit(cache=True, nogil=True)
@@ -274,13 +170,13 @@ def _restart(s: Dense) -> None:
     """Choose anew: each time a point in fewest conflicts, the least often chosen on ties."""
     for v in range(len(s.tabu)):
         s.tabu[v] = _NEVER if s.fixed[v] else 0
-    _wake(s, True)
+    wake(s.resting, s.chosen, s.barred, s.tabu, s.counter)
     s.counter[CONFLICTS] = 0
     s.degree[:] = 0
     for place in range(len(s.members)):
         u = s.members[place]
         s.chosen[u] = s.fixed[u]
-        s.barred[u] = _BARRED if s.fixed[u] else 0
+        s.barred[u] = BARRED if s.fixed[u] else 0
         if s.fixed[u]:
             s.counter[CONFLICTS] += s.degree[u]
             s.degree[:] += s.conflict[u]
@@ -301,7 +197,7 @@ def _restart(s: Dense) -> None:
                 if draw(s.random, ties) == 0:
                     best = v
         s.counter[CONFLICTS] += s.degree[best]
-        s.members[place], s.chosen[best], s.barred[best] = best, True, _BARRED
+        s.members[place], s.chosen[best], s.barred[best] = best, True, BARRED
         s.degree[:] += s.conflict[best]
         s.frequency[best] += 1
     s.counter[FEWEST], s.counter[LAST_GAIN] = s.counter[CONFLICTS], s.counter[MOVES]
@@ -328,42 +224,34 @@ def search_dense(s: Dense, moves: int, patience: int) -> int:
             _restart(s)
             continue
         counter[MOVES] = now = now + 1
-        i = 0
-        while i < counter[_RESTING]:
-            v = resting[i]
-            if s.chosen[v] or tabu[v] <= now:
-                barred[v] = _BARRED if s.chosen[v] else 0
-                counter[_RESTING] -= 1
-                resting[i] = resting[counter[_RESTING]]
-            else:
-                i += 1
-        hot = _hottest(members, degree, tabu, now, places)
+        wake(resting, s.chosen, barred, tabu, counter)
+        hot = hottest(members, degree, tabu, now, places)
         if hot == 0:
-            places[0] = _any_in_conflict(members, degree, s.fixed, random)
+            places[0] = any_in_conflict(members, degree, s.fixed, random)
             if places[0] < 0:
                 return BLOCKED
             hot = 1
-        cool, fewest = 0, _smallest(degree, barred)
-        if fewest < _BARRED:
-            cool = _coolest(fewest, s.degree_words, s.barred_words, words, marks)
-        place, newcomer = _best_swap(members, s.conflict_words, places[:hot], words[:cool], marks[:cool], tabu, random)
+        cool, fewest = 0, smallest(degree, barred)
+        if fewest < BARRED:
+            cool = coolest(fewest, s.degree_words, s.barred_words, words, marks)
+        place, newcomer = best_swap(members, s.conflict_words, places[:hot], words[:cool], marks[:cool], tabu, random)
         leaver = members[place]
         left = counter[CONFLICTS] - np.int64(degree[leaver])
         if left == 0 and (newcomer < 0 or degree[newcomer] > conflict[leaver, newcomer]):
-            for i in range(counter[_RESTING]):  # a tabu point is welcome if it ends all conflicts
+            for i in range(counter[RESTING]):  # a tabu point is welcome if it ends all conflicts
                 if degree[resting[i]] == conflict[leaver, resting[i]]:
                     newcomer = resting[i]
         if newcomer < 0:
             continue  # until a tabu is over
         counter[CONFLICTS] = left + np.int64(degree[newcomer]) - np.int64(conflict[leaver, newcomer])
-        _swap_degrees(degree, conflict[leaver], conflict[newcomer])
+        swap_degrees(degree, conflict[leaver], conflict[newcomer])
         members[place], s.chosen[leaver], s.chosen[newcomer] = newcomer, False, True
-        barred[leaver] = barred[newcomer] = _BARRED
+        barred[leaver] = barred[newcomer] = BARRED
         s.frequency[newcomer] += 1
         tenure = min(counter[CONFLICTS], LONGEST_TENURE)
         tabu[leaver] = now + tenure + draw(random, spread)
         tabu[newcomer] = now + int(TENURE_IN * tenure) + draw(random, int(TENURE_IN * spread))
-        resting[counter[_RESTING]] = leaver
-        counter[_RESTING] += 1
+        resting[counter[RESTING]] = leaver
+        counter[RESTING] += 1
         if counter[CONFLICTS] < counter[FEWEST]:
             counter[FEWEST], counter[LAST_GAIN] = counter[CONFLICTS], now
