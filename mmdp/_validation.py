@@ -12,6 +12,7 @@ from mmdp.exceptions import InvalidProblemError
 from mmdp.metrics import Array, describe_rows, is_tensor, namespace
 
 _LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64
+_CACHED_ENTRIES = 2**18
 _ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
 
 
@@ -65,7 +66,7 @@ def _table(x: Any, name: str) -> Array:
         raise InvalidProblemError(f"{name} must be a table of two dimensions, not of shape {tuple(x.shape)}")
     if 0 in x.shape:
         raise InvalidProblemError(f"{name} is empty: shape {tuple(x.shape)}")
-    if (x.is_floating_point() if is_tensor(x) else x.dtype.kind == "f") and not _all_finite(x):
+    if (x.is_floating_point() if is_tensor(x) else x.dtype.kind == "f") and not np.isfinite(value_range(x)).all():
         finite = namespace(x).isfinite(x)
         bad = np.flatnonzero(~np.asarray(finite.all(1).tolist()))
         column = int(np.flatnonzero(~np.asarray(finite[int(bad[0])].tolist()))[0])
@@ -75,14 +76,17 @@ def _table(x: Any, name: str) -> Array:
     return x
 
 
-def _all_finite(x: Array) -> bool:
-    step = max(1, 2**22 // x.shape[1])
-    return all(bool(namespace(x).isfinite(x[i : i + step]).all()) for i in range(0, len(x), step))
+def value_range(x: Array) -> tuple[float, float]:
+    """Smallest and largest entry, NaN if there is one; by blocks that stay in cache for the second look."""
+    step = len(x) if is_tensor(x) else max(1, _CACHED_ENTRIES // x.shape[1])
+    blocks = (x[i : i + step] for i in range(0, len(x), step))
+    ends = [(float(block.min()), float(block.max())) for block in blocks]
+    return float(np.min(ends)), float(np.max(ends))
 
 
 def _points(points: Any) -> Array:
     x = _table(points, "points")
-    largest = max(abs(float(x.max())), abs(float(x.min())))
+    largest = max(map(abs, value_range(x))) if str(x.dtype).endswith("float64") else 0.0
     if largest > _LARGEST_COORDINATE:
         raise InvalidProblemError(
             f"points reach {largest:.3g}: squared distances would overflow; divide them all by a common factor"

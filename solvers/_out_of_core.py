@@ -10,9 +10,14 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,7 +54,8 @@ def greedy(
 
     Notes
     -----
-    Memory: 12 bytes a row, one block, and the pool (64 MB, at least 4 k rows). Time: as many passes as pools run dry.
+    Memory: 12 bytes a row, the pool (64 MB, at least 4 k rows) up to four times while it is trimmed, and two blocks of
+    4 MB more than threads. Time: as many passes as pools run dry.
     """
     geometry = resolve(metric)
     checked_picks(source.n, k, (), ())
@@ -90,6 +96,7 @@ class _Traversal:
         self.nearest: Vector = np.full(source.n, np.inf)
         self.seen = np.zeros(source.n, np.int32)
         self.room = max(4 * k, _POOL_BYTES // (8 * source.d))
+        self.floor = 0.0  # rows nearer than this to the picks are out of the pool of this pass
         self.picks: list[int] = []
         self.passes = 0
         self.bar = _bar(k, progress)
@@ -101,7 +108,9 @@ class _Traversal:
             centres = self._rows(self.picks)
         else:
             centres = next(block[:1] for _, block in self.source.blocks(self.geometry))
+            room, self.room = self.room, 1
             indices, rows, _ = self._pass(centres)
+            self.room = room
             best = int(np.lexsort((indices, -self.nearest[indices]))[0])
             self.picks, centres = [int(indices[best])], rows[best : best + 1].copy()
             self.nearest[:], self.seen[:] = np.inf, 0
@@ -136,21 +145,37 @@ class _Traversal:
     def _pass(self, centres: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any], float]:
         """Indices (ascending) and vectors of the rows farthest from the centres, and a bound on all other rows."""
         pool: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
-        size, floor, outside = 0, 0.0, -1.0
-        for start, block in self.source.blocks(self.geometry):
+        size, outside, self.floor = 0, -1.0, 0.0
+        for start, block in self._lowered(centres):
             nearest = self.nearest[start : start + len(block)]
-            lower_block(self.kind, block, centres, nearest, self.seen[start : start + len(block)], floor)
-            reaches = nearest >= floor
+            reaches = nearest >= self.floor
             outside = max(outside, float(nearest[~reaches].max(initial=-1.0)))
             far = np.flatnonzero(reaches)
             pool.append((start + far, block[far]))
             size += len(far)
             if size > 2 * self.room:
-                pool, floor = self._trimmed(pool)
-                size, outside = self.room, max(outside, floor)
+                pool, self.floor = self._trimmed(pool)
+                size, outside = self.room, max(outside, self.floor)
             self.bar.set_postfix_str(f"pass {self.passes + 1}, row {start + len(block):,} of {self.source.n:,}")
         self.passes += 1
         return *_joined(pool), outside
+
+    def _lowered(self, centres: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+        """The blocks, their rows compared with the centres; a few ahead of the caller, each by one thread."""
+        threads = numba.get_num_threads()
+        blocks = self.source.blocks(self.geometry, checked=self.passes > 0)
+        running: deque[Future[tuple[int, NDArray[Any]]]] = deque()
+        with ThreadPoolExecutor(threads) as workers:
+            for item in chain(blocks, repeat(None, threads)):
+                if item is not None:
+                    running.append(workers.submit(self._lower, *item, centres, self.floor))
+                if running and (item is None or len(running) > threads):
+                    yield running.popleft().result()
+
+    def _lower(self, start: int, block: NDArray[Any], centres: NDArray[Any], floor: float) -> tuple[int, NDArray[Any]]:
+        rows = slice(start, start + len(block))
+        lower_block(self.kind, block, centres, self.nearest[rows], self.seen[rows], floor)
+        return start, block
 
     def _trimmed(
         self, pool: list[tuple[NDArray[np.int64], NDArray[Any]]]

@@ -10,7 +10,7 @@ import numpy as np
 from mmdp import Problem
 from mmdp.metrics import Vector
 from solvers._kernels import buckets, lazy
-from solvers._kernels.numba import CHEBYSHEV, FEW_DIMENSIONS, KINDS, MANHATTAN, SQEUCLIDEAN
+from solvers._kernels.numba import CHEBYSHEV, FEW_DIMENSIONS, KINDS, MANHATTAN, SQEUCLIDEAN, single_precision
 
 BUCKET = 1024
 _WORTH_IT = 2**17  # coordinates below which the plain loop is as fast
@@ -52,7 +52,7 @@ def in_turn(problem: Problem, nearest: Vector, first: list[int]) -> tuple[list[i
         between[: len(first), : len(first)] = problem.surrogates(first, first)
     shared = numba.get_num_threads() > 1 and len(x) > lazy.TASK_POINTS
     advance = lazy.advance_parallel if shared else lazy.advance
-    state = (kind, problem.geometry.two_hops or np.inf, x, lazy.waiting(nearest), between)
+    state = (kind, problem.geometry.two_hops or np.inf, single_precision(kind, x), x, lazy.waiting(nearest), between)
     return _in_slices(advance, state, first, problem.k, len(x))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import DataFileError, InvalidProblemError, MissingDependencyError
-from mmdp._validation import kernel_dtype
+from mmdp._validation import kernel_dtype, value_range
 from mmdp.metrics import Metric
 
 Matrix = NDArray[Any]
-_BLOCK_BYTES = 2**25
+_BLOCK_BYTES = 2**22
 FORMATS = (".npy", ".csv", ".parquet")
 
 
@@ -38,15 +39,27 @@ class Source:
     d: int
     read: Callable[[], Iterator[Matrix]] = field(repr=False)
 
-    def blocks(self, geometry: Metric) -> Iterator[tuple[int, Matrix]]:
-        """First row and embedded points of each block; a block with NaN or infinity is named."""
+    def blocks(self, geometry: Metric, checked: bool = False) -> Iterator[tuple[int, Matrix]]:
+        """First row and embedded points of each block; a block with NaN or infinity is named.
+
+        The next block is read while the caller is busy with this one. ``checked`` leaves out the search for NaN, for
+        passes after the first.
+        """
+        coming = self._embedded(geometry, checked)
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            pending = reader.submit(next, coming, None)
+            while (block := pending.result()) is not None:
+                pending = reader.submit(next, coming, None)
+                yield block
+
+    def _embedded(self, geometry: Metric, checked: bool) -> Iterator[tuple[int, Matrix]]:
         start = 0
         for number, block in enumerate(self.read()):
             if block.ndim != 2 or block.shape[1] != self.d:
                 raise DataFileError(f"{self.name}: block {number} has shape {block.shape}, not (rows, {self.d})")
             if block.dtype.kind not in "fiub":
                 raise InvalidProblemError(f"{self.name} must hold real numbers, not {block.dtype}")
-            if block.dtype.kind == "f" and not np.isfinite(block).all():
+            if not checked and block.dtype.kind == "f" and len(block) and not np.isfinite(value_range(block)).all():
                 row, column = np.argwhere(~np.isfinite(block))[0]
                 raise InvalidProblemError(
                     f"{self.name}: NaN or infinity in block {number} at row {start + row}, column {column}; "

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from solvers._kernels.numba import Matrix, Vector, one_surrogate
+from solvers._kernels.numba import Matrix, Vector, is_beyond, one_surrogate
 
 BLOCK = 256
 _TASK = 16  # blocks that one thread visits in a row, with a floor of its own
@@ -44,6 +44,7 @@ def waiting(nearest: Vector) -> Waiting:
 def _visit(
     kind: int,
     growth: float,
+    factor: float,
     x: Matrix,
     points: Waiting,
     between: Vector,
@@ -60,8 +61,9 @@ def _visit(
             best, own, c = nearest[i], owner[i], np.int64(seen[i])
             while c < count and best >= floor:
                 apart = between[own, c] if own >= 0 and own < len(between) and c < len(between) else 0.0
-                if apart < growth * best * _ROUNDING + _UNDERFLOW:
-                    distance = one_surrogate(kind, x[i], x[picks[c]])
+                out_of_reach = apart >= growth * best * _ROUNDING + _UNDERFLOW
+                if not (out_of_reach or (factor > 0 and best < np.inf and is_beyond(x, i, x, picks[c], factor, best))):
+                    distance = one_surrogate(kind, x, i, x, picks[c])
                     if distance < best:
                         best, own = distance, c
                 c += 1
@@ -76,23 +78,31 @@ def _visit(
 def _measure_pick(kind: int, x: Matrix, between: Vector, picks: Numbers, last: int) -> None:
     if last < len(between):
         for c in range(last):
-            between[c, last] = between[last, c] = one_surrogate(kind, x[picks[c]], x[picks[last]])
+            between[c, last] = between[last, c] = one_surrogate(kind, x, picks[c], x, picks[last])
 
 
 def _advance(
-    kind: int, growth: float, x: Matrix, points: Waiting, between: Vector, picks: Numbers, count: int, stop: int
+    kind: int,
+    growth: float,
+    factor: float,
+    x: Matrix,
+    points: Waiting,
+    between: Vector,
+    picks: Numbers,
+    count: int,
+    stop: int,
 ) -> float:
     """Extend ``picks`` from ``count`` to ``stop`` and return the last pick's distance."""
     floor = 0.0
     blocks = len(points.bound)
     tasks = (blocks + _TASK - 1) // _TASK
     while count < stop:
-        floor = _visit(kind, growth, x, points, between, picks, count, int(points.bound.argmax()), 0.0)
+        floor = _visit(kind, growth, factor, x, points, between, picks, count, int(points.bound.argmax()), 0.0)
         for task in prange(tasks):
             rising = floor
             for b in range(task * _TASK, min(blocks, (task + 1) * _TASK)):
                 if points.bound[b] >= rising:
-                    rising = _visit(kind, growth, x, points, between, picks, count, b, rising)
+                    rising = _visit(kind, growth, factor, x, points, between, picks, count, b, rising)
         floor = points.bound.max()
         b = int(points.bound.argmax())
         chosen = b * BLOCK

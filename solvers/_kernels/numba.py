@@ -30,42 +30,67 @@ Vector = NDArray[np.float64]
 
 
 @njit(inline="always", fastmath=_SUM_IN_ANY_ORDER)
-def surrogate(kind: int, x: Matrix, y: Matrix) -> float:
-    """Return the kernel ``kind`` of two vectors, as defined in ``mmdp.metrics``."""
+def surrogate(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
+    """Return the kernel ``kind`` of x[i] and y[j], as defined in ``mmdp.metrics``.
+
+    By index, because threads that make views of the rows would fight over the reference count of the array.
+    """
     total, size = 0.0, 0.0
     if kind == SQEUCLIDEAN:
-        for c in range(len(x)):
-            delta = np.float64(x[c]) - np.float64(y[c])
+        for c in range(x.shape[1]):
+            delta = np.float64(x[i, c]) - np.float64(y[j, c])
             total += delta * delta
         return total
     if kind == MANHATTAN:
-        for c in range(len(x)):
-            total += abs(np.float64(x[c]) - np.float64(y[c]))
+        for c in range(x.shape[1]):
+            total += abs(np.float64(x[i, c]) - np.float64(y[j, c]))
         return total
     if kind == CHEBYSHEV:
-        for c in range(len(x)):
-            total = max(total, abs(np.float64(x[c]) - np.float64(y[c])))
+        for c in range(x.shape[1]):
+            total = max(total, abs(np.float64(x[i, c]) - np.float64(y[j, c])))
         return total
     if kind == HAMMING:
-        for c in range(len(x)):
-            total += x[c] != y[c]
-        return total / len(x)
-    for c in range(len(x)):  # jaccard: 1 - |x and y| / |x or y|, the empty set at distance 0 from itself
-        total += (x[c] != 0) != (y[c] != 0)
-        size += (x[c] != 0) or (y[c] != 0)
+        for c in range(x.shape[1]):
+            total += x[i, c] != y[j, c]
+        return float(total / x.shape[1])
+    for c in range(x.shape[1]):  # jaccard: 1 - |x and y| / |x or y|, the empty set at distance 0 from itself
+        total += (x[i, c] != 0) != (y[j, c] != 0)
+        size += (x[i, c] != 0) or (y[j, c] != 0)
     return total / size if size > 0 else 0.0
 
 
 @njit(cache=True, fastmath=_SUM_IN_ANY_ORDER)
-def one_surrogate(kind: int, x: Matrix, y: Matrix) -> float:
+def one_surrogate(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
     """Return the same, compiled once: every caller gets the same bits, because the order of the sum is settled here."""
-    return surrogate(kind, x, y)
+    return surrogate(kind, x, i, y, j)
+
+
+def single_precision(kind: int, x: Matrix) -> float:
+    """Factor of :func:`is_beyond` for these points, 0 where it does not apply.
+
+    A sum of d squared differences in float32 has a relative error below (d + 3) / 2^24, as no term is negative.
+    """
+    return 1 - (x.shape[1] + 8) / 2**23 if kind == SQEUCLIDEAN and x.dtype == np.float32 else 0.0
+
+
+@njit(cache=True, fastmath=_SUM_IN_ANY_ORDER | {"contract"})
+def is_beyond(x: Matrix, i: int, y: Matrix, j: int, factor: float, limit: float) -> bool:
+    """Whether arithmetic in float32 already tells that x[i] and y[j] are farther apart than ``limit``.
+
+    Half the time of the exact distance. Sums that may have left the range of float32 tell nothing.
+    """
+    total = np.float32(0.0)
+    for c in range(x.shape[1]):
+        delta = np.float32(x[i, c]) - np.float32(y[j, c])
+        total += delta * delta
+    rough = factor * np.float64(total)
+    return bool(rough > limit and 1e-30 < rough < 1e38)
 
 
 @njit(cache=True)
 def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
     for i in range(start, stop):
-        distance = one_surrogate(kind, x[i], x[centre])
+        distance = one_surrogate(kind, x, i, x, centre)
         if distance < nearest[i]:
             nearest[i] = distance
 
@@ -73,7 +98,7 @@ def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop:
 @njit(cache=True)
 def _lower_in_order(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
     for i in range(start, stop):
-        distance = surrogate(kind, x[i], x[centre])
+        distance = surrogate(kind, x, i, x, centre)
         if distance < nearest[i]:
             nearest[i] = distance
 
@@ -116,7 +141,7 @@ def neighbour_extremes(kind: int, x: Matrix, candidates: NDArray[np.int64]) -> t
         for j in range(m):
             for i in rows:
                 if i != j:
-                    distance = surrogate(kind, x[candidates[i]], x[candidates[j]])
+                    distance = surrogate(kind, x, candidates[i], x, candidates[j])
                     nearest[i] = min(nearest[i], distance)
                     farthest[i] = max(farthest[i], distance)
     return nearest, farthest

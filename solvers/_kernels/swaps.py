@@ -54,7 +54,7 @@ def new_picks(problem: Problem, chosen: Indices) -> Picks:
 @njit(cache=True, nogil=True)
 def distance(s: Picks, u: int, v: int) -> float:
     """Return the surrogate distance of two points."""
-    return s.data[u, v] if s.kind == MATRIX else surrogate(s.kind, s.data[u], s.data[v])
+    return s.data[u, v] if s.kind == MATRIX else surrogate(s.kind, s.data, u, s.data, v)
 
 
 @njit(cache=True, nogil=True)
