@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     from lmm_integration.stats import Kept
 
-SIDE, PATCH, WIDTH = 336, 14, 256
-IMAGE_TOKEN = 1000
-SOLVERS = ("greedy", "local_search", "random", "dpp", "stride")
+SOLVERS = ("greedy", "local_search", "exact", "random", "dpp")
 _WIDEST = 3  # panels in a row
 
 
@@ -37,10 +35,11 @@ def main(
 ) -> None:
     """A photograph through a small random LLaVA, and what each solver keeps of it, side by side."""
     from lmm_integration import prune
+    from lmm_integration.demo import TOKENS, small_llava
 
     console, picture = Console(), cropped(image)
-    model, inputs = small_llava(seed), prompt(picture)
-    table = Table("solver", title=f"{SIDE} x {SIDE} pixels, keep = {keep:g}")
+    model, inputs = small_llava(picture, seed)
+    table = Table("solver", title=f"{TOKENS} visual tokens, keep = {keep:g}")
     for column in ("tokens", "kept", "encode s", "solve s", "smallest distance"):
         table.add_column(column, justify="right")
     panels = []
@@ -54,8 +53,7 @@ def main(
         table.add_row(name, str(kept.n), str(len(kept.indices)), *times, f"{smallest:.4f}")
         panels.append((f"{name}: {smallest:.3f}", kept))
     console.print(table)
-    k = retained_count((SIDE // PATCH) ** 2, keep)
-    title = f"{k} of {(SIDE // PATCH) ** 2} visual tokens; smallest cosine distance between two that stay"
+    title = f"{retained_count(TOKENS, keep)} of {TOKENS} visual tokens; smallest cosine distance between two that stay"
     save(picture, panels, title, out)
     console.print(f"wrote {out}")
 
@@ -68,7 +66,9 @@ def cropped(path: Path | None) -> Image:
     DataFileError
         If the file is missing or no picture.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
+
+    from lmm_integration.demo import middle_square
 
     try:
         if path is None:
@@ -76,37 +76,10 @@ def cropped(path: Path | None) -> Image:
 
             photograph = Image.fromarray(data.chelsea())
         else:
-            photograph = Image.open(path).convert("RGB")
+            photograph = Image.open(path)
+        return middle_square(photograph)
     except (OSError, UnidentifiedImageError) as error:
         raise DataFileError(f"{path}: {error}") from error
-    return ImageOps.fit(photograph, (SIDE, SIDE))
-
-
-def prompt(picture: Image) -> dict[str, Any]:
-    """What a processor would make of the picture: standardised pixels, and a placeholder for each patch."""
-    import torch
-
-    values = np.asarray(picture, dtype=np.float32) / 255
-    values = (values - values.mean((0, 1))) / values.std((0, 1)).clip(1e-6)
-    ids = torch.tensor([[1, 5, *[IMAGE_TOKEN] * (SIDE // PATCH) ** 2, 6, 7]])
-    pixels = torch.tensor(values.transpose(2, 0, 1)[None])
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": pixels}
-
-
-def small_llava(seed: int) -> Any:
-    """LLaVA-1.5 with its own 24 x 24 patches, two layers in each half and random weights."""
-    import torch
-    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
-
-    torch.manual_seed(seed)
-    layers: Any = {"num_hidden_layers": 2, "num_attention_heads": 4}
-    sizes: Any = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, **layers}
-    vision = CLIPVisionConfig(image_size=SIDE, patch_size=PATCH, **sizes)
-    text = LlamaConfig(vocab_size=IMAGE_TOKEN + 1, pad_token_id=0, **sizes)
-    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN)
-    model = LlavaForConditionalGeneration(config).eval()
-    model.generation_config.eos_token_id = None
-    return model
 
 
 def encoded(model: Any, inputs: dict[str, Any]) -> NDArray[np.float64]:

@@ -22,7 +22,8 @@ def run(pruning: Pruning, prepare: Preparation, original: Callable[..., Any], ar
     """Generate behind a pruned prompt, or behind the cache of one; anything else goes to the model as it is."""
     call = pruning.cached(arguments)
     if call is None:
-        short, call = prepare(arguments, left=True)
+        with torch.no_grad():
+            short, call = prepare(arguments, left=True)
         if call is None:
             return original(**arguments)
     else:

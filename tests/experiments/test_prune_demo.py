@@ -10,6 +10,7 @@ pytest.importorskip("transformers")
 Image = pytest.importorskip("PIL.Image")
 
 from experiments import prune_demo  # noqa: E402
+from lmm_integration.demo import SIDE  # noqa: E402
 from mmdp import DataFileError, InvalidOptionError  # noqa: E402
 
 
@@ -24,7 +25,7 @@ def test_every_solver_gets_a_panel(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_picture_of_any_shape_is_cropped(tmp_path: Path) -> None:
     path = tmp_path / "wide.png"
     Image.fromarray(np.zeros((40, 90, 3), np.uint8)).save(path)
-    assert prune_demo.cropped(path).size == (prune_demo.SIDE, prune_demo.SIDE)
+    assert prune_demo.cropped(path).size == (SIDE, SIDE)
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:

@@ -151,7 +151,10 @@ def test_removal_is_exact(name: str) -> None:
     assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("name", [param for param in NAMES if param.values[0] != "glm4v:video"])  # fails unpruned
+UNPRUNED_BEAMS_FAIL = {"glm4v:video"} | ({"qwen3_vl:video"} if tiny.VERSION < 5 else set())
+
+
+@pytest.mark.parametrize("name", [param for param in NAMES if param.values[0] not in UNPRUNED_BEAMS_FAIL])
 def test_beams_of_a_batch_equal_those_of_each_sample(name: str) -> None:
     model, inputs = tiny.build(name), tiny.batch(name)
     options = {"max_new_tokens": NEW, "do_sample": False, "num_beams": 3, "num_return_sequences": 2}

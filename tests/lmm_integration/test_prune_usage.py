@@ -144,7 +144,10 @@ def test_chunked_prefill(name: str) -> None:
 def test_prompt_lookup(name: str) -> None:
     model, inputs = tiny.build(name), tiny.batch(name, (1,))
     with prune(model, keep=0.3):
-        assert torch.equal(generated(model, inputs, prompt_lookup_num_tokens=2), generated(model, inputs))
+        assert torch.equal(
+            generated(model, inputs, prompt_lookup_num_tokens=2, eos_token_id=99),  # 4.57 cannot do without one
+            generated(model, inputs),
+        )
 
 
 @pytest.mark.slow
