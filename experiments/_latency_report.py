@@ -12,12 +12,13 @@ from experiments._report import duration, markdown_table, origin, table
 from experiments._rows import Row
 
 PACKAGES = ("torch", "transformers", "numpy")
-COLUMNS = ("model", "rule", "visual tokens", "first token", "of unpruned", "per token", "peak memory", "selection")
+COLUMNS = ("model", "solver", "tokens", "first token", "of unpruned", "later tokens", "memory", "selection")
 
 
 def line(row: Row) -> str:
     """One measurement in words."""
-    return f"{row['model']} {_rule(row)}: first token {_seconds(row['first_s'])}, {_ratio(row)} of unpruned"
+    way = f"{row['solver']}, keep {float(row['keep']):g}" if row["solver"] else "unpruned"
+    return f"{row['model']} {way}: first token {_seconds(row['first_s'])}, {_ratio(row)} of unpruned"
 
 
 def terminal(rows: Sequence[Row]) -> Table:
@@ -33,10 +34,6 @@ def write(rows: list[Row], folder: Path) -> list[Path]:
     return [page, picture]
 
 
-def _rule(row: Row) -> str:
-    return f"{row['solver']}, keep {float(row['keep']):g}" if row["solver"] else "full"
-
-
 def _seconds(text: str) -> str:
     return duration(float(text))
 
@@ -48,7 +45,8 @@ def _ratio(row: Row) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     memory = f"{float(row['peak_gib']):.2f} GiB" if row["peak_gib"] else ""
     times = (_seconds(row["first_s"]), _ratio(row), _seconds(row["token_s"]))
-    return row["model"], _rule(row), row["kept"], *times, memory, _seconds(row["select_s"]) if row["solver"] else ""
+    choice = _seconds(row["select_s"]) if row["solver"] else ""
+    return row["model"], row["solver"] or "none", row["kept"], *times, memory, choice
 
 
 def _markdown(rows: list[Row]) -> str:
@@ -64,9 +62,11 @@ def _markdown(rows: list[Row]) -> str:
         "Written by `python -m experiments latency`; the rows behind it are in `latency.csv`.",
         f"{row['where']}, {row['dtype']}. {origin(rows)}",
         f"{scale} Weights are random. One picture, {row['text']} text tokens, batch 1, greedy decoding; medians of "
-        f"{row['repeats']} runs in which full and pruned take turns. The first token comes after encoding the picture, "
-        "choosing, and reading the prompt; *selection* is the choice alone, and part of it. *Peak memory* is what the "
-        "GPU had allocated or, on a CPU, what the process held, weights and libraries included.",
+        f"{row['repeats']} runs in which full and pruned take turns.",
+        "*Tokens* are the visual ones that the language model reads. The *first token* comes after encoding the "
+        "picture, choosing, and reading the prompt; *selection* is the choosing alone. *Later tokens* is the time for "
+        "each of them. *Memory* is the most that the GPU had allocated or, on a CPU, that the process held, weights "
+        "and libraries included.",
         "![Time to first token against the visual tokens that stay](latency.png)",
         markdown_table(COLUMNS, [_cells(row) for row in rows]),
     ]

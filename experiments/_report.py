@@ -94,7 +94,7 @@ class Score:
 
 
 SCORE_COLUMNS = ("solver", "objective", "gap", "to best known", "median time", "proof")
-_WORDS = ("suite", "solver", "sampler", "proof")
+_WORDS = ("suite", "model", "solver", "sampler", "proof")
 SUMMARY_COLUMNS = ("suite", "solver", "problems", "gap", "to best known", "best", "proven", "time")
 
 

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from experiments._provenance import RESULTS
+from experiments._report import duration
+from experiments._rows import RESULTS, Rows
 from lmm_integration.budget import retained_count
-from mmdp import DataFileError
+from mmdp import DataFileError, Problem
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
     from lmm_integration.stats import Kept
 
+KEY = ("image", "solver", "keep", "seed")
 SOLVERS = ("greedy", "local_search", "exact", "random", "dpp")
 _WIDEST = 3  # panels in a row
 
@@ -30,11 +31,11 @@ def main(
     image: Annotated[Path | None, typer.Option(help="A photograph; scikit-image's cat if none is given.")] = None,
     solver: Annotated[list[str] | None, typer.Option(help="A solver or selector; repeat for several.")] = None,
     keep: Annotated[float, typer.Option(help="Fraction of the visual tokens that stays.")] = 0.1,
-    out: Annotated[Path, typer.Option(help="Where the picture goes.")] = RESULTS / "prune_demo.png",
+    out: Annotated[Path, typer.Option(help="Where the picture goes; rows go beside it.")] = RESULTS / "prune_demo.png",
     seed: Annotated[int, typer.Option(help="Of the weights and of random choices.")] = 0,
 ) -> None:
     """A photograph through a small random LLaVA, and what each solver keeps of it, side by side."""
-    from lmm_integration import prune
+    from lmm_integration import prune, select_tokens
     from lmm_integration.demo import TOKENS, small_llava
 
     console, picture = Console(), cropped(image)
@@ -42,16 +43,25 @@ def main(
     table = Table("solver", title=f"{TOKENS} visual tokens, keep = {keep:g}")
     for column in ("tokens", "kept", "encode s", "solve s", "smallest distance"):
         table.add_column(column, justify="right")
-    panels = []
-    features = encoded(model, inputs)
+    features, panels = encoded(model, inputs), []
+    rows = Rows(
+        out.with_suffix(".csv"), KEY, ("mmdp", "solvers", "lmm_integration"), ("torch", "transformers", "numba")
+    )
     for name in solver or SOLVERS:
+        select_tokens(features[:40], 8, name, seed=seed)  # compiles, where a solver does
         with prune(model, name, keep, seed=seed) as pruning:
             model.generate(**inputs, max_new_tokens=4, do_sample=False)
         kept, stats = pruning.last[0], pruning.stats
-        smallest = smallest_distance(features, kept)
-        times = (f"{stats.encode_seconds:.3f}", f"{stats.solve_seconds:.3f}")
-        table.add_row(name, str(kept.n), str(len(kept.indices)), *times, f"{smallest:.4f}")
-        panels.append((f"{name}: {smallest:.3f}", kept))
+        row = {
+            "tokens": kept.n,
+            "kept": len(kept.indices),
+            "encode_s": stats.encode_seconds,
+            "solve_s": stats.solve_seconds,
+            "smallest_distance": smallest_distance(features, kept),
+        }
+        rows.add(image=image.name if image else "chelsea", solver=name, keep=keep, seed=seed, **row)
+        table.add_row(name, *(f"{value:.4g}" for value in row.values()))
+        panels.append((f"{name}: {row['smallest_distance']:.4f} in {duration(stats.solve_seconds)}", kept))
     console.print(table)
     title = f"{retained_count(TOKENS, keep)} of {TOKENS} visual tokens; smallest cosine distance between two that stay"
     save(picture, panels, title, out)
@@ -82,22 +92,20 @@ def cropped(path: Path | None) -> Image:
         raise DataFileError(f"{path}: {error}") from error
 
 
-def encoded(model: Any, inputs: dict[str, Any]) -> NDArray[np.float64]:
-    """All feature rows of the picture, at unit length."""
+def encoded(model: Any, inputs: dict[str, Any]) -> Tensor:
+    """All feature rows of the picture."""
     import torch
 
     with torch.no_grad():
         output = model.model.get_image_features(pixel_values=inputs["pixel_values"])
-    rows = torch.cat(list(getattr(output, "pooler_output", output))).double().numpy()
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    return torch.cat(list(getattr(output, "pooler_output", output)))
 
 
-def smallest_distance(features: NDArray[np.float64], kept: Kept) -> float:
+def smallest_distance(features: Tensor, kept: Kept) -> float:
     """Smallest cosine distance between two rows that stay."""
-    rows = features[kept.indices.numpy()]
-    distances = 1 - rows @ rows.T
-    np.fill_diagonal(distances, np.inf)
-    return float(distances.min())
+    return Problem(2, points=features[kept.indices].double().numpy(), metric="cosine").objective(
+        range(len(kept.indices))
+    )[0]
 
 
 def save(picture: Image, panels: Sequence[tuple[str, Kept]], title: str, out: Path) -> None:
