@@ -1,12 +1,16 @@
 """Any solver as a pruner of visual tokens: of a Hugging Face model, or in a forward pass of one's own."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError
 from lmm_integration.families import Family
 from lmm_integration.families import available as families
 from lmm_integration.selection import select_tokens
+
+if TYPE_CHECKING:
+    from lmm_integration._overlay import overlay
+    from lmm_integration.pruning import Pruning, prune
 
 __all__ = [
     "Family",
@@ -18,7 +22,6 @@ __all__ = [
     "prune",
     "select_tokens",
 ]
-
 
 _LAZY = {"Pruning": "pruning", "prune": "pruning", "overlay": "_overlay"}
 

@@ -13,7 +13,7 @@ from transformers.generation.streamers import BaseStreamer
 from lmm_integration._prepare import PIXELS, Preparation
 
 if TYPE_CHECKING:
-    from lmm_integration.pruning import Pruning
+    from lmm_integration._handle import Pruning
 
 _LENGTHS = ("max_length", "min_length")
 

@@ -94,13 +94,6 @@ class Layout:
         """Whether ``value`` is a tensor with one entry for each column of each row."""
         return isinstance(value, Tensor) and value.shape[-2:] == (len(self.source), self.length) and value.ndim <= 3
 
-    def repeated(self, rows: int) -> Layout:
-        """The layout of a batch whose rows were repeated, as beam search does."""
-        times = rows // len(self.source)
-        parts = (part.repeat_interleave(times, 0) for part in (self.source, self.real))
-        source, real = parts
-        return Layout(source, real, self.length, self.removed.repeat_interleave(times, 0))
-
 
 def companions(layout: Layout, arguments: Mapping[str, Any], padding_token: int) -> Iterator[tuple[str, Tensor]]:
     """All arguments that run along the prompt, shortened."""

@@ -16,6 +16,7 @@ from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, Sto
 import solvers  # noqa: E402
 from lmm_integration import prune, select_tokens, selectors  # noqa: E402
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError  # noqa: E402
+from lmm_integration.families import Family  # noqa: E402
 from mmdp.exceptions import InvalidOptionError, SolverContractError, UnknownNameError  # noqa: E402
 from tests.lmm_integration import tiny  # noqa: E402
 
@@ -317,6 +318,18 @@ def test_an_unsupported_architecture_says_why_and_what_else(model_type: str) -> 
     Model.config.model_type = model_type  # type: ignore[attr-defined]
     with pytest.raises(UnsupportedModelError, match=f"{model_type}.*select_tokens"):
         prune(Model())  # type: ignore[arg-type]
+
+
+def test_a_configuration_without_a_placeholder_is_named() -> None:
+    model, family = tiny.build("llava"), Family(video="run", video_token="film_token_id")
+    model.model.get_video_features = model.model.get_image_features
+    try:
+        with pytest.raises(UnsupportedModelError, match="'llava' model has no film_token_id.*modalities"):
+            prune(model, family=family)
+    finally:
+        del model.model.get_video_features
+    with prune(model, family=family, modalities=("image",)):
+        pass
 
 
 def test_what_is_no_model() -> None:
