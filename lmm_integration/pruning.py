@@ -8,6 +8,7 @@ deepstack features and merging are therefore the model's own.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,7 @@ def prune(
     positions: str = "auto",
     modalities: tuple[str, ...] = ("image", "video"),
     seed: int = 0,
+    centre: bool = False,
     attention: Callable[[Tensor], Tensor] | None = None,
     family: Family | None = None,
     **options: Any,
@@ -62,6 +64,8 @@ def prune(
         What to prune.
     seed : int
         Of random choices.
+    centre : bool
+        Whether rules see the features of a picture less their mean; the model gets them as they are.
     attention : callable, optional
         Feature rows (n, d) of one picture to attention scores (n,), for selectors that rank by it.
     family : Family, optional
@@ -87,6 +91,8 @@ def prune(
         raise InvalidOptionError(f"positions={positions!r}; choose auto, compact or original")
     if not modalities or set(modalities) - set(PIXELS.values()):
         raise InvalidOptionError(f"modalities={modalities!r}; choose from ('image', 'video')")
+    if isinstance(keep, int) and keep == 1 and not isinstance(keep, bool):
+        warnings.warn("keep=1 keeps one token of each picture; keep=1.0 keeps them all", stacklevel=2)
     config = getattr(model, "config", None)
     if config is None or not hasattr(model, "generate"):
         raise UnsupportedModelError(
@@ -96,7 +102,7 @@ def prune(
     preparation = Preparation(
         model,
         family=family or family_of(config.model_type),
-        choose=chooser(solver, metric, seed, **options),
+        choose=chooser(solver, metric, seed, centre=centre, **options),
         keep=check_keep(keep),
         pooled=scope == "sample",
         positions=positions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import warnings
 from typing import Any
 
 import pytest
@@ -58,6 +59,22 @@ def test_the_rows_kept_are_those_of_select_tokens(name: str) -> None:
         model(**inputs)
     for kept, rows in zip(pruning.last, features, strict=True):
         assert torch.equal(kept.indices, select_tokens(rows, 0.3))
+
+
+@BOTH
+def test_centring_is_for_the_rule_and_not_for_the_model(name: str) -> None:
+    model, inputs, seen = tiny.build(name), tiny.batch(name, (1,)), []
+
+    def watch(features: Any, k: int) -> range:
+        seen.append(features)
+        return range(k)
+
+    with torch.no_grad():
+        with prune(model, watch, keep=5):
+            plain = model(**inputs).logits
+        with prune(model, watch, keep=5, centre=True):
+            assert torch.equal(model(**inputs).logits, plain)
+    assert (seen[1] - (seen[0] - seen[0].mean(0))).abs().max() < 1e-12
 
 
 @BOTH
@@ -282,6 +299,29 @@ def test_new_pictures_on_a_pruned_cache_are_refused() -> None:
             )
 
 
+@BOTH
+def test_new_pictures_on_a_pruned_cache_are_refused_by_forward_too(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name, (1,))
+    with torch.no_grad(), prune(model, keep=0.3):
+        cache = model(**inputs, use_cache=True).past_key_values
+        with pytest.raises(PruningStateError, match="new pictures"):
+            model(**inputs, past_key_values=cache)
+
+
+def test_one_token_and_all_of_them_are_told_apart() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    with pytest.warns(UserWarning, match="keep=1 keeps one token.*keep=1.0 keeps them all"):
+        handle = prune(model, keep=1)
+    with handle:
+        model(**inputs)
+    assert handle.stats.tokens_after == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with prune(model, keep=1.0) as pruning:
+            model(**inputs)
+    assert pruning.stats.tokens_after == 36
+
+
 @pytest.mark.parametrize("keep", [0, 0.0, -0.1, -3, 58.0, 1.01, float("nan"), True, "half"])
 def test_budgets_that_are_none(keep: Any) -> None:
     with pytest.raises(InvalidOptionError, match="keep"):
@@ -324,7 +364,7 @@ def test_a_configuration_without_a_placeholder_is_named() -> None:
     model, family = tiny.build("llava"), Family(video="run", video_token="film_token_id")
     model.model.get_video_features = model.model.get_image_features
     try:
-        with pytest.raises(UnsupportedModelError, match="'llava' model has no film_token_id.*modalities"):
+        with pytest.raises(UnsupportedModelError, match=r"'llava' model has no film_token_id.*modalities"):
             prune(model, family=family)
     finally:
         del model.model.get_video_features

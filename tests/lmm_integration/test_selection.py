@@ -85,6 +85,20 @@ def test_options_metric_and_seed_arrive():
         assert len(select_tokens(X, 1, rule, seed=3)) == 1
 
 
+@pytest.mark.parametrize("rule", [*SOLVERS, "dpp", "random_subset", lambda X, k: X.norm(dim=-1).argsort()[:k]])
+def test_centring_is_choosing_from_features_less_their_mean(rule):
+    X = tokens(24, 5).reshape(2, 12, 5) + 10
+    kept = select_tokens(X, 5, rule, centre=True)
+    assert kept.tolist() == select_tokens(X - X.mean(1, keepdim=True), 5, rule).tolist()
+    assert kept.tolist() == [select_tokens(item, 5, rule, centre=True).tolist() for item in X]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_centring_widens_half_precision_first(dtype):
+    X = (tokens(64, 32) + 30).to(dtype)
+    assert select_tokens(X, 20, centre=True).tolist() == select_tokens(X.double(), 20, centre=True).tolist()
+
+
 def test_gradients_stay_with_the_caller():
     X = tokens(8, 3).requires_grad_()
     X[select_tokens(X, 3)].sum().backward()
