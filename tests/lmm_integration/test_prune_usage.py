@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 import threading
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -370,6 +372,14 @@ def test_a_configuration_without_a_placeholder_is_named() -> None:
         del model.model.get_video_features
     with prune(model, family=family, modalities=("image",)):
         pass
+
+
+def test_the_pages_code_runs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "pruning.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(block, names)
+    assert (names["pruning"].stats.tokens_before, names["pruning"].stats.tokens_after) == (576, 58)
 
 
 def test_what_is_no_model() -> None:
