@@ -77,7 +77,7 @@ def picture_features(model: Any, inputs: dict[str, Any]) -> Tensor:
         seen.append(features)
         return range(k)
 
-    with prune(model, watch, 1):
+    with prune(model, watch, 0.5):
         model.generate(**inputs, max_new_tokens=1, do_sample=False)
     return seen[0]
 
