@@ -17,7 +17,7 @@ from solvers._kernels.refine import REAL, refine
 
 _CELLS = 800  # at the beginning
 _CLIQUES = 30  # refined before the graph is searched again
-_MEMORY = 2048  # refuted sets kept for each size of clique,
+_MEMORY = 8192  # refuted sets kept for each size of clique,
 _MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
 _PARTS = 2048  # of one clique under the lens
 _SLICE = 5_000  # nodes, a few hundredths of a second

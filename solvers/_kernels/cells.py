@@ -107,15 +107,22 @@ def split_cells(tree: Tree, cells: Numbers, is_split: NDArray[np.bool_]) -> tupl
 
 @njit(cache=True, nogil=True)
 def inherit(old: State, parent: Numbers, new: State) -> None:
-    """Hand on the refuted sets of an earlier graph: vertex j is in where its ``parent[j]`` was; the latest first."""
-    memory = new.refuted.shape[1]
+    """Hand on the latest refuted sets of an earlier graph: vertex j is in where its ``parent[j]`` was."""
+    memory, before = new.refuted.shape[2], old.refuted.shape[2]
     for need in range(len(old.kept)):
         kept = min(old.kept[need], memory)
-        row = old.oldest[need]
-        for place in range(kept - 1, -1, -1):
-            row = row - 1 if row > 0 else old.refuted.shape[1] - 1
-            for j in range(len(parent)):
-                if old.refuted[need, row, parent[j] >> 6] & bit(parent[j]):
-                    new.refuted[need, place, j >> 6] |= bit(j)
+        last = old.oldest[need]
+        older = max(0, kept - last)  # those that were written before the oldest column came round to 0
+        for j in range(len(parent)):
+            source, place = old.refuted[need, parent[j] >> 6], np.uint64(parent[j] & 63)
+            target, shift = new.refuted[need, j >> 6], np.uint64(j & 63)
+            _copy_bit(source[before - older :], place, target[:older], shift)
+            _copy_bit(source[last - (kept - older) :], place, target[older:kept], shift)
         new.kept[need] = kept
         new.oldest[need] = kept % memory if memory > 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def _copy_bit(source: Words, place: int, target: Words, shift: int) -> None:
+    for column in range(len(target)):
+        target[column] |= ((source[column] >> place) & np.uint64(1)) << shift

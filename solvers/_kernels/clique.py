@@ -26,6 +26,7 @@ from solvers._kernels.colouring import colour, repair
 
 EXHAUSTED, FOUND, PAUSED = range(3)
 DEPTH, NODES = range(2)
+_NEAR = 32  # columns of refuted sets that are tried in no time
 
 Numbers = NDArray[np.int64]
 
@@ -34,7 +35,8 @@ class State(NamedTuple):
     """A search on its explicit stack; row d of ``candidates``, ``origin``, ``branches`` and ``path`` is level d.
 
     ``refuted[need]`` keeps the latest candidate sets known to hold no clique of ``need`` vertices: ``kept[need]`` of
-    them, the next one to be written to row ``oldest[need]``. ``holds`` marks levels below which a clique was found.
+    them, the next one to be written to column ``oldest[need]``. A set is a column, so that one word of all sets is
+    read in a row. ``holds`` marks levels below which a clique was found.
     """
 
     adjacent: Words
@@ -64,7 +66,7 @@ def new_state(adjacent: Words, start: Words, k: int, memory: int = 0) -> State:
         holds=np.zeros(k + 1, dtype=np.bool_),
         classes=classes,
         used=np.zeros(k + 1, dtype=np.bool_),
-        refuted=np.zeros((k + 1, memory, width), dtype=np.uint64),
+        refuted=np.zeros((k + 1, width, memory), dtype=np.uint64),
         kept=np.zeros(k + 1, dtype=np.int64),
         oldest=np.zeros(k + 1, dtype=np.int64),
         counter=np.zeros(2, dtype=np.int64),
@@ -132,25 +134,40 @@ def _last(words: Words) -> int:
 
 @njit(inline="always")
 def _remember(state: State, depth: int, need: int) -> None:
-    memory = state.refuted.shape[1]
+    memory = state.refuted.shape[2]
     if memory > 0:
-        row = state.oldest[need]
-        state.refuted[need, row] = state.origin[depth]
-        state.oldest[need] = (row + 1) % memory
+        column = state.oldest[need]
+        state.refuted[need, :, column] = state.origin[depth]
+        state.oldest[need] = (column + 1) % memory
         state.kept[need] = min(memory, state.kept[need] + 1)
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True)
 def _is_refuted(state: State, depth: int, need: int) -> bool:
-    """Whether the candidates of a level lie within a set that was refuted for the same need."""
-    row = state.oldest[need]
-    for _ in range(state.kept[need]):
-        row = row - 1 if row > 0 else state.refuted.shape[1] - 1
-        inside = True
-        for x in range(state.adjacent.shape[1]):
-            if state.candidates[depth, x] & ~state.refuted[need, row, x]:
-                inside = False
-                break
-        if inside:
-            return True
+    """Whether the candidates of a level lie within a set that was refuted for the same need, the latest tried first."""
+    memory, newest = state.refuted.shape[2], state.oldest[need]
+    candidates, table = state.candidates[depth], state.refuted[need]
+    top = len(candidates) - 1
+    while top > 0 and not candidates[top]:
+        top -= 1
+    for first, last in ((0, newest), (newest, memory if state.kept[need] == memory else newest)):
+        for column in range(last - 1, first - 1, -1):
+            if candidates[top] & ~table[top, column]:
+                continue
+            x = top - 1
+            while x >= 0 and not candidates[x] & ~table[x, column]:
+                x -= 1
+            if x < 0:
+                _advance(table, column, newest - 1 if newest > 0 else memory - 1)
+                return True
     return False
+
+
+@njit(inline="always")
+def _advance(table: Words, column: int, latest: int) -> None:
+    """Let a set change places with the latest, if far from it: the next candidates probably lie within it too."""
+    if abs(latest - column) > _NEAR:
+        for x in range(len(table)):
+            word = table[x, column]
+            table[x, column] = table[x, latest]
+            table[x, latest] = word
