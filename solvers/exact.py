@@ -10,7 +10,7 @@ import numpy as np
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from solvers._base import Run, Solver
 from solvers._exact.optima import optimal_subsets
-from solvers._exact.proof import METHODS, prove
+from solvers._exact.proof import METHODS, choose, prove
 from solvers._exact.proof_tree import proof_tree
 from solvers._incumbent import warm_start
 
@@ -26,7 +26,7 @@ class Exact(Solver):
         for the euclidean, haversine, cosine, manhattan and chebyshev kernels; no matrix. "auto": cells for many
         points of few dimensions, dense otherwise.
     heuristics : tuple of str
-        Solvers whose best answer is the first incumbent.
+        Solvers of incumbents: the first one to start with, the others where the proof is not through at a glance.
     certificate : int
         Write down a proof of at most so many nodes: ``Certificate(**result.notes["certificate"])`` is for
         :func:`mmdp.certificate.check`. Left out if the proof is longer.
@@ -49,8 +49,10 @@ class Exact(Solver):
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        warm_start(problem, clock, rng, self.heuristics)
-        prove(problem, clock, self.method, lambda: warm_start(problem, clock, rng, self.heuristics[1:], quick=False))
+        method = choose(problem, self.method)
+        quick = self.heuristics if method == "cells" else self.heuristics[:1]  # the matrix search improves fast itself
+        warm_start(problem, clock, rng, quick)
+        prove(problem, clock, method, lambda: warm_start(problem, clock, rng, self.heuristics[1:], quick=False))
         assert clock.indices is not None
         proven = clock.objective >= clock.upper_bound
         notes: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from solvers._kernels.numba import KINDS
 
 BOX_KERNELS = ("sqeuclidean", "manhattan", "chebyshev")
 _BOUND_SHARE = 0.3  # of a limited time, to lower the bound when the proof is not through
-_GLANCE = 200_000  # nodes of proof before anything is spent on a better incumbent
+_GLANCE = 5_000_000  # nodes of proof before anything is spent on a better incumbent
 _CLOSE = 1e-6  # relative width at which the bound is not halved further
 
 Indices = NDArray[np.int64]

@@ -26,7 +26,7 @@ def prove(problem: Problem, clock: Clock, method: str = "auto", improve: Callabl
     ``improve`` is called once, at the first question that has no answer at a glance, to look harder for an incumbent.
     """
     calls = iter((improve,))
-    proof = CellProof if _choose(problem, method) == "cells" else DenseProof
+    proof = CellProof if choose(problem, method) == "cells" else DenseProof
     proof(problem, clock, lambda: next(calls, _nothing)()).run()
 
 
@@ -42,7 +42,14 @@ def certified_bound(problem: Problem, indices: Indices, objective: float, bound:
     return clock.upper_bound
 
 
-def _choose(problem: Problem, method: str) -> str:
+def choose(problem: Problem, method: str) -> str:
+    """Return "cells" or "dense", as asked for or as suits the problem.
+
+    Raises
+    ------
+    InvalidOptionError
+        If cells are asked for where there are no boxes.
+    """
     has_boxes = problem.points is not None and problem.geometry.kernel in BOX_KERNELS
     if method == "cells" and not has_boxes:
         raise InvalidOptionError(f"method = 'cells' needs points under one of the kernels {', '.join(BOX_KERNELS)}")

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from solvers._kernels.bits import full
 from solvers._kernels.cells import cell_graph, core_of, frontier, inherit, refined_graph, split_cells
-from solvers._kernels.clique import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
+from solvers._kernels.clique import BLOCK, DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
 from solvers._kernels.kdtree import build
 from solvers._kernels.refine import REAL, refine
 
 _CELLS = 800  # at the beginning
 _CLIQUES = 30  # refined before the graph is searched again
-_MEMORY = 8192  # refuted sets kept for each size of clique,
+_BLOCKS = 128  # of 64 refuted sets each, kept for each size of clique,
 _MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
 _PARTS = 2048  # of one clique under the lens
 _SLICE = 5_000  # nodes, a few hundredths of a second
@@ -121,8 +121,8 @@ class Relaxation:
         if len(kept) < self._k:
             self._state = None
             return
-        memory = min(_MEMORY, _MEMORY_BYTES // (8 * (self._k + 1) * graph.shape[1]))
-        self._state = new_state(graph, full(len(kept)), self._k, memory)
+        blocks = min(_BLOCKS, _MEMORY_BYTES // (8 * BLOCK * (self._k + 1) * graph.shape[1]))
+        self._state = new_state(graph, full(len(kept)), self._k, blocks)
         if before is not None and parent is not None:
             inherit(before, parent, self._state)
 

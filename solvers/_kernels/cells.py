@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from solvers._kernels.bits import Words, bit, popcount
 from solvers._kernels.boxes import farthest
-from solvers._kernels.clique import State
+from solvers._kernels.clique import BLOCK, State
 from solvers._kernels.kdtree import Tree
 
 Numbers = NDArray[np.int64]
@@ -107,22 +107,16 @@ def split_cells(tree: Tree, cells: Numbers, is_split: NDArray[np.bool_]) -> tupl
 
 @njit(cache=True, nogil=True)
 def inherit(old: State, parent: Numbers, new: State) -> None:
-    """Hand on the latest refuted sets of an earlier graph: vertex j is in where its ``parent[j]`` was."""
-    memory, before = new.refuted.shape[2], old.refuted.shape[2]
+    """Hand on refuted sets of an earlier graph: vertex j is in where its ``parent[j]`` was."""
+    blocks = min(old.refuted.shape[1], new.refuted.shape[1])
     for need in range(len(old.kept)):
-        kept = min(old.kept[need], memory)
-        last = old.oldest[need]
-        older = max(0, kept - last)  # those that were written before the oldest column came round to 0
-        for j in range(len(parent)):
-            source, place = old.refuted[need, parent[j] >> 6], np.uint64(parent[j] & 63)
-            target, shift = new.refuted[need, j >> 6], np.uint64(j & 63)
-            _copy_bit(source[before - older :], place, target[:older], shift)
-            _copy_bit(source[last - (kept - older) :], place, target[older:kept], shift)
-        new.kept[need] = kept
-        new.oldest[need] = kept % memory if memory > 0 else 0
-
-
-@njit(cache=True, nogil=True)
-def _copy_bit(source: Words, place: int, target: Words, shift: int) -> None:
-    for column in range(len(target)):
-        target[column] |= ((source[column] >> place) & np.uint64(1)) << shift
+        kept = min(old.kept[need], BLOCK * blocks)
+        new.kept[need], new.oldest[need] = kept, old.oldest[need]
+        if new.refuted.shape[1] < old.refuted.shape[1]:
+            new.oldest[need] = kept % (BLOCK * blocks) if blocks > 0 else 0
+        for b in range((kept + BLOCK - 1) // BLOCK):
+            for j in range(len(parent)):
+                source, place = old.refuted[need, b, parent[j] >> 6], np.uint64(parent[j] & 63)
+                target, shift = new.refuted[need, b, j >> 6], np.uint64(j & 63)
+                for lane in range(BLOCK):
+                    target[lane] |= ((source[lane] >> place) & np.uint64(1)) << shift

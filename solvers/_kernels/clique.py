@@ -26,7 +26,7 @@ from solvers._kernels.colouring import colour, repair
 
 EXHAUSTED, FOUND, PAUSED = range(3)
 DEPTH, NODES = range(2)
-_NEAR = 32  # columns of refuted sets that are tried in no time
+BLOCK = 64
 
 Numbers = NDArray[np.int64]
 
@@ -35,8 +35,9 @@ class State(NamedTuple):
     """A search on its explicit stack; row d of ``candidates``, ``origin``, ``branches`` and ``path`` is level d.
 
     ``refuted[need]`` keeps the latest candidate sets known to hold no clique of ``need`` vertices: ``kept[need]`` of
-    them, the next one to be written to column ``oldest[need]``. A set is a column, so that one word of all sets is
-    read in a row. ``holds`` marks levels below which a clique was found.
+    them, the next one to be written to place ``oldest[need]``. They lie in blocks of 64, where a word of one set is
+    beside the same word of the others, because most sets are told apart by a single word. ``holds`` marks levels
+    below which a clique was found.
     """
 
     adjacent: Words
@@ -53,8 +54,8 @@ class State(NamedTuple):
     counter: Numbers
 
 
-def new_state(adjacent: Words, start: Words, k: int, memory: int = 0) -> State:
-    """Begin a search for k vertices of the set ``start``, with room for ``memory`` refuted sets a level."""
+def new_state(adjacent: Words, start: Words, k: int, blocks: int = 0) -> State:
+    """Begin a search for k vertices of the set ``start``, with room for ``blocks`` of refuted sets a level."""
     width = adjacent.shape[1]
     candidates, origin, branches, classes = np.zeros((4, k + 1, width), dtype=np.uint64)
     state = State(
@@ -66,7 +67,7 @@ def new_state(adjacent: Words, start: Words, k: int, memory: int = 0) -> State:
         holds=np.zeros(k + 1, dtype=np.bool_),
         classes=classes,
         used=np.zeros(k + 1, dtype=np.bool_),
-        refuted=np.zeros((k + 1, width, memory), dtype=np.uint64),
+        refuted=np.zeros((k + 1, blocks, width, BLOCK), dtype=np.uint64),
         kept=np.zeros(k + 1, dtype=np.int64),
         oldest=np.zeros(k + 1, dtype=np.int64),
         counter=np.zeros(2, dtype=np.int64),
@@ -79,13 +80,16 @@ def new_state(adjacent: Words, start: Words, k: int, memory: int = 0) -> State:
 
 @njit(cache=True, nogil=True)
 def open_level(state: State, depth: int, need: int) -> bool:
-    """Find what to branch on at a level whose candidates are set; False if they hold no clique of ``need``."""
+    """Find what to branch on at a level whose candidates are set; False if they hold no clique of ``need``.
+
+    Where refuted sets are kept, these leave little for a repair of the colours to gain.
+    """
     branches = state.branches[depth]
     state.origin[depth] = state.candidates[depth]
     state.holds[depth] = False
     if not colour(state.adjacent, state.candidates[depth], need, state.classes, branches):
         return False
-    return repair(state.adjacent, need, state.classes, state.used, branches)
+    return state.refuted.shape[1] > 0 or repair(state.adjacent, need, state.classes, state.used, branches)
 
 
 @njit(cache=True, nogil=True)
@@ -134,40 +138,46 @@ def _last(words: Words) -> int:
 
 @njit(inline="always")
 def _remember(state: State, depth: int, need: int) -> None:
-    memory = state.refuted.shape[2]
+    memory = BLOCK * state.refuted.shape[1]
     if memory > 0:
-        column = state.oldest[need]
-        state.refuted[need, :, column] = state.origin[depth]
-        state.oldest[need] = (column + 1) % memory
+        place = state.oldest[need]
+        state.refuted[need, place // BLOCK, :, place % BLOCK] = state.origin[depth]
+        state.oldest[need] = (place + 1) % memory
         state.kept[need] = min(memory, state.kept[need] + 1)
 
 
 @njit(cache=True, nogil=True)
 def _is_refuted(state: State, depth: int, need: int) -> bool:
     """Whether the candidates of a level lie within a set that was refuted for the same need, the latest tried first."""
-    memory, newest = state.refuted.shape[2], state.oldest[need]
-    candidates, table = state.candidates[depth], state.refuted[need]
+    blocks = state.refuted.shape[1]
+    candidates, kept = state.candidates[depth], state.kept[need]
     top = len(candidates) - 1
     while top > 0 and not candidates[top]:
         top -= 1
-    for first, last in ((0, newest), (newest, memory if state.kept[need] == memory else newest)):
-        for column in range(last - 1, first - 1, -1):
-            if candidates[top] & ~table[top, column]:
+    place = state.oldest[need] - 1
+    for tried in range((kept + BLOCK - 1) // BLOCK + 1):
+        if place < 0:
+            place = kept - 1
+        block = state.refuted[need, place // BLOCK]
+        for lane in range(place % BLOCK, -1, -1):
+            if candidates[top] & ~block[top, lane]:
                 continue
             x = top - 1
-            while x >= 0 and not candidates[x] & ~table[x, column]:
+            while x >= 0 and not candidates[x] & ~block[x, lane]:
                 x -= 1
             if x < 0:
-                _advance(table, column, newest - 1 if newest > 0 else memory - 1)
+                if tried > 0:
+                    latest = (state.oldest[need] - 1) % (BLOCK * blocks)
+                    _swap(block, lane, state.refuted[need, latest // BLOCK], latest % BLOCK)
                 return True
+        place -= place % BLOCK + 1
     return False
 
 
 @njit(inline="always")
-def _advance(table: Words, column: int, latest: int) -> None:
-    """Let a set change places with the latest, if far from it: the next candidates probably lie within it too."""
-    if abs(latest - column) > _NEAR:
-        for x in range(len(table)):
-            word = table[x, column]
-            table[x, column] = table[x, latest]
-            table[x, latest] = word
+def _swap(block: Words, lane: int, latest_block: Words, latest: int) -> None:
+    """Let a set change places with the latest one: the next candidates probably lie within it too."""
+    for x in range(len(block)):
+        word = block[x, lane]
+        block[x, lane] = latest_block[x, latest]
+        latest_block[x, latest] = word
