@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from solvers._kernels.bits import Words, bit, popcount
+from solvers._kernels.bits import Words, bit, lowest, popcount
 from solvers._kernels.boxes import farthest
 from solvers._kernels.clique import BLOCK, State
 from solvers._kernels.kdtree import Tree
@@ -43,6 +44,36 @@ def cell_graph(kind: int, tree: Tree, cells: Numbers, t: float) -> Words:
     return adjacent
 
 
+class Pieces(NamedTuple):
+    """How sets of an earlier graph become sets of a later one: bits of words are moved to bits of other words."""
+
+    source: Numbers
+    place: Words
+    mask: Words
+    target: Numbers
+    shift: Words
+
+
+@njit(cache=True, nogil=True)
+def pieces_of(parent: Numbers) -> Pieces:
+    """Cut the vertices into runs within a word that were neighbours within a word before."""
+    m = len(parent)
+    source, target = np.empty(m, np.int64), np.empty(m, np.int64)
+    place, mask, shift = np.empty(m, np.uint64), np.empty(m, np.uint64), np.empty(m, np.uint64)
+    size = j = 0
+    while j < m:
+        room = min(64 - (j & 63), 64 - (parent[j] & 63), m - j)
+        run = 1
+        while run < room and parent[j + run] == parent[j] + run:
+            run += 1
+        source[size], target[size] = parent[j] >> 6, j >> 6
+        place[size], shift[size] = parent[j] & 63, j & 63
+        mask[size] = ~np.uint64(0) >> np.uint64(64 - run)
+        size += 1
+        j += run
+    return Pieces(source[:size], place[:size], mask[:size], target[:size], shift[:size])
+
+
 @njit(cache=True, nogil=True)
 def refined_graph(
     kind: int, tree: Tree, cells: Numbers, t: float, old_cells: Numbers, parent: Numbers, old: Words
@@ -50,17 +81,24 @@ def refined_graph(
     """Return ``cell_graph`` of cells whose parents' graph is known: only pairs with a new cell are measured."""
     m = len(cells)
     adjacent = np.zeros((m, (m + 63) // 64), np.uint64)
+    pieces = pieces_of(parent)
     for i in range(m):
-        is_new = cells[i] != old_cells[parent[i]]
-        for j in range(i):
-            if not old[parent[i], parent[j] >> 6] & bit(parent[j]):
-                continue
-            if is_new or cells[j] != old_cells[parent[j]]:
-                a, b = cells[i], cells[j]
-                if farthest(kind, tree.low[a], tree.high[a], tree.low[b], tree.high[b]) < t:
-                    continue
-            adjacent[i, j >> 6] |= bit(j)
-            adjacent[j, i >> 6] |= bit(i)
+        for p in range(len(pieces.source)):
+            bits = (old[parent[i], pieces.source[p]] >> pieces.place[p]) & pieces.mask[p]
+            adjacent[i, pieces.target[p]] |= bits << pieces.shift[p]
+    for i in range(m):
+        if cells[i] == old_cells[parent[i]]:
+            continue
+        low, high = tree.low[cells[i]], tree.high[cells[i]]
+        for w in range(adjacent.shape[1]):
+            rest = adjacent[i, w]
+            while rest:
+                b = lowest(rest)
+                rest &= ~bit(b)
+                j = 64 * w + b
+                if farthest(kind, low, high, tree.low[cells[j]], tree.high[cells[j]]) < t:
+                    adjacent[i, w] &= ~bit(j)
+                    adjacent[j, i >> 6] &= ~bit(i)
     return adjacent
 
 
@@ -109,14 +147,15 @@ def split_cells(tree: Tree, cells: Numbers, is_split: NDArray[np.bool_]) -> tupl
 def inherit(old: State, parent: Numbers, new: State) -> None:
     """Hand on refuted sets of an earlier graph: vertex j is in where its ``parent[j]`` was."""
     blocks = min(old.refuted.shape[1], new.refuted.shape[1])
+    pieces = pieces_of(parent)
     for need in range(len(old.kept)):
         kept = min(old.kept[need], BLOCK * blocks)
         new.kept[need], new.oldest[need] = kept, old.oldest[need]
         if new.refuted.shape[1] < old.refuted.shape[1]:
             new.oldest[need] = kept % (BLOCK * blocks) if blocks > 0 else 0
         for b in range((kept + BLOCK - 1) // BLOCK):
-            for j in range(len(parent)):
-                source, place = old.refuted[need, b, parent[j] >> 6], np.uint64(parent[j] & 63)
-                target, shift = new.refuted[need, b, j >> 6], np.uint64(j & 63)
+            for p in range(len(pieces.source)):
+                source, target = old.refuted[need, b, pieces.source[p]], new.refuted[need, b, pieces.target[p]]
+                place, mask, shift = pieces.place[p], pieces.mask[p], pieces.shift[p]
                 for lane in range(BLOCK):
-                    target[lane] |= ((source[lane] >> place) & np.uint64(1)) << shift
+                    target[lane] |= ((source[lane] >> place) & mask) << shift

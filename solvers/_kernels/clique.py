@@ -151,6 +151,8 @@ def _is_refuted(state: State, depth: int, need: int) -> bool:
     """Whether the candidates of a level lie within a set that was refuted for the same need, the latest tried first."""
     blocks = state.refuted.shape[1]
     candidates, kept = state.candidates[depth], state.kept[need]
+    if kept == 0:
+        return False
     top = len(candidates) - 1
     while top > 0 and not candidates[top]:
         top -= 1
