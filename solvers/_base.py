@@ -101,9 +101,12 @@ class Solver(ABC):
         """
         if problem.quotas is not None and not self.keeps_counts:
             raise InvalidOptionError(f"{self.keyword()} does not keep group counts; use one of {_keepers()}")
+        run = _only_solution(problem)
+        if run is None:
+            self._prepare(problem)
         clock = Clock(self.default_stop if stop is None else stop, watch)
         try:
-            run = _only_solution(problem) or self._run(problem, clock, np.random.default_rng(seed))
+            run = run or self._run(problem, clock, np.random.default_rng(seed))
         except (KeyboardInterrupt, SystemError) as stopped:
             if clock.indices is None or not _is_interrupt(stopped):
                 raise
@@ -178,6 +181,10 @@ class Solver(ABC):
             return chosen
         xp = namespace(points)
         return xp.as_tensor(chosen, dtype=xp.int64, device=points.device)
+
+    def _prepare(self, problem: Problem) -> None:
+        """Load and compile what a run on this problem needs, before its clock starts; by default nothing."""
+        return
 
     @abstractmethod
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:

@@ -7,18 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmdp import Clock, Problem, Status
+from mmdp import Clock, Problem, Status, Stop
 from solvers import make
+from solvers._trail import Trail
+from solvers._zoom import zooming_search
 
 _TIME_SHARE = 0.2  # of what is left, for each heuristic
-_PATIENCE = 40  # moves without a gain for each point that end a quick start,
-_MOVES = 500_000  # and this many moves are its most: a few seconds of the local searches
+_PATIENCE = 40  # moves without a gain for each point: a quick start goes on for fewer, a patient one for more
+_QUICK_MOVES, _PATIENT_MOVES = 500_000, 2_500_000  # at most: about a second of the local searches, and half a minute
+_POLISHED_POINTS, _POLISHING_MOVES = 2000, 30_000  # at least and at most
 
 
 def warm_start(
     problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str], quick: bool = True
 ) -> None:
-    """Run the heuristics in turn, each within its default limits and a share of the time that is left.
+    """Run the heuristics in turn, each within counted limits and a share of the time that is left.
 
     A quick start is enough for a search that proves in no time, or that finds better incumbents on its way.
 
@@ -31,8 +34,8 @@ def warm_start(
         solver = make(name)
         rest = solver.default_stop.no_improvement
         stop = replace(solver.default_stop, target=clock.stop.target, upper_bound=clock.upper_bound)
-        if quick:
-            stop = replace(stop, no_improvement=rest and min(rest, _PATIENCE * problem.n), iterations=_MOVES)
+        chosen, most = (min, _QUICK_MOVES) if quick else (max, _PATIENT_MOVES)
+        stop = replace(stop, no_improvement=rest and chosen(rest, _PATIENCE * problem.n), iterations=most)
         if np.isfinite(clock.remaining):
             stop = replace(stop, seconds=_TIME_SHARE * clock.remaining)
         found = solver.solve(problem, stop, seed=int(rng.integers(2**31)))
@@ -41,3 +44,15 @@ def warm_start(
             raise KeyboardInterrupt
         if clock.expired:
             break
+
+
+def polish(problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
+    """Move the points of the incumbent to better places around them, where there are many to choose from."""
+    if clock.indices is None or len(problem.candidates) < _POLISHED_POINTS:
+        return
+    stop = Stop(iterations=_POLISHING_MOVES, seconds=clock.remaining if np.isfinite(clock.remaining) else None)
+    near = Clock(stop)
+    for _ in zooming_search(Trail(problem, near, clock.indices, rng, _POLISHING_MOVES)):
+        pass
+    if near.indices is not None:
+        clock.report(near.indices, problem.objective(near.indices)[0])

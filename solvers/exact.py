@@ -12,7 +12,8 @@ from solvers._base import Run, Solver
 from solvers._exact.optima import optimal_subsets
 from solvers._exact.proof import METHODS, choose, prove
 from solvers._exact.proof_tree import proof_tree
-from solvers._incumbent import warm_start
+from solvers._exact.rehearsal import rehearse
+from solvers._incumbent import polish, warm_start
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,20 @@ class Exact(Solver):
         if not self.heuristics:
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
 
+    def _prepare(self, problem: Problem) -> None:
+        rehearse(problem, choose(problem, self.method), self.heuristics)
+
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         method = choose(problem, self.method)
         quick = self.heuristics if method == "cells" else self.heuristics[:1]  # the matrix search improves fast itself
         warm_start(problem, clock, rng, quick)
-        prove(problem, clock, method, lambda: warm_start(problem, clock, rng, self.heuristics[1:], quick=False))
+        prove(
+            problem,
+            clock,
+            method,
+            improve=lambda: warm_start(problem, clock, rng, self.heuristics[1:], quick=False),
+            polish=lambda: polish(problem, clock, rng),
+        )
         assert clock.indices is not None
         proven = clock.objective >= clock.upper_bound
         notes: dict[str, Any] = {}

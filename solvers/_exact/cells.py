@@ -15,7 +15,7 @@ from solvers._kernels.numba import KINDS
 
 BOX_KERNELS = ("sqeuclidean", "manhattan", "chebyshev")
 _BOUND_SHARE = 0.3  # of a limited time, to lower the bound when the proof is not through
-_GLANCE = 5_000_000  # nodes of proof before anything is spent on a better incumbent
+_GLANCE = 3_000_000  # nodes of proof before anything is spent on a better incumbent
 _CLOSE = 1e-6  # relative width at which the bound is not halved further
 
 Indices = NDArray[np.int64]
@@ -30,8 +30,10 @@ class CellProof:
     remain without one when cells are split or the threshold rises, and are carried along.
     """
 
-    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None]) -> None:
-        self._improve = improve
+    def __init__(
+        self, problem: Problem, clock: Clock, improve: Callable[[], None], polish: Callable[[], None]
+    ) -> None:
+        self._improve, self._polish = improve, polish
         self._problem, self._clock = problem, clock
         self._kind = KINDS[problem.geometry.kernel]
         self._free = np.setdiff1d(problem.candidates, problem.include)
@@ -87,6 +89,7 @@ class CellProof:
         if relaxation.points is not None:
             chosen = np.concatenate((self._problem.include, relaxation.points)).astype(np.int64)
             clock.report(chosen, self._problem.objective(chosen)[0])
+            self._polish()
         return answered
 
     def _lower_bound(self) -> None:

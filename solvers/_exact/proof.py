@@ -20,14 +20,23 @@ def _nothing() -> None:
     """Leave the incumbent as it is."""
 
 
-def prove(problem: Problem, clock: Clock, method: str = "auto", improve: Callable[[], None] = _nothing) -> None:
+def prove(
+    problem: Problem,
+    clock: Clock,
+    method: str = "auto",
+    improve: Callable[[], None] = _nothing,
+    polish: Callable[[], None] = _nothing,
+) -> None:
     """Search for the optimum or for a bound until the clock, which holds an incumbent, expires.
 
-    ``improve`` is called once, at the first question that has no answer at a glance, to look harder for an incumbent.
+    ``improve`` is called once, at the first question that has no answer at a glance, to look harder for an incumbent;
+    ``polish`` may be called at every better one that the search on cells finds.
     """
     calls = iter((improve,))
-    proof = CellProof if choose(problem, method) == "cells" else DenseProof
-    proof(problem, clock, lambda: next(calls, _nothing)()).run()
+    if choose(problem, method) == "cells":
+        CellProof(problem, clock, lambda: next(calls, _nothing)(), polish).run()
+    else:
+        DenseProof(problem, clock, lambda: next(calls, _nothing)()).run()
 
 
 def certified_bound(problem: Problem, indices: Indices, objective: float, bound: float, seconds: float) -> float:
