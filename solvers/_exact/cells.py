@@ -30,9 +30,7 @@ class CellProof:
     remain without one when cells are split or the threshold rises, and are carried along.
     """
 
-    def __init__(
-        self, problem: Problem, clock: Clock, improve: Callable[[], None], polish: Callable[[], None]
-    ) -> None:
+    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None], polish: Callable[[], None]) -> None:
         self._improve, self._polish = improve, polish
         self._problem, self._clock = problem, clock
         self._kind = KINDS[problem.geometry.kernel]
