@@ -12,7 +12,7 @@ from experiments._report import duration, markdown_table, origin, table
 from experiments._rows import Row
 
 PACKAGES = ("torch", "transformers", "numpy")
-COLUMNS = ("model", "solver", "tokens", "first token", "of unpruned", "later tokens", "memory", "selection")
+COLUMNS = ("model", "solver", "tokens", "first token", "of unpruned", "later tokens", "memory", "solve")
 
 
 def line(row: Row) -> str:
@@ -64,7 +64,7 @@ def _markdown(rows: list[Row]) -> str:
         f"{scale} Weights are random. One picture, {row['text']} text tokens, batch 1, greedy decoding; medians of "
         f"{row['repeats']} runs in which full and pruned take turns.",
         "*Tokens* are the visual ones that the language model reads. The *first token* comes after encoding the "
-        "picture, choosing, and reading the prompt; *selection* is the choosing alone. *Later tokens* is the time for "
+        "picture, choosing, and reading the prompt; *solve* is the choosing alone. *Later tokens* is the time for "
         "each of them. *Memory* is the most that the GPU had allocated or, on a CPU, that the process held, weights "
         "and libraries included.",
         "![Time to first token against the visual tokens that stay](latency.png)",

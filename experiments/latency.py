@@ -42,7 +42,11 @@ def main(
     keeps = [check_keep(share) for share in keep or KEEPS]
     console, rows = Console(), Rows(results / "latency.csv", KEY, SOURCES, report.PACKAGES)
     device, dtype = ("cuda", torch.bfloat16) if on_gpu else ("cpu", torch.float32)
-    where = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
+    where = (
+        torch.cuda.get_device_name()
+        if on_gpu
+        else f"CPU, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
+    )
     console.print(f"{where}: {', '.join(names)} at scale {scale}; rows go to {rows.path}.")
     measured: list[Row] = []
     for name in names:

@@ -26,6 +26,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from experiments._report import table as report_table
 from lmm_integration.budget import check_keep, retained_count
 from mmdp import DataFileError, InvalidOptionError
 
@@ -179,24 +180,25 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """Lay the rows out, with the published values where there are any."""
-    result = Table("model", title="TFLOP of the language model over the prompt, mean over the data sets")
+    """Lay the rows out: beside the published values where there are any, beside the decoder's sizes otherwise."""
     published = any(row.case.published for row in rows)
-    for column in ("L", "d", "m", "text", "visual", "kept", "full", "pruned", "share"):
-        result.add_column(column, justify="right")
-    for column in ("full", "pruned", "share") if published else ():
-        result.add_column(f"paper: {column}", justify="right")
+    beside = ("paper", "paper", "paper") if published else ("L", "d", "m")
+    names = ("full", "pruned", "share %")
+    columns = [name for pair in zip(names, beside, strict=True) for name in pair] if published else [*names, *beside]
+    lines = []
     for row in rows:
-        case, paper = row.case, row.case.published
-        result.add_row(
-            case.name,
-            *(str(size) for size in (row.decoder.layers, row.decoder.width, row.decoder.inner)),
-            f"{fmean(case.text):.0f}",
-            f"{fmean(case.visual):.0f}",
-            f"{fmean(retained_count(n, case.keep) for n in case.visual):.0f}",
-            f"{row.full:.4g}",
-            f"{row.pruned:.4g}",
-            f"{row.share:.2f} %",
-            *((f"{paper.full}", f"{paper.pruned}", f"{paper.share:.2f} %") if paper else ()),
-        )
-    return result
+        case, paper, decoder = row.case, row.case.published, row.decoder
+        counted = (f"{row.full:.4g}", f"{row.pruned:.4g}", f"{row.share:.2f}")
+        if published:
+            theirs = (f"{paper.full:.4g}", f"{paper.pruned:.4g}", f"{paper.share:.2f}") if paper else ("", "", "")
+            numbers = [number for pair in zip(counted, theirs, strict=True) for number in pair]
+        else:
+            numbers = [*counted, *(str(size) for size in (decoder.layers, decoder.width, decoder.inner))]
+        tokens = (f"{fmean(case.text):.0f}+{fmean(case.visual):.0f}", f"{fmean(_kept(case)):.0f}")
+        lines.append((case.name, *tokens, *numbers))
+    title = "TFLOP of the language model over text+visual tokens, means over data sets"
+    return report_table(("model", "tokens", "kept", *columns), lines, title)
+
+
+def _kept(case: Case) -> list[int]:
+    return [retained_count(n, case.keep) for n in case.visual]
