@@ -37,6 +37,7 @@ IMAGE_TEXT = (15, 15, 23, 83, 25, 113, 15, 39, 21, 91, 57)
 ANYRES_VISUAL = (2225, 1922, 2239, 1927, 2108, 1882, 2292, 2249, 2250, 1598, 2116)
 # ActivityNet, SEED-Bench, VideoChatGPT, NextQA, EgoSchema
 VIDEO_TEXT = (28, 63, 21, 38, 196)
+_NAME = 20  # characters of a path that leave room for the numbers
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def main(
     text: Annotated[int, typer.Option(help="Text tokens of a prompt, for --config.", min=0)] = 45,
 ) -> None:
     """Share of the language model's TFLOP that is left after pruning, beside the paper's values."""
-    cases = [Case(str(path), read(path), [text], [visual], 0.098) for path in config or ()] or list(PAPER)
+    cases = [Case(str(path)[-_NAME:], read(path), [text], [visual], 0.098) for path in config or ()] or list(PAPER)
     if keep is not None:
         cases = [replace(case, keep=check_keep(keep), published=None) for case in cases]
     Console().print(table([case.measure() for case in cases]))
@@ -194,10 +195,10 @@ def table(rows: Sequence[Row]) -> Table:
             numbers = [number for pair in zip(counted, theirs, strict=True) for number in pair]
         else:
             numbers = [*counted, *(str(size) for size in (decoder.layers, decoder.width, decoder.inner))]
-        tokens = (f"{fmean(case.text):.0f}+{fmean(case.visual):.0f}", f"{fmean(_kept(case)):.0f}")
+        tokens = (f"{fmean(case.visual):.0f}", f"{fmean(_kept(case)):.0f}")
         lines.append((case.name, *tokens, *numbers))
-    title = "TFLOP of the language model over text+visual tokens, means over data sets"
-    return report_table(("model", "tokens", "kept", *columns), lines, title)
+    title = "TFLOP of the language model over text and visual tokens, means over data sets"
+    return report_table(("model", "visual", "kept", *columns), lines, title)
 
 
 def _kept(case: Case) -> list[int]:

@@ -99,7 +99,8 @@ def test_command_line(command, tmp_path):
     for case in PAPER:
         line = next(line for line in printed.splitlines() if f" {case.name} " in line)
         assert line.count(f"{case.published.share:.2f}") == 2  # computed, and published
-    path = tmp_path / "config.json"
+    path = tmp_path / "a_folder_with_a_rather_long_name" / "config.json"
+    path.parent.mkdir()
     path.write_text(json.dumps(PAPER[1].config))
     assert "100.00" in command("--config", str(path), "--keep", "1.0")
     with pytest.raises(InvalidOptionError, match="would leave no visual token"):
