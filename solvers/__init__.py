@@ -128,7 +128,7 @@ def solve(
     points : (n, d) array or Problem, path, or blocks
         numpy array, torch tensor, or a :class:`mmdp.Problem` (for distances, fixed or excluded picks). A .npy, CSV or
         Parquet file by its path, a ``numpy.memmap``, a list or an iterator of (rows, d) blocks: ``greedy`` reads these
-        block by block, with the options ``checkpoint`` and ``progress``; other solvers load them.
+        block by block, with the options ``checkpoint`` and ``progress``, ``streaming`` once; other solvers load them.
         Dask arrays and data frames go to ``coreset``.
     k : int
         How many; not given with a Problem.
@@ -172,6 +172,10 @@ def solve(
             from solvers import _out_of_core
 
             return _out_of_core.greedy(points, k, metric, **options)
+        if k is not None and solver == "streaming" and not options:
+            from solvers import streaming
+
+            return streaming.over_source(points, k, metric)
         points = points.load()
         options = {name: value for name, value in options.items() if name not in ("checkpoint", "progress")}
     if isinstance(points, Problem):

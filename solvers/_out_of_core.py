@@ -21,9 +21,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdp import DataFileError, Incumbent, InvalidOptionError, Problem, Result, Status
+from mmdp import DataFileError, InvalidOptionError, Result
 from mmdp._validation import picks as checked_picks
 from mmdp.metrics import Metric, Vector, resolve
+from solvers._graded import graded
 from solvers._kernels.numba import KINDS, lower_nearest
 from solvers._kernels.passes import lower_block
 from solvers._sources import Source
@@ -67,24 +68,16 @@ def greedy(
     traversal = _Traversal(source, k, geometry, None if checkpoint is None else Path(checkpoint), progress)
     picks, rows, radius, passes = traversal.run()
     runtime = time.perf_counter() - begin
-    chosen = Problem(k, points=rows, metric=Metric("", geometry.kernel, geometry.is_metric, value=geometry.value))
-    objective, (a, b) = chosen.objective(np.arange(k))
     growth = geometry.two_hops
-    bound = math.inf if growth is None else max(objective, float(chosen.value(growth * radius)))
-    return Result(
-        indices=np.array(picks),
-        objective=objective,
-        upper_bound=bound,
-        status=Status.OPTIMAL if bound == objective else Status.HEURISTIC,
-        critical_pair=(min(picks[a], picks[b]), max(picks[a], picks[b])),
-        history=(Incumbent(runtime, objective, bound),),
+    return graded(
+        rows,
+        np.array(picks),
+        geometry,
+        math.inf if growth is None else float(geometry.value(np.asarray(growth * radius))),
+        solver="greedy",
+        n=source.n,
         runtime=runtime,
         iterations=k,
-        solver="greedy",
-        metric=geometry.name,
-        n=source.n,
-        k=k,
-        seed=0,
         notes={"passes": passes},
     )
 

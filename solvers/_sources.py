@@ -206,7 +206,7 @@ def _csv(path: Path) -> Source:
     with path.open() as file:
         cells = file.readline().split(",")
     headed = not all(map(_is_number, cells))
-    options = csv.ReadOptions(block_size=_BLOCK_BYTES, autogenerate_column_names=not headed)
+    options = csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, autogenerate_column_names=not headed)
 
     def read() -> Iterator[Matrix]:
         try:

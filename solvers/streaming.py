@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mmdp import Clock, Problem
-from mmdp.metrics import Vector
+from mmdp import Clock, Problem, Result
+from mmdp._validation import picks as checked_picks
+from mmdp.metrics import Metric, Vector, resolve
 from mmdp.problem import Indices
 from solvers._base import Run, Solver
+from solvers._graded import graded, held_problem
+from solvers._sources import Source
 
 _RATIO = 8.0  # in distances that obey the triangle inequality
 
@@ -32,27 +39,75 @@ class Streaming(Solver):
     cost = "O(n k d) in one pass, memory O(k d)"
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        stream = Doubling(problem)
+        stream = Doubling(problem.k, problem.geometry, problem.surrogates)
         for block in problem.blocks(problem.k):
             low, high = np.searchsorted(problem.candidates, (block.start, block.stop))
             stream.add(problem.candidates[low:high])
         kept = stream.kept()
-        best = _farthest_first(problem, kept, list(problem.include))
-        if (
-            not problem.include
-            and len(stream.solution)
-            and problem.objective(stream.solution)[0] > problem.objective(best)[0]
-        ):
-            best = stream.solution.tolist()
-        return Run(best, stream.upper_bound(), iterations=problem.n, notes={"ratio": ratio(problem), "kept": len(kept)})
+        best = _best(problem, kept, stream.solution)
+        notes = {"ratio": ratio(problem.geometry, problem.include), "kept": len(kept)}
+        return Run(best, stream.upper_bound(), iterations=problem.n, notes=notes)
+
+
+def over_source(source: Source, k: int, metric: str | Metric = "euclidean") -> Result:
+    """Choose k rows as ``Streaming`` does, in one pass over a source, holding fewer than 3 k rows and a few blocks."""
+    geometry = resolve(metric)
+    checked_picks(source.n, k, (), ())
+    begin = time.perf_counter()
+    held = _Held(geometry)
+    stream = Doubling(k, geometry, held.between)
+    for start, block in source.blocks(geometry):
+        held.take(start, block)
+        stream.add(np.arange(start, start + len(block)))
+        held.keep(stream.kept())
+    here = held_problem(held.vectors, k, geometry)
+    best = np.array(_best(here, np.arange(here.n), held.places(stream.solution)))
+    return graded(
+        held.vectors[best],
+        held.ids[best],
+        geometry,
+        stream.upper_bound(),
+        solver=Streaming.keyword(),
+        n=source.n,
+        runtime=time.perf_counter() - begin,
+        iterations=source.n,
+        notes={"ratio": ratio(geometry), "kept": len(held.ids)},
+    )
+
+
+class _Held:
+    """Rows of a source that are in memory: those the stream keeps and those of the present block."""
+
+    def __init__(self, geometry: Metric) -> None:
+        self.geometry = geometry
+        self.ids: Indices = np.empty(0, np.int64)
+        self.vectors: NDArray[Any] = np.empty((0, 0))
+
+    def take(self, start: int, block: NDArray[Any]) -> None:
+        """Add a block, whose rows come after all that are held."""
+        self.ids = np.concatenate([self.ids, np.arange(start, start + len(block))])
+        self.vectors = np.concatenate([self.vectors, block]) if self.vectors.size else block
+
+    def keep(self, ids: Indices) -> None:
+        """Forget all rows but these, in ascending order."""
+        places = self.places(ids)
+        self.ids, self.vectors = ids, self.vectors[places]
+
+    def places(self, ids: Indices) -> Indices:
+        """Where the rows are held."""
+        return np.searchsorted(self.ids, ids)
+
+    def between(self, rows: Indices, columns: Indices) -> Vector:
+        """Surrogates of rows and columns."""
+        return self.geometry.pairwise(self.vectors[self.places(rows)], self.vectors[self.places(columns)])
 
 
 class Doubling:
     """Centres, the solution they were when they last were k, and the threshold, as a surrogate."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.growth = problem.geometry.two_hops or 2.0
+    def __init__(self, k: int, geometry: Metric, between: Callable[[Indices, Indices], Vector]) -> None:
+        self.k, self.geometry, self.between = k, geometry, between
+        self.growth = geometry.two_hops or 2.0
         self.centres: Indices = np.empty(0, np.int64)
         self.solution: Indices = np.empty(0, np.int64)
         self.spare: Indices = np.empty(0, np.int64)
@@ -60,8 +115,8 @@ class Doubling:
 
     def add(self, indices: Indices) -> None:
         """Take the next points of the stream."""
-        if len(self.spare) < self.problem.k:  # should fewer than k points be distinct
-            self.spare = np.concatenate([self.spare, indices[: self.problem.k - len(self.spare)]])
+        if len(self.spare) < self.k:  # should fewer than k points be distinct
+            self.spare = np.concatenate([self.spare, indices[: self.k - len(self.spare)]])
         place = 0
         while place < len(indices):
             batch = indices[place : place + 1024]
@@ -72,7 +127,7 @@ class Doubling:
             first = int(far.argmax())
             self.centres = np.append(self.centres, batch[first])
             place += first + 1
-            if len(self.centres) == self.problem.k:
+            if len(self.centres) == self.k:
                 self._double()
 
     def kept(self) -> Indices:
@@ -81,23 +136,20 @@ class Doubling:
 
     def upper_bound(self) -> float:
         """No k points seen are farther apart than four times the threshold, where the triangle inequality holds."""
-        if self.problem.geometry.two_hops is None:
+        if self.geometry.two_hops is None:
             return math.inf
-        return float(self.problem.value(self.growth**2 * self.threshold))
+        return float(self.geometry.value(np.asarray(self.growth**2 * self.threshold)))
 
     def _far(self, batch: Indices) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         if not len(self.centres):
             return np.ones(len(batch), dtype=bool)
-        nearest = self._between(batch, self.centres).min(axis=1)
+        nearest = self.between(batch, self.centres).min(axis=1)
         return np.asarray(nearest >= self.threshold if self.threshold > 0 else nearest > 0)
 
-    def _between(self, rows: Indices, columns: Indices) -> Vector:
-        return self.problem.surrogates(rows, columns)
-
     def _double(self) -> None:
-        while len(self.centres) == self.problem.k:
+        while len(self.centres) == self.k:
             self.solution = self.centres
-            apart = self._between(self.centres, self.centres)
+            apart = self.between(self.centres, self.centres)
             np.fill_diagonal(apart, np.inf)
             self.threshold = max(self.threshold, float(apart.min())) * self.growth
             kept: list[int] = []
@@ -107,10 +159,18 @@ class Doubling:
             self.centres = self.centres[kept]
 
 
-def ratio(problem: Problem) -> float:
-    """The factor between the optimum and what streaming returns, in the distances of the problem."""
-    root = problem.geometry.root
-    return math.inf if root is None or problem.include else _RATIO**root
+def ratio(geometry: Metric, include: Sequence[int] = ()) -> float:
+    """Return the factor between the optimum and what streaming returns; none is known with fixed picks."""
+    root = geometry.root
+    return math.inf if root is None or include else _RATIO**root
+
+
+def _best(problem: Problem, kept: Indices, solution: Indices) -> list[int]:
+    """The greedy on the points kept, or the last solution of the stream where that is better."""
+    best = _farthest_first(problem, kept, list(problem.include))
+    if problem.include or not len(solution) or problem.objective(solution)[0] <= problem.objective(best)[0]:
+        return best
+    return [int(i) for i in solution]
 
 
 def _farthest_first(problem: Problem, among: Indices, first: list[int]) -> list[int]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from solvers._kernels.numba import CHEBYSHEV, SQEUCLIDEAN, Matrix, Vector
 
-FEW_STALE = 48  # buckets that one thread visits sooner than others wake up
+FEW_STALE = 256  # buckets that one thread visits sooner than others wake up
 _SAMPLE_PER_BUCKET = 8
 _NO_NANS = {"nnan", "nsz"}  # lets the maxima vectorise; sums keep their order
 

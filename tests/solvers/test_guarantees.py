@@ -33,11 +33,20 @@ def test_streaming_holds_its_guarantee(case):
     case=cases(metrics=METRICS, picks=False),
     partitions=st.integers(1, 4),
     inner=st.sampled_from(("greedy", "brute_force")),
+    size=st.sampled_from((None, 4, 6)),
 )
-def test_coreset_holds_its_guarantee(case, partitions, inner):
-    result = solve(case.problem, solver="coreset", partitions=partitions, inner=inner)
+def test_coreset_holds_its_guarantee(case, partitions, inner, size):
+    result = solve(case.problem, solver="coreset", partitions=partitions, inner=inner, size=size)
     if result.notes:
         holds(case, result)
+
+
+def test_a_larger_size_tightens_the_ratio():
+    X = np.random.default_rng(0).uniform(size=(20_000, 2))
+    ratios = [solve(X, 10, solver="coreset", size=size).notes["ratio"] for size in (10, 100, 1000)]
+    assert ratios[0] <= 6
+    assert ratios == sorted(ratios, reverse=True)
+    assert ratios[-1] < 2.3  # greedy's own two, and little more
 
 
 def test_streaming_bound_by_itself_covers_the_optimum():
@@ -45,7 +54,7 @@ def test_streaming_bound_by_itself_covers_the_optimum():
 
     for seed in range(50):
         problem = Problem(4, points=np.random.default_rng(seed).normal(size=(12, 2)))
-        stream = Doubling(problem)
+        stream = Doubling(problem.k, problem.geometry, problem.surrogates)
         for index in range(12):
             stream.add(np.array([index]))
         assert len(stream.kept()) < 3 * problem.k

@@ -98,6 +98,36 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         solve([data()], 4, checkpoint=tmp_path / "run.json")
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "hamming"])
+@pytest.mark.parametrize("kind", _sources.FORMATS)
+def test_streaming_reads_a_file_once_without_loading_it(tmp_path, monkeypatch, kind, metric):
+    X = np.round(data(3000), 1) if metric == "hamming" else data(3000)
+    path = write(X, tmp_path, kind)
+    expected = solve(X, 12, solver="streaming", metric=metric)
+    monkeypatch.setattr(_sources, "_BLOCK_BYTES", 4000)
+    monkeypatch.setattr(_sources.Source, "load", None)
+    result = solve(path, 12, solver="streaming", metric=metric)
+    assert result.indices.tolist() == expected.indices.tolist()
+    assert result.objective == pytest.approx(expected.objective)
+    assert result.notes == expected.notes
+    assert result.upper_bound >= solve(X, 12, metric=metric).objective
+
+
+def test_streaming_takes_blocks_smaller_than_k():
+    X = data(300)
+    blocks = np.array_split(X, 60)
+    assert solve(blocks, 20, solver="streaming").indices.tolist() == solve(X, 20, solver="streaming").indices.tolist()
+
+
+@pytest.mark.parametrize("solver", ["greedy", "streaming"])
+def test_a_csv_file_cut_short_is_named(tmp_path, solver):
+    path = write(data(), tmp_path, ".csv")
+    text = path.read_text()
+    path.write_text(text[: text.rindex(",", 0, len(text) // 2)])
+    with pytest.raises(DataFileError, match=r"points\.csv: .*Row #[0-9]+: Expected 5 columns, got 4"):
+        solve(path, 4, solver=solver)
+
+
 @pytest.mark.parametrize("kind", [".npy", ".parquet"])
 def test_a_truncated_file_is_named(tmp_path, kind):
     path = write(data(), tmp_path, kind)
@@ -109,14 +139,16 @@ def test_a_truncated_file_is_named(tmp_path, kind):
 def test_nan_is_named_with_block_row_and_column():
     blocks = np.array_split(data(6400), 64)
     blocks[37][4, 2] = np.nan
-    with pytest.raises(InvalidProblemError, match="block 37 at row 3704, column 2"):
-        solve(blocks, 4)
+    for solver in ("greedy", "streaming"):
+        with pytest.raises(InvalidProblemError, match="block 37 at row 3704, column 2"):
+            solve(blocks, 4, solver=solver)
 
 
 @pytest.mark.parametrize("k", [0, 1, 6001])
 def test_wrong_k(k):
-    with pytest.raises(InvalidProblemError, match="out of range"):
-        solve([data()], k)
+    for solver in ("greedy", "streaming"):
+        with pytest.raises(InvalidProblemError, match="out of range"):
+            solve([data()], k, solver=solver)
 
 
 def cli(*arguments):
