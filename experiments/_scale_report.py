@@ -66,7 +66,7 @@ def write(rows: Sequence[Row], folder: Path) -> list[Path]:
 def _draw(rows: Sequence[Row], path: Path) -> None:
     """Bars of seconds, a panel for each data set."""
     data = list(dict.fromkeys(row["data"] for row in rows))
-    figure, axes = _figure(9, 2.6, nrows=1, ncols=len(data), squeeze=False)
+    figure, axes = _figure(11, 2.6, nrows=1, ncols=len(data), squeeze=False, layout="constrained")
     for axis, name in zip(axes[0], data, strict=True):
         _bars(axis, [row for row in rows if row["data"] == name])
     _save(figure, path)
