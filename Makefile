@@ -1,5 +1,6 @@
 # make gaps    how far is each solver from the optimum, on real data      (about 3 minutes after the first install)
-# make test    every check: lint, format, types, fast tests, slow tests
+# make test    every check: lint, format, types, fast tests, slow tests, docs
+# make docs    the documentation site, into site/; a broken link is an error
 # make help    this text
 #
 # Everything is installed into .venv, at the versions of constraints.txt. On a machine with an NVIDIA driver torch is
@@ -14,7 +15,7 @@ TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://do
 # Test workers share the cores: threads that wait must not spin.
 QUIET_THREADS := NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 
-.PHONY: help gaps test lint types fast slow clean
+.PHONY: help gaps test lint types fast slow docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,13 +31,13 @@ $(VENV)/.gaps: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.gaps
 	$(BIN)/pip install --quiet --retries 1 --constraint constraints.txt $(TORCH_INDEX) torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all,dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all,dev,docs]"
 	@touch $@
 
 gaps: $(VENV)/.gaps
 	$(BIN)/python -m experiments gaps
 
-test: lint types fast slow
+test: lint types docs fast slow
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -51,5 +52,8 @@ fast: $(VENV)/.test
 slow: $(VENV)/.test
 	$(QUIET_THREADS) $(BIN)/python -m pytest -n $(WORKERS) -m slow
 
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build site *.egg-info

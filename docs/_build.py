@@ -1,0 +1,88 @@
+"""MkDocs hook: committed results become pages, and tables of pages are made from committed rows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mkdocs.structure.files import File, Files
+from tabulate import tabulate
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "experiments" / "results"
+_LINK = re.compile(r"\]\((?:\.\./)?experiments/results/")
+_TABLE = re.compile(r"<!-- table: (\w+) -->")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add every committed result to the site, under ``results/``."""
+    for path in sorted(RESULTS.rglob("*")):
+        if path.suffix in (".md", ".png", ".csv"):
+            name = f"results/{path.relative_to(RESULTS).as_posix()}"
+            files.append(File.generated(config, name, abs_src_path=str(path)))
+    for name in ("CHANGELOG.md",):
+        files.append(File.generated(config, name.lower(), abs_src_path=str(ROOT / name)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Point links at the copies of results, and put tables where a page asks for them."""
+    up = "../" * page.file.src_uri.count("/")
+    return _TABLE.sub(lambda found: TABLES[found[1]](), _LINK.sub(f"]({up}results/", markdown))
+
+
+def gap_summary() -> str:
+    """The summary of the gap report, as its run wrote it from its rows."""
+    report = (RESULTS / "gaps.md").read_text(encoding="utf-8")
+    return report.partition("## Summary\n")[2].partition("\n## ")[0].strip()
+
+
+def photograph_gaps() -> str:
+    """The lines of the gap summary on patches of photographs, best last."""
+    lines = [line for line in gap_summary().splitlines() if line.startswith("|")]
+    return "\n".join(lines[:2] + [line for line in lines if line.startswith("| image_tokens")])
+
+
+def speed() -> str:
+    """Every row of the speed run; a sampler that beats greedy there gets a footnote."""
+    rows = pd.read_csv(RESULTS / "speed.csv")
+    cells, slower = [], False
+    for row in rows.itertuples():
+        regression = row.ratio < 1
+        slower |= regression
+        cells.append(
+            (
+                f"{row.n:,} x {row.d:,}",
+                row.k,
+                row.sampler + (" [^slower]" if regression else ""),
+                f"{1e3 * row.median_s:.3g} ms",
+                f"{row.ratio:.2f}",
+                f"{row.agreement:.0%}",
+            )
+        )
+    columns = ("points", "k", "sampler", "median", "time of greedy = 1", "same picks")
+    note = "\n\n[^slower]: Here greedy is the slower one." if slower else ""
+    return tabulate(cells, headers=columns, tablefmt="github") + note + "\n\n" + _origin(rows)
+
+
+def proof_times() -> str:
+    """Median seconds to proof by method and size; unproven runs count at their limit and are footnoted."""
+    rows = pd.read_csv(RESULTS / "proof_times.csv")
+    cells = []
+    for (n, k, method), of in rows.groupby(["n", "k", "method"], sort=False):
+        open_ = int((~of.proven.astype(bool)).sum())
+        mark = " [^open]" if open_ else ""
+        cells.append((n, k, f"{method}{mark}", f"{of.seconds.median():.3g} s", f"{len(of) - open_} of {len(of)}"))
+    table = tabulate(cells, headers=("n", "k", "method", "median", "proven"), tablefmt="github")
+    note = "\n\n[^open]: Some runs ended at the limit without a proof, and count with the time they took."
+    return table + (note if "[^open]" in table else "") + "\n\n" + _origin(rows)
+
+
+def _origin(rows: pd.DataFrame) -> str:
+    newest = rows.sort_values("timestamp").iloc[-1]
+    return f"{newest.cpu}, {newest.cores} cores; {newest.packages}; commit {newest.commit}; {newest.timestamp}."
+
+
+TABLES = {f.__name__: f for f in (gap_summary, photograph_gaps, speed, proof_times)}
