@@ -1,6 +1,7 @@
 # make gaps    how far is each solver from the optimum, on real data      (about 3 minutes after the first install)
-# make test    every check: lint, format, types, fast tests, slow tests, docs
+# make test    every check: lint, format, types, docs, fast tests, slow tests with the notebooks
 # make docs    the documentation site, into site/; a broken link is an error
+# make notebooks   run the notebooks, and check that scripts and notebooks agree
 # make help    this text
 #
 # Everything is installed into .venv, at the versions of constraints.txt. On a machine with an NVIDIA driver torch is
@@ -15,7 +16,7 @@ TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://do
 # Test workers share the cores: threads that wait must not spin.
 QUIET_THREADS := NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 
-.PHONY: help gaps test lint types fast slow docs clean
+.PHONY: help gaps test lint types fast slow docs notebooks clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,7 +32,7 @@ $(VENV)/.gaps: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.gaps
 	$(BIN)/pip install --quiet --retries 1 --constraint constraints.txt $(TORCH_INDEX) torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all,dev,docs]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all,dev,docs,notebooks]"
 	@touch $@
 
 gaps: $(VENV)/.gaps
@@ -54,6 +55,9 @@ slow: $(VENV)/.test
 
 docs: $(VENV)/.test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+notebooks: $(VENV)/.test
+	$(QUIET_THREADS) $(BIN)/python -m pytest tests/test_notebooks.py
 
 clean:
 	rm -rf $(VENV) build site *.egg-info
