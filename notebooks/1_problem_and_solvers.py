@@ -6,8 +6,8 @@
 # %% [markdown]
 # # The problem and its solvers
 #
-# **You learn** what the Max-Min Diversity Problem asks, how the solvers differ on one picture, and how to read the bound
-# that comes with every answer.
+# **You learn** what the Max-Min Diversity Problem asks, how the solvers differ on one picture, and how to read the
+# bound that comes with every answer.
 
 # %%
 import matplotlib.pyplot as plt

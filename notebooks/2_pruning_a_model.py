@@ -6,9 +6,9 @@
 # %% [markdown]
 # # Pruning a multimodal model
 #
-# **You learn** to keep a tenth of the visual tokens of a LLaVA with one `with` statement, to see which patches stay, and
-# to count what is saved. The model has LLaVA-1.5's 576 tokens, few layers and random weights: its answers mean nothing,
-# its shapes are real.
+# **You learn** to keep a tenth of the visual tokens of a LLaVA with one `with` statement, to see which patches stay,
+# and to count what is saved. The model has the 576 tokens of LLaVA-1.5, few layers and random weights: its answers
+# mean nothing, its shapes are real.
 
 # %%
 import matplotlib.pyplot as plt
@@ -52,7 +52,8 @@ for axis in axes:
 plt.show()
 
 # %% [markdown]
-# What that is worth for a decoder of 7 billion parameters (32 layers, width 4,096, inner width 11,008), with 45 text tokens.
+# What that is worth for a decoder of 7 billion parameters (32 layers, width 4,096, inner width 11,008), with 45 text
+# tokens.
 
 # %%
 decoder = Decoder(layers=32, width=4096, inner=11008)
