@@ -15,7 +15,6 @@ from mmdp.readers import read
 _LOW = ("published_lower_bound", "best_known")
 _HIGH = "published_upper_bound"
 _SECONDS = "published_cpu_seconds"
-_HALF_A_DIGIT = 1e-4  # relative; published values are rounded to a few digits
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Published:
     low: float = math.nan
     high: float = math.nan
     seconds: str = ""
+    rounding: float = 0.0
 
     @property
     def closed(self) -> bool:
@@ -35,7 +35,7 @@ class Published:
 
     def agrees(self, objective: float, upper_bound: float) -> bool:
         """Whether our bounds and the published ones can both hold, to the digits printed."""
-        slack = _HALF_A_DIGIT * abs(self.low)
+        slack = self.rounding + 1e-9 * abs(self.low)
         return not (upper_bound < self.low - slack or objective > self.high + slack)
 
 
@@ -62,11 +62,19 @@ def tables(folder: Path) -> list[Published]:
                     value = float(row[low])
                     proven = row.get("proven_optimal", "").lower() == "true"
                     high = float(row[_HIGH]) if row.get(_HIGH) else value if proven else math.inf
-                    known = Published(row["instance"], int(row["k"]), value, high, row.get(_SECONDS) or "")
+                    known = Published(
+                        row["instance"], int(row["k"]), value, high, row.get(_SECONDS) or "", _rounding(row[low])
+                    )
                 except (KeyError, ValueError) as error:
                     raise DataFileError(f"{path}, line {number}: {error!r}") from error
                 found.append(known)
     return found
+
+
+def _rounding(text: str) -> float:
+    """Half a unit of the last decimal that is printed; whole numbers are exact."""
+    decimals = len(text.partition(".")[2])
+    return 0.5 * 10.0**-decimals if decimals else 0.0
 
 
 def problems(folder: Path, ks: list[int] | None) -> Iterator[tuple[Instance, Published]]:

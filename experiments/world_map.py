@@ -45,7 +45,7 @@ def main(
 
 
 def _draw(names: list[str], points: NDArray[np.float64], result: Result, note: str, path: Path) -> None:
-    figure, axes = plt.subplots(figsize=(10, 5.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(10, 5.8), layout="constrained")
     axes.scatter(points[:, 1], points[:, 0], s=7, color="#b0b8c0", linewidths=0)
     chosen = points[result.indices]
     _arc(axes, *(points[list(result.critical_pair)]))
@@ -72,7 +72,7 @@ def _draw(names: list[str], points: NDArray[np.float64], result: Result, note: s
         loc="left",
         fontsize=11,
     )
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=130, bbox_inches="tight")
     plt.close(figure)
 
 
