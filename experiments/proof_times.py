@@ -105,6 +105,7 @@ def _plot(frame: pd.DataFrame, path: Path) -> Path:
         axes.plot(median.index, median.to_numpy(), marker="o", label=name, linewidth=2.4 if name == "exact" else 1.2)
     axes.set(xscale="log", yscale="log", xlabel="points", ylabel="seconds to proof, median")
     axes.set_xticks(_SIZES, [str(n) for n in _SIZES])
+    axes.minorticks_off()
     axes.legend()
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=130)
