@@ -1,4 +1,4 @@
-"""``python -m experiments NAME``: every file of this folder that has a function ``main`` is an experiment.
+"""``python -m experiments NAME``: every file or package of this folder with a function ``main`` is an experiment.
 
 The parameters of ``main`` are the options, the first line of its docstring is the help. To add an experiment, add a
 file; names that begin with an underscore are not experiments.
@@ -28,10 +28,12 @@ _EXTRAS = {
 def catalogue(folder: Path = Path(__file__).parent) -> dict[str, str]:
     """Name and help of every experiment, read from the sources: listing them imports none."""
     found = {}
-    for file in sorted(folder.glob("[!_]*.py")):
+    packages = {file.parent.name: file for file in folder.glob("*/__init__.py")}
+    files = {file.stem: file for file in folder.glob("[!_]*.py")}
+    for name, file in sorted((packages | files).items()):
         for member in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(member, ast.FunctionDef) and member.name == "main":
-                found[file.stem] = (ast.get_docstring(member) or "").partition("\n")[0]
+                found[name] = (ast.get_docstring(member) or "").partition("\n")[0]
     return found
 
 

@@ -1,0 +1,150 @@
+"""The lab's test: accuracy of the model through ``lmm_integration.prune``, with what each selection was worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from experiments.lmm_lab.batches import asked
+from experiments.lmm_lab.model import TOKENS
+from experiments.lmm_lab.questions import IMAGE, KINDS, PAD, START
+from lmm_integration import prune
+from mmdp import Problem
+
+SCENES, EACH = 150, len(KINDS)
+_SEED, _BATCH = 2026, 30
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """One selector at one keep.
+
+    right : (scenes, questions) bool, whether each question was answered
+    objective : (scenes,) float64, smallest cosine distance among the tokens kept of each scene; NaN if all are kept
+    seconds : of selection, a scene
+    """
+
+    right: NDArray[np.bool_]
+    objective: NDArray[np.float64]
+    seconds: float
+
+
+class Lab:
+    """The test scenes, what the tower sees of them, and a model to ask.
+
+    Parameters
+    ----------
+    model : LlavaForConditionalGeneration
+        Its tower is put behind a memory: it sees every scene once.
+    count : int
+        How many scenes, each with a question of every kind.
+    """
+
+    def __init__(self, model: Any, count: int = SCENES) -> None:
+        self.model = model
+        self._batches = [_prompts(batch) for batch in _test(count)]
+        tower = model.model.vision_tower
+        self._tower = tower if isinstance(tower, _Remembering) else _Remembering(tower)
+        model.model.vision_tower = self._tower
+        self.seen: list[Tensor] = []  # tower outputs (144, d), class attention (144,) and projected features, a scene
+        self.attention: list[Tensor] = []
+        self.features: list[Tensor] = []
+        for images, *_ in self._batches:
+            for i in range(0, len(images), EACH):
+                self._look(images[i])
+        self.scenes = len(self.features)
+        self._number = {_key(rows): i for i, rows in enumerate(self.features)}
+
+    def scene_of(self, features: Tensor) -> int:
+        """Which scene these projected features are of."""
+        return self._number[_key(features)]
+
+    def attention_of(self, features: Tensor) -> Tensor:
+        """How much the tower's class token attends to the patch behind each of these projected features."""
+        return self.attention[self.scene_of(features)]
+
+    def ask(self, solver: Any, keep: float, **options: Any) -> Outcome:
+        """Accuracy and selections with ``prune(model, solver, keep, **options)``; all tokens if keep is 1."""
+        right, kept, seconds = [], [], 0.0
+        with prune(self.model, solver, keep, attention=self.attention_of, **options) as pruning:
+            for images, ids, mask, answers in self._batches:
+                with torch.inference_mode():
+                    scores = self.model(pixel_values=images, input_ids=ids, attention_mask=mask).logits[:, -1]
+                right.append((scores.argmax(-1) == answers).numpy())
+                kept.extend(pruning.last)
+            seconds = pruning.stats.solve_seconds
+        objective = np.array([self._objective(i, kept[i * EACH].indices) for i in range(self.scenes)])
+        return Outcome(np.concatenate(right).reshape(-1, EACH), objective, seconds / (self.scenes * EACH))
+
+    def _objective(self, scene: int, indices: Tensor) -> float:
+        if len(indices) == TOKENS:
+            return float("nan")
+        rows = self.features[scene][indices].double().numpy()
+        return Problem(k=len(rows), points=rows, metric="cosine").objective(np.arange(len(rows)))[0]
+
+    @torch.inference_mode()
+    def _look(self, image: Tensor) -> None:
+        out = self._tower(image[None], output_attentions=True)
+        seen = out.last_hidden_state[0, 1:]
+        self.seen.append(seen)
+        self.attention.append(out.attentions[-1][0, :, 0, 1:].mean(0))
+        self.features.append(self.model.model.multi_modal_projector(seen[None])[0])
+
+
+class _Remembering(nn.Module):
+    """A tower that computes one picture at a time, each once: so its bits do not depend on the batch."""
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower, self._known = tower, dict[bytes, Any]()
+
+    @property
+    def config(self) -> Any:
+        return self.tower.config
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.tower.parameters()).dtype
+
+    def forward(self, pixel_values: Tensor, **kwargs: Any) -> Any:
+        if kwargs.pop("output_attentions", False):
+            return self.tower(pixel_values, output_attentions=True)
+        found = [self._one(picture, **kwargs) for picture in pixel_values]
+        return type(found[0])(
+            last_hidden_state=torch.cat([one.last_hidden_state for one in found]),
+            hidden_states=tuple(map(torch.cat, zip(*(one.hidden_states for one in found), strict=True))),
+        )
+
+    def _one(self, picture: Tensor, **kwargs: Any) -> Any:
+        key = _key(picture.flatten(1))
+        if key not in self._known:
+            self._known[key] = self.tower(picture[None], **{**kwargs, "output_hidden_states": True})
+        return self._known[key]
+
+
+def _key(rows: Tensor) -> bytes:
+    return rows.detach().contiguous().numpy().tobytes()
+
+
+def _test(count: int) -> list[Any]:
+    batches = asked("test", _SEED, 1, EACH)
+    return [[next(batches) for _ in range(min(_BATCH, count - start))] for start in range(0, count, _BATCH)]
+
+
+def _prompts(batch: list[Any]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Pictures, prompts padded in front, their mask and the answers: one row a question."""
+    rows = [
+        (one.images[0], one.ids[0, q, : one.last[0, q] + 1], one.answers[0, q]) for one in batch for q in range(EACH)
+    ]
+    longest = max(len(words) for _, words, _ in rows)
+    ids = torch.full((len(rows), longest + 1 + TOKENS), PAD)
+    mask = torch.zeros_like(ids)
+    for row, (_, words, _) in zip(range(len(rows)), rows, strict=True):
+        prompt = torch.cat((torch.tensor([START] + [IMAGE] * TOKENS), words))
+        ids[row, -len(prompt) :], mask[row, -len(prompt) :] = prompt, 1
+    return torch.stack([image for image, *_ in rows]), ids, mask, torch.stack([answer for *_, answer in rows])

@@ -1,0 +1,129 @@
+"""The report of the study: tables, pictures and sentences, all from the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from experiments._rows import Rows
+from experiments.lmm_lab import figures
+from experiments.lmm_lab.statistics import Estimate, accuracy, correlation, difference
+
+_RIVALS = ("exact", "local_search", "greedy_centred", "greedy_whitened", "greedy_tower", "greedy_per_head")
+
+
+def write(rows: Rows, folder: Path) -> list[Path]:
+    """Write lmm_lab.md and its pictures; return their paths."""
+    frame = _newest(rows)
+    keeps = sorted(set(frame["keep"]) - {1.0}, reverse=True)
+    cells = {(name, keep): accuracy(part) for (name, keep), part in frame.groupby(["method", "keep"], sort=False)}
+    full = cells["all tokens", 1.0]
+    scenes = int(frame["scenes"].iloc[0])
+    last = frame.iloc[-1]
+    text = [
+        "# Does a smaller gap mean a better model?",
+        f"All tokens: {full.value:.1f} % of {5 * scenes} questions about {scenes} scenes "
+        f"({full.low:.1f} to {full.high:.1f}). Intervals are 95 %, by bootstrap over scenes.",
+        "![Accuracy against the share of tokens kept](lmm_lab.png)",
+        "## Objective and accuracy",
+        *_optimality(frame, keeps),
+        "![Accuracy against the objective](lmm_lab_objective.png)",
+        "## What to use",
+        *_advice(frame, cells, keeps),
+        "## Accuracy, %",
+        _table(cells, keeps),
+        "## Objective and cost",
+        _costs(frame, keeps),
+        f"Measured at commit {last['commit']} on {last['cpu']}, {last['cores']} cores; {last['packages']}.",
+    ]
+    path = folder / "lmm_lab.md"
+    path.write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    return [path, *figures.draw(frame, cells, keeps, folder)]
+
+
+def _newest(rows: Rows) -> pd.DataFrame:
+    """Rows of the newest checkpoint and size, the last of each measurement."""
+    frame = rows.frame()
+    last = frame.iloc[-1]
+    same = (frame["checkpoint"] == last["checkpoint"]) & (frame["scenes"] == last["scenes"])
+    return frame[same].drop_duplicates(["method", "keep", "seed"], keep="last")
+
+
+def _part(frame: pd.DataFrame, keep: float, name: str | None = None) -> pd.DataFrame:
+    here = frame[frame["keep"] == keep]
+    return here[here["method"] == name] if name else here[here["group"] == "quality"]
+
+
+def _optimality(frame: pd.DataFrame, keeps: list[float]) -> list[str]:
+    """Correlation by keep, and optimal subsets against greedy's on the same questions."""
+    ranks = {keep: correlation(_part(frame, keep)) for keep in keeps}
+    gains = {keep: difference(_part(frame, keep, "exact"), _part(frame, keep, "greedy")) for keep in keeps}
+    header = "| keep | rank correlation | exact - greedy, points | objective of greedy / exact | proven optimal |"
+    lines = [header, "|---|---|---|---|---|"]
+    for keep in keeps:
+        exact, greedy = _part(frame, keep, "exact"), _part(frame, keep, "greedy")
+        ratio = greedy["objective"].mean() / exact["objective"].mean()
+        rank = ranks[keep]
+        lines.append(
+            f"| {keep:.0%} | {rank.value:+.2f} ({rank.low:+.2f} to {rank.high:+.2f}) | {gains[keep]} "
+            f"| {ratio:.1%} | {exact['proven'].mean():.0%} |"
+        )
+    return [
+        "The rank correlation is Spearman's, of objective and questions answered, over the subsets of one scene "
+        "(random, blends of random and farthest-first, greedy, interchange, local search, exact), averaged over scenes.",
+        "\n".join(lines),
+        _sentence("Better subsets, from random to optimal, go with", ranks, "higher accuracy", "lower accuracy"),
+        _sentence("Optimal subsets answer", gains, "more questions than greedy's", "fewer questions than greedy's"),
+    ]
+
+
+def _sentence(start: str, estimates: dict[float, Estimate], up: str, down: str) -> str:
+    groups: dict[str, list[str]] = {}
+    for keep, estimate in estimates.items():
+        verdict = {1: up, -1: down, 0: "neither (the interval holds zero)"}[estimate.sign]
+        groups.setdefault(verdict, []).append(f"{keep:.0%}")
+    return start + ": " + "; ".join(f"{verdict} at keep {', '.join(at)}" for verdict, at in groups.items()) + "."
+
+
+def _advice(frame: pd.DataFrame, cells: dict[tuple[str, float], Estimate], keeps: list[float]) -> list[str]:
+    """For each keep the best method, those that cannot be told from it, and greedy's rivals."""
+    lines = ["| keep | most accurate | not told apart from it | against greedy, points |", "|---|---|---|---|"]
+    for keep in keeps:
+        names = [name for name, at in cells if at == keep]
+        best = max(names, key=lambda name: cells[name, keep].value)
+        close = [
+            name
+            for name in names
+            if name != best and difference(_part(frame, keep, best), _part(frame, keep, name)).sign == 0
+        ]
+        over = difference(_part(frame, keep, best), _part(frame, keep, "greedy"))
+        lines.append(f"| {keep:.0%} | {best} {cells[best, keep].value:.1f} % | {', '.join(close) or '-'} | {over} |")
+    rivals = ["| keep | " + " | ".join(_RIVALS) + " |", "|---" * (len(_RIVALS) + 1) + "|"]
+    for keep in keeps:
+        gains = [difference(_part(frame, keep, name), _part(frame, keep, "greedy")) for name in _RIVALS]
+        rivals.append(f"| {keep:.0%} | " + " | ".join(map(str, gains)) + " |")
+    return ["\n".join(lines), "Points more or fewer than greedy on the same questions:", "\n".join(rivals)]
+
+
+def _table(cells: dict[tuple[str, float], Estimate], keeps: list[float]) -> str:
+    lines = ["| method | " + " | ".join(f"{keep:.0%}" for keep in keeps) + " |", "|---" * (len(keeps) + 1) + "|"]
+    names = dict.fromkeys(name for name, keep in cells if keep != 1.0)
+    for name in sorted(names, key=lambda name: -sum(cells[name, keep].value for keep in keeps)):
+        shown = (cells[name, keep] for keep in keeps)
+        lines.append(f"| {name} | " + " | ".join(f"{e.value:.1f} ({e.low:.0f}-{e.high:.0f})" for e in shown) + " |")
+    return "\n".join(lines)
+
+
+def _costs(frame: pd.DataFrame, keeps: list[float]) -> str:
+    """Mean objective at each keep, and the time of a selection at the middle one."""
+    middle = keeps[len(keeps) // 2]
+    lines = [
+        "| method | " + " | ".join(f"objective at {keep:.0%}" for keep in keeps) + f" | ms at {middle:.0%} |",
+        "|---" * (len(keeps) + 2) + "|",
+    ]
+    for name in dict.fromkeys(frame[frame["keep"] != 1.0]["method"]):
+        values = [_part(frame, keep, name)["objective"].mean() for keep in keeps]
+        spent = 1000 * _part(frame, middle, name)["seconds"].mean()
+        lines.append(f"| {name} | " + " | ".join(f"{value:.3f}" for value in values) + f" | {spent:.2f} |")
+    return "\n".join(lines)

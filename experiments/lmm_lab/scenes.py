@@ -1,0 +1,106 @@
+"""Scenes: coloured digits on nine places over a photograph, what they show and how they look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.lmm_lab.pixels import DIGIT, PATCH, SIDE, Pixels
+
+COLOURS = {
+    "red": (1.0, 0.15, 0.1),
+    "green": (0.1, 0.9, 0.2),
+    "blue": (0.2, 0.4, 1.0),
+    "yellow": (1.0, 0.95, 0.1),
+    "pink": (1.0, 0.35, 0.95),
+    "white": (1.0, 1.0, 1.0),
+}
+ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
+PLACES = len(ROWS) * len(COLUMNS)
+GRID = SIDE // PATCH
+_CELL = SIDE // len(ROWS)
+_DIM = 0.55  # of the photograph, so that a digit can be seen on it
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One digit of a scene: its value, its colour's name and its place, 0 to 8 from the top left."""
+
+    value: int
+    colour: str
+    place: int
+
+    @property
+    def row(self) -> str:
+        """The name of its row."""
+        return ROWS[self.place // len(COLUMNS)]
+
+    @property
+    def column(self) -> str:
+        """The name of its column."""
+        return COLUMNS[self.place % len(COLUMNS)]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What is to be seen, its pixels (3, 96, 96) in about [-1, 1], and the corner patch of each digit, (m, 2)."""
+
+    things: tuple[Thing, ...]
+    image: NDArray[np.float32]
+    corners: NDArray[np.int64]
+
+
+def scene(pixels: Pixels, rng: np.random.Generator, fewest: int = 2, most: int = 5) -> Scene:
+    """Draw a scene of ``fewest`` to ``most`` digits, on different places; colours may repeat."""
+    image = _DIM * _crop(pixels, rng)
+    count = int(rng.integers(fewest, most + 1))
+    things, corners = [], []
+    for place in sorted(rng.choice(PLACES, count, replace=False).tolist()):
+        colour = str(rng.choice(list(COLOURS)))
+        chosen = int(rng.integers(len(pixels.ink)))
+        corner = np.array(divmod(place, len(COLUMNS))) * (_CELL // PATCH) + rng.integers(0, 2, 2)
+        _paint(image, pixels.ink[chosen], COLOURS[colour], corner * PATCH, rng)
+        things.append(Thing(int(pixels.values[chosen]), colour, place))
+        corners.append(corner)
+    standard = (image.transpose(2, 0, 1) - 0.5) / 0.5
+    return Scene(tuple(things), np.ascontiguousarray(standard, dtype=np.float32), np.array(corners))
+
+
+def _crop(pixels: Pixels, rng: np.random.Generator) -> NDArray[np.float32]:
+    photo = pixels.photos[int(rng.integers(len(pixels.photos)))]
+    top, left = (int(rng.integers(0, side - SIDE + 1)) for side in photo.shape[:2])
+    crop = photo[top : top + SIDE, left : left + SIDE]
+    return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+
+def _paint(
+    image: NDArray[np.float32],
+    ink: NDArray[np.float32],
+    colour: tuple[float, ...],
+    corner: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> None:
+    """Blend a digit into the picture, its colour a little off."""
+    window = image[corner[0] : corner[0] + DIGIT, corner[1] : corner[1] + DIGIT]
+    cover = np.minimum(1, 1.25 * ink)[..., None]
+    shade = np.clip(np.array(colour) + rng.uniform(-0.08, 0.08, 3), 0, 1)
+    window[:] = window * (1 - cover) + shade * cover
+
+
+def patch_labels(of: Scene) -> dict[str, NDArray[np.int64]]:
+    """What each of the 144 patches shows, in row-major order; 0 for photograph.
+
+    "digit": value + 1; "colour": number in COLOURS + 1; "centre": 1 for the middle patch of a digit; "place": the place
+    that the patch belongs to, for every patch.
+    """
+    digit, colour, centre = (np.zeros((GRID, GRID), dtype=np.int64) for _ in range(3))
+    names, span = list(COLOURS), DIGIT // PATCH
+    for thing, (top, left) in zip(of.things, of.corners, strict=True):
+        window = np.s_[top : top + span, left : left + span]
+        digit[window], colour[window] = thing.value + 1, names.index(thing.colour) + 1
+        centre[top + span // 2, left + span // 2] = 1
+    band = np.arange(GRID) * len(ROWS) // GRID
+    place = band[:, None] * len(COLUMNS) + band
+    return {"digit": digit.ravel(), "colour": colour.ravel(), "centre": centre.ravel(), "place": place.ravel()}

@@ -1,0 +1,157 @@
+"""The recipe: the tower learns what each patch shows, then the language model learns to answer about it.
+
+From a cold start the language model stays at chance for thousands of steps, because its gradient says nothing to a
+tower that sees nothing. A dozen questions share one image in a step: each sees the image and itself, no other question.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, layer_norm
+
+from experiments._provenance import provenance
+from experiments.lmm_lab.batches import LONGEST, Asked, asked, labelled
+from experiments.lmm_lab.model import TOKENS, new, vision
+from experiments.lmm_lab.questions import START
+from experiments.lmm_lab.scenes import COLOURS, PLACES
+
+_CLASSES = {"digit": 11, "colour": len(COLOURS) + 1, "centre": 2, "place": PLACES}
+_BACKGROUND = 0.2  # weight of patches that show no digit, four of five
+_PREFIX = 1 + TOKENS  # the start and the image
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Steps, batch sizes and learning rates of the two stages; both rates rise for a twentieth and fall to zero."""
+
+    seed: int = 0
+    tower_steps: int = 2200
+    tower_batch: int = 32
+    tower_rate: float = 1.5e-3
+    language_steps: int = 4000
+    language_batch: int = 16
+    questions: int = 12
+    language_rate: float = 1.5e-3
+    every: int = 50  # steps between two lines of the log
+
+
+class Log:
+    """Lines of (stage, step, seconds, loss, accuracy) in a CSV file, also printed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._start = path, time.perf_counter()
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerow(["stage", "step", "seconds", "loss", "accuracy"])
+
+    def add(self, stage: str, step: int, loss: float, accuracy: float) -> None:
+        """Write a line."""
+        row = [stage, step, round(time.perf_counter() - self._start, 1), round(loss, 4), round(accuracy, 4)]
+        with self._path.open("a", newline="") as file:
+            csv.writer(file).writerow(row)
+        print(*row, flush=True)
+
+
+def train(recipe: Recipe, folder: Path) -> Any:
+    """Train from nothing; write the checkpoint, and beside it log.csv and recipe.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    model, log = new(recipe.seed), Log(folder / "log.csv")
+    train_tower(model, recipe, log)
+    train_language(model, recipe, log)
+    model.save_pretrained(folder)
+    about = {"recipe": asdict(recipe), "threads": torch.get_num_threads(), **provenance(("torch", "transformers"))}
+    (folder / "recipe.json").write_text(json.dumps(about, indent=2) + "\n")
+    return model
+
+
+def train_tower(model: Any, recipe: Recipe, log: Log) -> None:
+    """First stage: linear heads name the digit, colour and place of every patch."""
+    width = model.config.vision_config.hidden_size
+    heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in _CLASSES.items()})
+    weights = {"digit": _weights(11), "colour": _weights(_CLASSES["colour"])}
+    batches = labelled("train", recipe.seed, recipe.tower_batch)
+    parameters = [*model.model.vision_tower.parameters(), *heads.parameters()]
+    for step, (optimizer, schedule) in _steps(parameters, recipe.tower_steps, recipe.tower_rate):
+        images, labels = next(batches)
+        seen = layer_norm(vision(model, images)[0], (width,))
+        scores = {name: head(seen) for name, head in heads.items()}
+        losses = [
+            cross_entropy(scores[name].flatten(0, 1), labels[name].flatten(), weights.get(name)) for name in heads
+        ]
+        _descend(sum(losses), optimizer, schedule, parameters)
+        if step % recipe.every == 0 or step == recipe.tower_steps:
+            shown = labels["digit"] > 0
+            right = (scores["digit"].argmax(-1) == labels["digit"])[shown].float().mean()
+            log.add("tower", step, float(sum(losses).detach()), float(right))
+
+
+def train_language(model: Any, recipe: Recipe, log: Log) -> None:
+    """Second stage: questions and answers, the tower as it is."""
+    batches = asked("train", recipe.seed + 1, recipe.language_batch, recipe.questions)
+    parameters = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
+    for step, (optimizer, schedule) in _steps(parameters, recipe.language_steps, recipe.language_rate):
+        batch = next(batches)
+        with torch.no_grad():
+            seen = vision(model, batch.images)[0]
+        scores = answer_scores(model, seen, batch)
+        loss = cross_entropy(scores.flatten(0, 1), batch.answers.flatten())
+        _descend(loss, optimizer, schedule, parameters)
+        if step % recipe.every == 0 or step == recipe.language_steps:
+            log.add("language", step, float(loss.detach()), float((scores.argmax(-1) == batch.answers).float().mean()))
+
+
+def answer_scores(model: Any, seen: Tensor, batch: Asked) -> Tensor:
+    """Scores of every word as the answer to every question, (b, q, words), in one pass over image and questions."""
+    inner = model.model
+    b, q, _ = batch.ids.shape
+    words = inner.language_model.embed_tokens(batch.ids).flatten(1, 2)
+    start = inner.language_model.embed_tokens(torch.full((b, 1), START))
+    embedded = torch.cat((start, inner.multi_modal_projector(seen), words), dim=1)
+    positions = torch.cat((torch.arange(_PREFIX), _PREFIX + torch.arange(LONGEST).repeat(q)))
+    hidden = inner.language_model(
+        inputs_embeds=embedded,
+        attention_mask=_own_question_only(q).expand(b, -1, -1, -1),
+        position_ids=positions.expand(b, -1),
+        use_cache=False,
+    ).last_hidden_state
+    last = _PREFIX + torch.arange(q) * LONGEST + batch.last
+    return model.lm_head(hidden.gather(1, last[..., None].expand(-1, -1, hidden.shape[-1])))
+
+
+def _own_question_only(q: int) -> Tensor:
+    """Mask (1, 1, n, n) in which a word sees the image and the earlier words of its own question."""
+    n = _PREFIX + q * LONGEST
+    question = torch.cat((torch.full((_PREFIX,), -1), torch.arange(q).repeat_interleave(LONGEST)))
+    own = (question[:, None] == question) | (question == -1)
+    allowed = own & torch.ones(n, n, dtype=torch.bool).tril()
+    return torch.where(allowed, 0.0, torch.finfo(torch.float32).min)[None, None]
+
+
+def _weights(classes: int) -> Tensor:
+    weights = torch.ones(classes)
+    weights[0] = _BACKGROUND
+    return weights
+
+
+def _steps(parameters: list[Tensor], steps: int, rate: float) -> Iterator[tuple[int, tuple[Any, Any]]]:
+    optimizer = torch.optim.AdamW(parameters, rate, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.05)
+    for step in range(1, steps + 1):
+        yield step, (optimizer, schedule)
+
+
+def _descend(loss: Any, optimizer: Any, schedule: Any, parameters: list[Tensor]) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+    schedule.step()
