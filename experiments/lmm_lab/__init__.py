@@ -38,8 +38,9 @@ def main(
     import torch
 
     from experiments.lmm_lab import report, study, train
-    from experiments.lmm_lab.evaluate import KINDS, Lab
+    from experiments.lmm_lab.evaluate import Lab
     from experiments.lmm_lab.model import load
+    from experiments.lmm_lab.questions import KINDS
 
     torch.set_num_threads(threads)
     if step is Step.train:

@@ -40,8 +40,8 @@ def draw(frame: pd.DataFrame, cells: dict[tuple[str, float], Estimate], keeps: l
         scatter, panels = plt.subplots(1, len(keeps), figsize=(2.4 * len(keeps), 2.8), sharey=True)
         for panel, keep in zip(panels, keeps, strict=True):
             here = frame[(frame["keep"] == keep) & (frame["group"] == "quality")]
-            for name, part in here.groupby("method", sort=False):
-                panel.scatter(part["objective"], 100 * part["accuracy"], s=22, label=name)
+            for solver, part in here.groupby("method", sort=False):
+                panel.scatter(part["objective"], 100 * part["accuracy"], s=22, label=str(solver))
             panel.set(title=f"keep {keep:.0%}", xlabel="mean smallest distance")
         panels[0].set_ylabel("questions answered, %")
         panels[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

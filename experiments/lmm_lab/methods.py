@@ -20,7 +20,7 @@ from solvers._random_starts import randomized_greedy
 
 HEADS = 4  # as many as the language model has
 _RANDOM = ("random", "blend_25", "blend_50", "blend_75")
-_STOPS = {"interchange": Stop(iterations=2000), "local_search": Stop(iterations=20_000), "exact": Stop(seconds=0.5)}
+_STOPS = {"interchange": Stop(iterations=20), "local_search": Stop(iterations=20_000), "exact": Stop(seconds=0.5)}
 
 
 @dataclass(eq=False)
@@ -85,7 +85,8 @@ def _centred(features: Tensor, _: Tensor) -> Tensor:
 def _whitened(features: Tensor, _: Tensor) -> Tensor:
     """Uncorrelated directions of equal variance, among those that carry any."""
     left, singular, _right = torch.linalg.svd(_centred(features, features).double(), full_matrices=False)
-    return left[:, singular > 1e-3 * singular[0]]
+    varied: Tensor = left[:, singular > 1e-3 * singular[0]]
+    return varied
 
 
 def _per_head(features: Tensor, _: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
+from experiments.lmm_lab.pixels import PATCH, SIDE
 from experiments.lmm_lab.questions import IMAGE, PAD, START, WORDS
-from experiments.lmm_lab.scenes import GRID, PATCH, SIDE
+from experiments.lmm_lab.scenes import GRID
 from mmdp import DataFileError
 
 CHECKPOINT = Path(__file__).parent / "checkpoint"

@@ -94,5 +94,5 @@ def sizes(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         scale = shorter / min(image.shape[:2])
         height, width = (max(SIDE, round(side * scale)) for side in image.shape[:2])
         resized = Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS)
-        found.append(np.asarray(resized, dtype=np.float32) / 255)
+        found.append(np.asarray(resized, dtype=np.float32) / np.float32(255))
     return found

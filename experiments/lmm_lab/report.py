@@ -17,7 +17,8 @@ def write(rows: Rows, folder: Path) -> list[Path]:
     """Write lmm_lab.md and its pictures; return their paths."""
     frame = _newest(rows)
     keeps = sorted(set(frame["keep"]) - {1.0}, reverse=True)
-    cells = {(name, keep): accuracy(part) for (name, keep), part in frame.groupby(["method", "keep"], sort=False)}
+    named = frame[["method", "keep"]].drop_duplicates().itertuples(index=False)
+    cells = {(str(name), keep): accuracy(_part(frame, keep, str(name))) for name, keep in named}
     full = cells["all tokens", 1.0]
     scenes = int(frame["scenes"].iloc[0])
     last = frame.iloc[-1]
@@ -47,7 +48,8 @@ def _newest(rows: Rows) -> pd.DataFrame:
     frame = rows.frame()
     last = frame.iloc[-1]
     same = (frame["checkpoint"] == last["checkpoint"]) & (frame["scenes"] == last["scenes"])
-    return frame[same].drop_duplicates(["method", "keep", "seed"], keep="last")
+    newest: pd.DataFrame = frame[same].drop_duplicates(["method", "keep", "seed"], keep="last")
+    return newest
 
 
 def _part(frame: pd.DataFrame, keep: float, name: str | None = None) -> pd.DataFrame:
@@ -71,7 +73,7 @@ def _optimality(frame: pd.DataFrame, keeps: list[float]) -> list[str]:
         )
     return [
         "The rank correlation is Spearman's, of objective and questions answered, over the subsets of one scene "
-        "(random, blends of random and farthest-first, greedy, interchange, local search, exact), averaged over scenes.",
+        "(random, blends of random and farthest-first, greedy, interchange, local search, exact), and averaged.",
         "\n".join(lines),
         _sentence("Better subsets, from random to optimal, go with", ranks, "higher accuracy", "lower accuracy"),
         _sentence("Optimal subsets answer", gains, "more questions than greedy's", "fewer questions than greedy's"),

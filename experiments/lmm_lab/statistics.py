@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
         return int(self.low > 0) - int(self.high < 0)
 
 
-def over_scenes(statistic: Callable[[Values], float], scenes: int) -> Estimate:
+def over_scenes(statistic: Callable[[NDArray[np.int64]], float], scenes: int) -> Estimate:
     """Percentile bootstrap of a statistic of scene numbers (Efron, Annals of Statistics 7(1), 1979)."""
     rng = np.random.default_rng(0)
     drawn = [statistic(rng.integers(scenes, size=scenes)) for _ in range(RESAMPLES)]
@@ -43,19 +43,20 @@ def over_scenes(statistic: Callable[[Values], float], scenes: int) -> Estimate:
 
 def per_scene(rows: pd.DataFrame, column: str) -> Values:
     """Values of a cell's column, (scenes,), averaged over the seeds."""
-    return np.mean([numbers(text) for text in rows[column]], axis=0)
+    mean: Values = np.stack([numbers(text) for text in rows[column]]).mean(axis=0)
+    return mean
 
 
 def accuracy(rows: pd.DataFrame) -> Estimate:
     """Percent of questions answered."""
     share = 100 * per_scene(rows, "right") / len(KINDS)
-    return over_scenes(lambda chosen: float(share[chosen.astype(int)].mean()), len(share))
+    return over_scenes(lambda chosen: float(share[chosen].mean()), len(share))
 
 
 def difference(rows: pd.DataFrame, base: pd.DataFrame) -> Estimate:
     """Percentage points that one method answers more than another, on the same questions."""
     more = 100 * (per_scene(rows, "right") - per_scene(base, "right")) / len(KINDS)
-    return over_scenes(lambda chosen: float(more[chosen.astype(int)].mean()), len(more))
+    return over_scenes(lambda chosen: float(more[chosen].mean()), len(more))
 
 
 def correlation(rows: pd.DataFrame) -> Estimate:
@@ -67,7 +68,7 @@ def correlation(rows: pd.DataFrame) -> Estimate:
     right = np.array([numbers(text) for text in rows["right"]])
     objective = np.array([numbers(text) for text in rows["objectives"]])
     each = np.array([_spearman(objective[:, i], right[:, i]) for i in range(right.shape[1])])
-    return over_scenes(lambda chosen: float(np.nanmean(each[chosen.astype(int)])), len(each))
+    return over_scenes(lambda chosen: float(np.nanmean(each[chosen])), len(each))
 
 
 def _spearman(x: Values, y: Values) -> float:

@@ -87,11 +87,12 @@ def train_tower(model: Any, recipe: Recipe, log: Log) -> None:
         losses = [
             cross_entropy(scores[name].flatten(0, 1), labels[name].flatten(), weights.get(name)) for name in heads
         ]
-        _descend(sum(losses), optimizer, schedule, parameters)
+        loss = torch.stack(losses).sum()
+        _descend(loss, optimizer, schedule, parameters)
         if step % recipe.every == 0 or step == recipe.tower_steps:
             shown = labels["digit"] > 0
             right = (scores["digit"].argmax(-1) == labels["digit"])[shown].float().mean()
-            log.add("tower", step, float(sum(losses).detach()), float(right))
+            log.add("tower", step, float(loss.detach()), float(right))
 
 
 def train_language(model: Any, recipe: Recipe, log: Log) -> None:
@@ -124,7 +125,8 @@ def answer_scores(model: Any, seen: Tensor, batch: Asked) -> Tensor:
         use_cache=False,
     ).last_hidden_state
     last = _PREFIX + torch.arange(q) * LONGEST + batch.last
-    return model.lm_head(hidden.gather(1, last[..., None].expand(-1, -1, hidden.shape[-1])))
+    scores: Tensor = model.lm_head(hidden.gather(1, last[..., None].expand(-1, -1, hidden.shape[-1])))
+    return scores
 
 
 def _own_question_only(q: int) -> Tensor:
