@@ -10,7 +10,7 @@ import pandas as pd
 
 from experiments.lmm_lab.statistics import Estimate
 
-_SHOWN = {
+SHOWN = {
     "exact": "#009E73",
     "greedy": "#E69F00",
     "greedy_centred": "#0072B2",
@@ -29,7 +29,7 @@ def draw(frame: pd.DataFrame, cells: dict[tuple[str, float], Estimate], keeps: l
 
     with mpl.rc_context({"axes.spines.right": False, "axes.spines.top": False, "font.size": 10}):
         curves, axes = plt.subplots(figsize=(7, 4.5))
-        for name, colour in _SHOWN.items():
+        for name, colour in SHOWN.items():
             _curve(axes, [cells[name, keep] for keep in keeps], keeps, name, colour)
         axes.axhline(cells["all tokens", 1.0].value, color="black", linestyle=":", label="all tokens")
         axes.set_xscale("log")

@@ -10,7 +10,7 @@ from experiments._rows import Rows
 from experiments.lmm_lab import figures
 from experiments.lmm_lab.statistics import Estimate, accuracy, correlation, difference
 
-_RIVALS = ("exact", "local_search", "greedy_centred", "greedy_whitened", "greedy_tower", "greedy_per_head")
+RIVALS = ("exact", "local_search", "greedy_centred", "greedy_whitened", "greedy_tower", "greedy_per_head")
 
 
 def write(rows: Rows, folder: Path) -> list[Path]:
@@ -101,9 +101,9 @@ def _advice(frame: pd.DataFrame, cells: dict[tuple[str, float], Estimate], keeps
         ]
         over = difference(_part(frame, keep, best), _part(frame, keep, "greedy"))
         lines.append(f"| {keep:.0%} | {best} {cells[best, keep].value:.1f} % | {', '.join(close) or '-'} | {over} |")
-    rivals = ["| keep | " + " | ".join(_RIVALS) + " |", "|---" * (len(_RIVALS) + 1) + "|"]
+    rivals = ["| keep | " + " | ".join(RIVALS) + " |", "|---" * (len(RIVALS) + 1) + "|"]
     for keep in keeps:
-        gains = [difference(_part(frame, keep, name), _part(frame, keep, "greedy")) for name in _RIVALS]
+        gains = [difference(_part(frame, keep, name), _part(frame, keep, "greedy")) for name in RIVALS]
         rivals.append(f"| {keep:.0%} | " + " | ".join(map(str, gains)) + " |")
     return ["\n".join(lines), "Points more or fewer than greedy on the same questions:", "\n".join(rivals)]
 

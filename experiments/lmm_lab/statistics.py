@@ -37,7 +37,7 @@ def over_scenes(statistic: Callable[[NDArray[np.int64]], float], scenes: int) ->
     """Percentile bootstrap of a statistic of scene numbers (Efron, Annals of Statistics 7(1), 1979)."""
     rng = np.random.default_rng(0)
     drawn = [statistic(rng.integers(scenes, size=scenes)) for _ in range(RESAMPLES)]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    low, high = np.percentile(drawn, [2.5, 97.5])
     return Estimate(statistic(np.arange(scenes)), float(low), float(high))
 
 
@@ -68,7 +68,10 @@ def correlation(rows: pd.DataFrame) -> Estimate:
     right = np.array([numbers(text) for text in rows["right"]])
     objective = np.array([numbers(text) for text in rows["objectives"]])
     each = np.array([_spearman(objective[:, i], right[:, i]) for i in range(right.shape[1])])
-    return over_scenes(lambda chosen: float(np.nanmean(each[chosen])), len(each))
+    each = each[np.isfinite(each)]
+    if not len(each):
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    return over_scenes(lambda chosen: float(each[chosen].mean()), len(each))
 
 
 def _spearman(x: Values, y: Values) -> float:

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy, layer_norm
 
 from experiments._provenance import provenance
 from experiments.lmm_lab.batches import LONGEST, Asked, asked, labelled
-from experiments.lmm_lab.model import TOKENS, new, vision
+from experiments.lmm_lab.model import TOKENS, WIDTH, new, vision
 from experiments.lmm_lab.questions import START
 from experiments.lmm_lab.scenes import COLOURS, PLACES
 
@@ -37,10 +37,12 @@ class Recipe:
     tower_steps: int = 2200
     tower_batch: int = 32
     tower_rate: float = 1.5e-3
-    language_steps: int = 4000
+    language_steps: int = 3000
     language_batch: int = 16
     questions: int = 12
     language_rate: float = 1.5e-3
+    width: int = WIDTH
+    layers: int = 4
     every: int = 50  # steps between two lines of the log
 
 
@@ -63,8 +65,9 @@ class Log:
 def train(recipe: Recipe, folder: Path) -> Any:
     """Train from nothing; write the checkpoint, and beside it log.csv and recipe.json."""
     folder.mkdir(parents=True, exist_ok=True)
+    torch.set_flush_denormal(True)  # attention that has made up its mind is full of them, and they are slow
     torch.manual_seed(recipe.seed)
-    model, log = new(recipe.seed), Log(folder / "log.csv")
+    model, log = new(recipe.seed, recipe.width, recipe.layers), Log(folder / "log.csv")
     train_tower(model, recipe, log)
     train_language(model, recipe, log)
     model.save_pretrained(folder)
