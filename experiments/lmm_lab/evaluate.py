@@ -14,6 +14,7 @@ from experiments.lmm_lab.batches import asked
 from experiments.lmm_lab.model import TOKENS
 from experiments.lmm_lab.questions import IMAGE, KINDS, PAD, START
 from lmm_integration import prune
+from lmm_integration.stats import Kept
 from mmdp import Problem
 
 SCENES, EACH = 150, len(KINDS)
@@ -70,7 +71,8 @@ class Lab:
 
     def ask(self, solver: Any, keep: float, **options: Any) -> Outcome:
         """Accuracy and selections with ``prune(model, solver, keep, **options)``; all tokens if keep is 1."""
-        right, kept, seconds = [], [], 0.0
+        right: list[NDArray[np.bool_]] = []
+        kept: list[Kept] = []
         with prune(self.model, solver, keep, attention=self.attention_of, **options) as pruning:
             for images, ids, mask, answers in self._batches:
                 with torch.inference_mode():

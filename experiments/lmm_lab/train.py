@@ -1,7 +1,9 @@
-"""The recipe: the tower learns what each patch shows, then the language model learns to answer about it.
+"""The recipe: the tower learns what each patch shows, the projector to say it in words, the language model to answer.
 
 From a cold start the language model stays at chance for thousands of steps, because its gradient says nothing to a
-tower that sees nothing. A dozen questions share one image in a step: each sees the image and itself, no other question.
+tower that sees nothing. And where a red patch and the word "red" have nothing in common, it takes thousands more until
+the one attends to the other; hence the second stage, as in LLaVA (Liu et al., NeurIPS 2023, section 4.2). A dozen
+questions share one image in a step: each sees the image and itself, no other question.
 """
 
 from __future__ import annotations
@@ -21,26 +23,35 @@ from torch.nn.functional import cross_entropy, layer_norm
 from experiments._provenance import provenance
 from experiments.lmm_lab.batches import LONGEST, Asked, asked, labelled
 from experiments.lmm_lab.model import TOKENS, WIDTH, new, vision
-from experiments.lmm_lab.questions import START
-from experiments.lmm_lab.scenes import COLOURS, PLACES
+from experiments.lmm_lab.questions import START, encode
+from experiments.lmm_lab.scenes import COLOURS, COLUMNS, PLACES, ROWS
 
 _CLASSES = {"digit": 11, "colour": len(COLOURS) + 1, "centre": 2, "place": PLACES}
+_VOCABULARY = {
+    "digit": ("<pad>", *map(str, range(10))),
+    "colour": ("<pad>", *COLOURS),
+    "row": ROWS,
+    "column": COLUMNS,
+}  # the padding stands for none
 _BACKGROUND = 0.2  # weight of patches that show no digit, four of five
 _PREFIX = 1 + TOKENS  # the start and the image
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Steps, batch sizes and learning rates of the two stages; both rates rise for a twentieth and fall to zero."""
+    """Steps, batch sizes and learning rates of the stages; a rate rises for a twentieth of it, then falls to zero."""
 
     seed: int = 0
     tower_steps: int = 2200
     tower_batch: int = 32
     tower_rate: float = 1.5e-3
-    language_steps: int = 3000
+    words_steps: int = 300
+    words_batch: int = 32
+    words_rate: float = 3e-3
+    language_steps: int = 2000
     language_batch: int = 16
     questions: int = 12
-    language_rate: float = 1.5e-3
+    language_rate: float = 1.2e-3
     width: int = WIDTH
     layers: int = 4
     every: int = 50  # steps between two lines of the log
@@ -69,6 +80,7 @@ def train(recipe: Recipe, folder: Path) -> Any:
     torch.manual_seed(recipe.seed)
     model, log = new(recipe.seed, recipe.width, recipe.layers), Log(folder / "log.csv")
     train_tower(model, recipe, log)
+    train_projector(model, recipe, log)
     train_language(model, recipe, log)
     model.save_pretrained(folder)
     about = {"recipe": asdict(recipe), "threads": torch.get_num_threads(), **provenance(("torch", "transformers"))}
@@ -98,8 +110,30 @@ def train_tower(model: Any, recipe: Recipe, log: Log) -> None:
             log.add("tower", step, float(loss.detach()), float(right))
 
 
+def train_projector(model: Any, recipe: Recipe, log: Log) -> None:
+    """Second stage: a projected patch comes near the embeddings of the words for its digit, colour, row and column."""
+    words = model.model.language_model.embed_tokens
+    numbers = {name: torch.tensor(encode(" ".join(listed))) for name, listed in _VOCABULARY.items()}
+    batches = labelled("train", recipe.seed + 2, recipe.words_batch)
+    parameters = [*model.model.multi_modal_projector.parameters(), *words.parameters()]
+    for step, (optimizer, schedule) in _steps(parameters, recipe.words_steps, recipe.words_rate):
+        images, labels = next(batches)
+        with torch.no_grad():
+            seen = vision(model, images)[0]
+        said = model.model.multi_modal_projector(seen)
+        truth = labels | {"row": labels["place"] // len(COLUMNS), "column": labels["place"] % len(COLUMNS)}
+        scores = {name: said @ words.weight[listed].T for name, listed in numbers.items()}
+        losses = [cross_entropy(score.flatten(0, 1), truth[name].flatten()) for name, score in scores.items()]
+        loss = torch.stack(losses).sum()
+        _descend(loss, optimizer, schedule, parameters)
+        if step % recipe.every == 0 or step == recipe.words_steps:
+            shown = truth["digit"] > 0
+            right = (scores["digit"].argmax(-1) == truth["digit"])[shown].float().mean()
+            log.add("words", step, float(loss.detach()), float(right))
+
+
 def train_language(model: Any, recipe: Recipe, log: Log) -> None:
-    """Second stage: questions and answers, the tower as it is."""
+    """Third stage: questions and answers, the tower as it is."""
     batches = asked("train", recipe.seed + 1, recipe.language_batch, recipe.questions)
     parameters = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
     for step, (optimizer, schedule) in _steps(parameters, recipe.language_steps, recipe.language_rate):
