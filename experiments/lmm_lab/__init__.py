@@ -1,4 +1,9 @@
-"""Does a smaller optimality gap mean a better model? A small multimodal model of our own, trained from nothing."""
+"""Does a smaller optimality gap mean a better model? A small multimodal model of our own, trained from nothing.
+
+Unfinished: the tower names 97 % of digits and the projector aligns them with words, but in the tens of minutes tried so
+far the language model did not learn to tell the digits of a picture apart (half of the questions answered), so there is
+no checkpoint and no study yet. All parts run and are tested on small sizes.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +38,7 @@ def main(
 ) -> None:
     """Train a small multimodal model, prune it with every selector, and relate its accuracy to optimality.
 
-    The study takes about a quarter of an hour and goes on where it was stopped; training takes about an hour.
+    The study goes on where it was stopped. Unfinished: no checkpoint reaches a useful accuracy yet, so train one first.
     """
     import torch
 

@@ -31,6 +31,8 @@ def new(seed: int = 0, width: int = WIDTH, layers: int = 4) -> Any:
         bos_token_id=START,
         eos_token_id=PAD,
         max_position_embeddings=512,
+        initializer_range=width**-0.5,  # the usual 0.02 is for widths of thousands: queries and keys would start near 0
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},  # most of a head matches words at any distance
         **sizes,
     )
     config = LlavaConfig(
@@ -41,7 +43,10 @@ def new(seed: int = 0, width: int = WIDTH, layers: int = 4) -> Any:
         projector_hidden_act="gelu",
         tie_word_embeddings=True,
     )
-    return LlavaForConditionalGeneration._from_config(config, attn_implementation=_ATTENTION)
+    model = LlavaForConditionalGeneration._from_config(config, attn_implementation=_ATTENTION)
+    for layer in model.model.language_model.layers:  # like attends to like from the first step
+        layer.self_attn.q_proj.weight.data.copy_(layer.self_attn.k_proj.weight)
+    return model
 
 
 _ATTENTION = {"vision_config": "eager", "text_config": "sdpa"}  # only eager towers give their attention away

@@ -48,8 +48,8 @@ class Recipe:
     words_steps: int = 300
     words_batch: int = 32
     words_rate: float = 3e-3
-    language_steps: int = 2000
-    language_batch: int = 16
+    language_steps: int = 3000
+    language_batch: int = 8
     questions: int = 12
     language_rate: float = 1.2e-3
     width: int = WIDTH

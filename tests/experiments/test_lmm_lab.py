@@ -90,11 +90,20 @@ def test_one_pass_over_many_questions_equals_each_alone():
 
 def test_training_runs_and_its_checkpoint_loads(tmp_path):
     recipe = training.Recipe(
-        tower_steps=4, tower_batch=2, language_steps=4, language_batch=2, questions=3, every=2, width=32, layers=1
+        tower_steps=4,
+        tower_batch=2,
+        language_steps=4,
+        language_batch=2,
+        questions=3,
+        every=2,
+        width=32,
+        layers=1,
+        words_steps=2,
+        words_batch=2,
     )
     trained = training.train(recipe, tmp_path)
     log = pd.read_csv(tmp_path / "log.csv")
-    assert log["stage"].tolist() == ["tower"] * 2 + ["language"] * 2
+    assert log["stage"].tolist() == ["tower"] * 2 + ["words"] + ["language"] * 2
     loaded = model.load(tmp_path)
     for name, value in trained.state_dict().items():
         assert torch.equal(value, loaded.state_dict()[name])
