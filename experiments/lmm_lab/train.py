@@ -76,7 +76,6 @@ class Log:
 def train(recipe: Recipe, folder: Path) -> Any:
     """Train from nothing; write the checkpoint, and beside it log.csv and recipe.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.set_flush_denormal(True)  # attention that has made up its mind is full of them, and they are slow
     torch.manual_seed(recipe.seed)
     model, log = new(recipe.seed, recipe.width, recipe.layers), Log(folder / "log.csv")
     train_tower(model, recipe, log)
