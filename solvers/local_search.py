@@ -14,6 +14,7 @@ from mmdp.bounds import included_bound
 from mmdp.problem import Indices
 from solvers._base import Run, Solver
 from solvers._core import Core
+from solvers._rehearsal import MANY_COORDINATES, part_of
 from solvers._tie_break import fewer_critical_pairs
 from solvers._trail import Trail
 from solvers._zoom import zooming_search
@@ -24,6 +25,9 @@ _SHARE = 40  # points per pick, up to which the search looks at all of them toge
 _MATRIX = 3000  # points of a matrix,
 _LISTABLE = 15_000  # points whose near pairs are found in seconds,
 _PAIRS = 3 * 10**7  # near pairs, 12 bytes each
+_PART, _REHEARSAL = 3000, 2000  # points and moves of a run that compiles
+_IN_BYTES = 1500  # points from which near pairs are listed, see ``_core``
+_prepared: set[tuple[object, ...]] = set()
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,18 @@ class LocalSearch(Solver):
             if getattr(self, name) < 1:
                 raise InvalidOptionError(f"{name} = {getattr(self, name)}: give a whole number of at least 1")
 
+    def _prepare(self, problem: Problem) -> None:
+        """Compile on the problem, or on a part of it that is searched in the same way, once a process."""
+        large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
+        part = problem if problem.n <= _PART else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
+        key = (problem.geometry.kernel, problem.points is None, large, _is_direct(part), part.n > _IN_BYTES)
+        if key in _prepared:
+            return
+        _prepared.add(key)
+        self._run(part, Clock(Stop(iterations=_REHEARSAL)), np.random.default_rng(0))
+        if large:
+            Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))
+
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
         clock.report(first, problem.objective(first)[0], included_bound(problem))
@@ -80,8 +96,7 @@ class LocalSearch(Solver):
         self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
     ) -> Generator[None, None, None]:
         trail = Trail(problem, clock, first, rng, int(self.default_stop.no_improvement or 0))
-        n, k = len(problem.candidates), problem.k
-        if n <= min(_LISTABLE, max(_SMALL, _SHARE * k)) or (problem.points is None and n <= _MATRIX):
+        if _is_direct(problem):
             core = Core(problem, problem.candidates)
             if core.expected_pairs(_closest(problem, first)) <= _PAIRS:
                 yield from trail.search(core, first, self.patience)
@@ -102,6 +117,12 @@ class LocalSearch(Solver):
                 clock.iterations = max(own.iterations for own in clocks)
                 leader = max(clocks, key=lambda own: own.objective)
                 clock.report(leader.indices, leader.objective)
+
+
+def _is_direct(problem: Problem) -> bool:
+    """Whether all points are searched together."""
+    n = len(problem.candidates)
+    return n <= min(_LISTABLE, max(_SMALL, _SHARE * problem.k)) or (problem.points is None and n <= _MATRIX)
 
 
 def _advance(search: Generator[None, None, None]) -> bool:

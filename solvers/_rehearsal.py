@@ -1,0 +1,19 @@
+"""Small parts of a problem, on which what a run needs is compiled before its clock starts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmdp import Problem
+
+MANY_COORDINATES = 2**17  # from which on the greedy has kernels of its own
+
+
+def part_of(problem: Problem, size: int, k: int) -> Problem:
+    """Take so many of the points, spread over all of them, and at most k picks."""
+    chosen = np.unique(np.linspace(0, problem.n - 1, min(size, problem.n)).astype(np.int64))
+    k = min(k, problem.k, len(chosen))
+    if problem.distances is not None:
+        return Problem(k, distances=problem.matrix()[np.ix_(chosen, chosen)])
+    assert problem.points is not None
+    return Problem(k, points=problem.points[chosen], metric=problem.metric)
