@@ -13,7 +13,7 @@ from experiments.lmm_lab.pixels import pixels
 from experiments.lmm_lab.questions import KINDS, PAD, Question, ask, encode
 from experiments.lmm_lab.scenes import Scene, patch_labels, scene
 
-LONGEST = 11  # words of a question
+LONGEST = 5  # words of a question
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Asked:
     """Scenes and as many questions about each.
 
     images : (b, 3, 96, 96)
-    ids : (b, q, 11), padded behind
+    ids : (b, q, 5), padded behind
     last, answers : (b, q), the place of a question's last word, and the number of the word that answers it
     """
 

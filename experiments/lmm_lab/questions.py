@@ -8,28 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.lmm_lab.scenes import COLOURS, COLUMNS, ROWS, Scene, Thing
+from experiments.lmm_lab.scenes import COLOURS, PLACES, Scene, Thing
 
-_SPECIAL = ("<pad>", "<image>", "<start>", "?")
-_ASKING = (
-    "which",
-    "how",
-    "many",
-    "is",
-    "are",
-    "there",
-    "the",
-    "at",
-    "in",
-    "digit",
-    "digits",
-    "colour",
-    "row",
-    "column",
-)
-_COMPARING = ("larger", "smaller", "than", "largest", "smallest", "yes", "no")
-WORDS = (*_SPECIAL, *_ASKING, *_COMPARING, *map(str, range(10)), *COLOURS, *ROWS, *COLUMNS)
-PAD, IMAGE, START = (WORDS.index(word) for word in _SPECIAL[:3])
+_SPECIAL = ("<pad>", "<image>", "<start>")
+_ASKING = ("which", "digit", "digits", "colour", "where", "how", "many", "are", "is", "at", "larger", "smaller", "than")
+WORDS = (*_SPECIAL, *_ASKING, "yes", "no", *map(str, range(10)), *COLOURS, *PLACES)
+PAD, IMAGE, START = range(len(_SPECIAL))
 KINDS = ("identity", "colour", "place", "count", "comparison")
 _NUMBER = {word: number for number, word in enumerate(WORDS)}
 
@@ -59,7 +43,7 @@ def ask(about: Scene, kind: str, rng: np.random.Generator) -> Question:
     if not choices:
         kind, choices = "identity", list(_identity(about.things))
     text, answer = choices[int(rng.integers(len(choices)))]
-    return Question(kind, f"{text} ?", answer)
+    return Question(kind, text, answer)
 
 
 def _unique(things: tuple[Thing, ...], attribute: str) -> list[Thing]:
@@ -71,31 +55,30 @@ def _identity(things: tuple[Thing, ...]) -> Iterator[tuple[str, str]]:
     for thing in _unique(things, "colour"):
         yield f"which digit is {thing.colour}", str(thing.value)
     for thing in things:
-        yield f"which digit is at {thing.row} {thing.column}", str(thing.value)
+        yield f"which digit is at {thing.place}", str(thing.value)
 
 
 def _colour(things: tuple[Thing, ...]) -> Iterator[tuple[str, str]]:
     for thing in _unique(things, "value"):
-        yield f"which colour is the {thing.value}", thing.colour
+        yield f"which colour is {thing.value}", thing.colour
     for thing in things:
-        yield f"which colour is at {thing.row} {thing.column}", thing.colour
+        yield f"which colour is at {thing.place}", thing.colour
 
 
 def _place(things: tuple[Thing, ...]) -> Iterator[tuple[str, str]]:
-    for attribute in ("colour", "value"):
-        for thing in _unique(things, attribute):
-            name = f"{thing.colour} digit" if attribute == "colour" else str(thing.value)
-            yield f"which row is the {name} in", thing.row
-            yield f"which column is the {name} in", thing.column
+    for thing in _unique(things, "colour"):
+        yield f"where is {thing.colour}", thing.place
+    for thing in _unique(things, "value"):
+        yield f"where is {thing.value}", thing.place
 
 
 def _count(things: tuple[Thing, ...]) -> Iterator[tuple[str, str]]:
-    yield from [("how many digits are there", str(len(things)))] * 2
+    yield from [("how many digits", str(len(things)))] * 2
     for colour, count in Counter(thing.colour for thing in things).items():
-        yield f"how many digits are {colour}", str(count)
+        yield f"how many are {colour}", str(count)
     absent = [colour for colour in COLOURS if all(thing.colour != colour for thing in things)]
-    colour = absent[sum(thing.place for thing in things) % len(absent)]
-    yield f"how many digits are {colour}", "0"
+    colour = absent[sum(thing.value for thing in things) % len(absent)]
+    yield f"how many are {colour}", "0"
 
 
 def _comparison(things: tuple[Thing, ...]) -> Iterator[tuple[str, str]]:
@@ -103,12 +86,8 @@ def _comparison(things: tuple[Thing, ...]) -> Iterator[tuple[str, str]]:
     for one in unique:
         for other in unique:
             if one.value != other.value:
-                yield _pair(one, other, "larger"), "yes" if one.value > other.value else "no"
-                yield _pair(one, other, "smaller"), "yes" if one.value < other.value else "no"
-
-
-def _pair(one: Thing, other: Thing, word: str) -> str:
-    return f"is the {one.colour} digit {word} than the {other.colour} digit"
+                yield f"is {one.colour} larger than {other.colour}", "yes" if one.value > other.value else "no"
+                yield f"is {one.colour} smaller than {other.colour}", "yes" if one.value < other.value else "no"
 
 
 _ASKERS: dict[str, Callable[[tuple[Thing, ...]], Iterator[tuple[str, str]]]] = {

@@ -17,30 +17,20 @@ COLOURS = {
     "pink": (1.0, 0.35, 0.95),
     "white": (1.0, 1.0, 1.0),
 }
-ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
-PLACES = len(ROWS) * len(COLUMNS)
+PLACES = tuple(f"{row}-{column}" for row in ("top", "middle", "bottom") for column in ("left", "centre", "right"))
 GRID = SIDE // PATCH
-_CELL = SIDE // len(ROWS)
+_ACROSS = 3  # places in a row
+_CELL = SIDE // _ACROSS
 _DIM = 0.55  # of the photograph, so that a digit can be seen on it
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One digit of a scene: its value, its colour's name and its place, 0 to 8 from the top left."""
+    """One digit of a scene: its value and the names of its colour and its place."""
 
     value: int
     colour: str
-    place: int
-
-    @property
-    def row(self) -> str:
-        """The name of its row."""
-        return ROWS[self.place // len(COLUMNS)]
-
-    @property
-    def column(self) -> str:
-        """The name of its column."""
-        return COLUMNS[self.place % len(COLUMNS)]
+    place: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +47,12 @@ def scene(pixels: Pixels, rng: np.random.Generator, fewest: int = 2, most: int =
     image = _DIM * _crop(pixels, rng)
     count = int(rng.integers(fewest, most + 1))
     things, corners = [], []
-    for place in sorted(rng.choice(PLACES, count, replace=False).tolist()):
+    for place in sorted(rng.choice(len(PLACES), count, replace=False).tolist()):
         colour = str(rng.choice(list(COLOURS)))
         chosen = int(rng.integers(len(pixels.ink)))
-        corner = np.array(divmod(place, len(COLUMNS))) * (_CELL // PATCH) + rng.integers(0, 2, 2)
+        corner = np.array(divmod(place, _ACROSS)) * (_CELL // PATCH) + rng.integers(0, 2, 2)
         _paint(image, pixels.ink[chosen], COLOURS[colour], corner * PATCH, rng)
-        things.append(Thing(int(pixels.values[chosen]), colour, place))
+        things.append(Thing(int(pixels.values[chosen]), colour, PLACES[place]))
         corners.append(corner)
     standard = (image.transpose(2, 0, 1) - 0.5) / 0.5
     return Scene(tuple(things), np.ascontiguousarray(standard, dtype=np.float32), np.array(corners))
@@ -101,6 +91,6 @@ def patch_labels(of: Scene) -> dict[str, NDArray[np.int64]]:
         window = np.s_[top : top + span, left : left + span]
         digit[window], colour[window] = thing.value + 1, names.index(thing.colour) + 1
         centre[top + span // 2, left + span // 2] = 1
-    band = np.arange(GRID) * len(ROWS) // GRID
-    place = band[:, None] * len(COLUMNS) + band
+    band = np.arange(GRID) * _ACROSS // GRID
+    place = band[:, None] * _ACROSS + band
     return {"digit": digit.ravel(), "colour": colour.ravel(), "centre": centre.ravel(), "place": place.ravel()}

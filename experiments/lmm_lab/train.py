@@ -2,8 +2,9 @@
 
 From a cold start the language model stays at chance for thousands of steps, because its gradient says nothing to a
 tower that sees nothing. And where a red patch and the word "red" have nothing in common, it takes thousands more until
-the one attends to the other; hence the second stage, as in LLaVA (Liu et al., NeurIPS 2023, section 4.2). A dozen
-questions share one image in a step: each sees the image and itself, no other question.
+the one attends to the other; hence the second stage, as in LLaVA (Liu et al., NeurIPS 2023, section 4.2). For the same
+reason a question ends on the word that decides it: the answer is then one look at the picture away. A dozen questions
+share one image in a step: each sees the image and itself, no other question.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from experiments._provenance import provenance
 from experiments.lmm_lab.batches import LONGEST, Asked, asked, labelled
 from experiments.lmm_lab.model import TOKENS, WIDTH, new, vision
 from experiments.lmm_lab.questions import START, encode
-from experiments.lmm_lab.scenes import COLOURS, COLUMNS, PLACES, ROWS
+from experiments.lmm_lab.scenes import COLOURS, PLACES
 
-_CLASSES = {"digit": 11, "colour": len(COLOURS) + 1, "centre": 2, "place": PLACES}
+_CLASSES = {"digit": 11, "colour": len(COLOURS) + 1, "centre": 2, "place": len(PLACES)}
 _VOCABULARY = {
     "digit": ("<pad>", *map(str, range(10))),
     "colour": ("<pad>", *COLOURS),
-    "row": ROWS,
-    "column": COLUMNS,
+    "place": PLACES,
 }  # the padding stands for none
 _BACKGROUND = 0.2  # weight of patches that show no digit, four of five
 _PREFIX = 1 + TOKENS  # the start and the image
+_STAGE = "stage.pt"  # what a stage leaves for the next, gone at the end
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Recipe:
     tower_steps: int = 2200
     tower_batch: int = 32
     tower_rate: float = 1.5e-3
-    words_steps: int = 300
+    words_steps: int = 100
     words_batch: int = 32
     words_rate: float = 3e-3
-    language_steps: int = 3000
+    language_steps: int = 4000
     language_batch: int = 8
     questions: int = 12
     language_rate: float = 1.2e-3
@@ -62,33 +63,54 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self._path, self._start = path, time.perf_counter()
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerow(["stage", "step", "seconds", "loss", "accuracy"])
+        if not path.exists():
+            self._write(["stage", "step", "seconds", "loss", "accuracy"])
 
     def add(self, stage: str, step: int, loss: float, accuracy: float) -> None:
         """Write a line."""
         row = [stage, step, round(time.perf_counter() - self._start, 1), round(loss, 4), round(accuracy, 4)]
+        self._write(row)
+        print(*row, flush=True)
+
+    def _write(self, row: list[Any]) -> None:
         with self._path.open("a", newline="") as file:
             csv.writer(file).writerow(row)
-        print(*row, flush=True)
 
 
 def train(recipe: Recipe, folder: Path) -> Any:
-    """Train from nothing; write the checkpoint, and beside it log.csv and recipe.json."""
+    """Train from nothing, or from the last stage that an interrupted run of this recipe has finished in ``folder``.
+
+    Writes the checkpoint, and beside it log.csv and recipe.json.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    model, log = new(recipe.seed, recipe.width, recipe.layers), Log(folder / "log.csv")
-    train_tower(model, recipe, log)
-    train_projector(model, recipe, log)
-    train_language(model, recipe, log)
+    model = new(recipe.seed, recipe.width, recipe.layers)
+    finished, state = _finished(recipe, folder)
+    model.load_state_dict(state or model.state_dict())
+    if not finished:
+        (folder / "log.csv").unlink(missing_ok=True)
+    log = Log(folder / "log.csv")
+    for number, stage in enumerate((train_tower, train_projector, train_language), 1):
+        if number > finished:
+            stage(model, recipe, log)
+            torch.save((asdict(recipe), number, model.state_dict()), folder / _STAGE)
     model.save_pretrained(folder)
     about = {"recipe": asdict(recipe), "threads": torch.get_num_threads(), **provenance(("torch", "transformers"))}
     (folder / "recipe.json").write_text(json.dumps(about, indent=2) + "\n")
+    (folder / _STAGE).unlink()
     return model
+
+
+def _finished(recipe: Recipe, folder: Path) -> tuple[int, dict[str, Tensor] | None]:
+    """How many stages of the recipe are done, and the weights after them."""
+    if not (folder / _STAGE).exists():
+        return 0, None
+    known, number, state = torch.load(folder / _STAGE)
+    return (number, state) if known == asdict(recipe) else (0, None)
 
 
 def train_tower(model: Any, recipe: Recipe, log: Log) -> None:
     """First stage: linear heads name the digit, colour and place of every patch."""
+    torch.manual_seed(recipe.seed)
     width = model.config.vision_config.hidden_size
     heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in _CLASSES.items()})
     weights = {"digit": _weights(11), "colour": _weights(_CLASSES["colour"])}
@@ -110,7 +132,7 @@ def train_tower(model: Any, recipe: Recipe, log: Log) -> None:
 
 
 def train_projector(model: Any, recipe: Recipe, log: Log) -> None:
-    """Second stage: a projected patch comes near the embeddings of the words for its digit, colour, row and column."""
+    """Second stage: a projected patch comes near the embeddings of the words for its digit, colour and place."""
     words = model.model.language_model.embed_tokens
     numbers = {name: torch.tensor(encode(" ".join(listed))) for name, listed in _VOCABULARY.items()}
     batches = labelled("train", recipe.seed + 2, recipe.words_batch)
@@ -120,14 +142,13 @@ def train_projector(model: Any, recipe: Recipe, log: Log) -> None:
         with torch.no_grad():
             seen = vision(model, images)[0]
         said = model.model.multi_modal_projector(seen)
-        truth = labels | {"row": labels["place"] // len(COLUMNS), "column": labels["place"] % len(COLUMNS)}
         scores = {name: said @ words.weight[listed].T for name, listed in numbers.items()}
-        losses = [cross_entropy(score.flatten(0, 1), truth[name].flatten()) for name, score in scores.items()]
+        losses = [cross_entropy(score.flatten(0, 1), labels[name].flatten()) for name, score in scores.items()]
         loss = torch.stack(losses).sum()
         _descend(loss, optimizer, schedule, parameters)
         if step % recipe.every == 0 or step == recipe.words_steps:
-            shown = truth["digit"] > 0
-            right = (scores["digit"].argmax(-1) == truth["digit"])[shown].float().mean()
+            shown = labels["digit"] > 0
+            right = (scores["digit"].argmax(-1) == labels["digit"])[shown].float().mean()
             log.add("words", step, float(loss.detach()), float(right))
 
 
