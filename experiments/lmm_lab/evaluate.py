@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from experiments.lmm_lab.batches import asked
+from experiments.lmm_lab.batches import Asked, asked
 from experiments.lmm_lab.model import TOKENS
 from experiments.lmm_lab.questions import IMAGE, KINDS, PAD, START
 from lmm_integration import prune
 from lmm_integration.stats import Kept
 from mmdp import Problem
 
-SCENES, EACH = 150, len(KINDS)
+EACH = len(KINDS)
 _SEED, _BATCH = 2026, 30
 
 
@@ -26,11 +27,13 @@ class Outcome:
     """One selector at one keep.
 
     right : (scenes, questions) bool, whether each question was answered
-    objective : (scenes,) float64, smallest cosine distance among the tokens kept of each scene; NaN if all are kept
+    kept : the tokens kept of each scene, for its first question if the selector reads the prompt
+    objective : (scenes,) float64, smallest cosine distance among them; NaN if all are kept
     seconds : of selection, a scene
     """
 
     right: NDArray[np.bool_]
+    kept: list[Kept]
     objective: NDArray[np.float64]
     seconds: float
 
@@ -44,11 +47,17 @@ class Lab:
         Its tower is put behind a memory: it sees every scene once.
     count : int
         How many scenes, each with a question of every kind.
+
+    Attributes
+    ----------
+    asked : list of Asked
+        The scenes one by one.
     """
 
-    def __init__(self, model: Any, count: int = SCENES) -> None:
+    def __init__(self, model: Any, count: int) -> None:
         self.model = model
-        self._batches = [_prompts(batch) for batch in _test(count)]
+        self.asked = list(islice(asked("test", _SEED, 1, EACH), count))
+        self._batches = [_prompts(self.asked[start : start + _BATCH]) for start in range(0, count, _BATCH)]
         tower = model.model.vision_tower
         self._tower = tower if isinstance(tower, _Remembering) else _Remembering(tower)
         model.model.vision_tower = self._tower
@@ -80,8 +89,9 @@ class Lab:
                 right.append((scores.argmax(-1) == answers).numpy())
                 kept.extend(pruning.last)
             seconds = pruning.stats.solve_seconds
-        objective = np.array([self._objective(i, kept[i * EACH].indices) for i in range(self.scenes)])
-        return Outcome(np.concatenate(right).reshape(-1, EACH), objective, seconds / (self.scenes * EACH))
+        kept = kept[::EACH]
+        objective = np.array([self._objective(i, one.indices) for i, one in enumerate(kept)])
+        return Outcome(np.concatenate(right).reshape(-1, EACH), kept, objective, seconds / (self.scenes * EACH))
 
     def _objective(self, scene: int, indices: Tensor) -> float:
         if len(indices) == TOKENS:
@@ -133,12 +143,7 @@ def _key(rows: Tensor) -> bytes:
     return rows.detach().contiguous().numpy().tobytes()
 
 
-def _test(count: int) -> list[Any]:
-    batches = asked("test", _SEED, 1, EACH)
-    return [[next(batches) for _ in range(min(_BATCH, count - start))] for start in range(0, count, _BATCH)]
-
-
-def _prompts(batch: list[Any]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _prompts(batch: list[Asked]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Pictures, prompts padded in front, their mask and the answers: one row a question."""
     rows = [
         (one.images[0], one.ids[0, q, : one.last[0, q] + 1], one.answers[0, q]) for one in batch for q in range(EACH)

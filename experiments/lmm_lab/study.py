@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from experiments._rows import Rows
-from experiments.lmm_lab.evaluate import Lab, Outcome
+from experiments.lmm_lab.evaluate import EACH, Lab, Outcome
 from experiments.lmm_lab.methods import Method, methods
 from experiments.lmm_lab.model import CHECKPOINT, load
 from experiments.lmm_lab.questions import KINDS
@@ -42,12 +42,13 @@ def measure(results: Path, scenes: int, seeds: int, folder: Path = CHECKPOINT) -
 
 
 def _columns(outcome: Outcome, method: Method) -> dict[str, str | float]:
+    selections = EACH if method.group == "quality" else 1  # these solve a scene once and remember it for its questions
     return {
         "accuracy": float(outcome.right.mean()),
         **{kind: float(outcome.right[:, i].mean()) for i, kind in enumerate(KINDS)},
         "objective": float(outcome.objective.mean()),
         "proven": float(np.mean(method.proven)) if method.proven else float("nan"),
-        "seconds": outcome.seconds,
+        "seconds": outcome.seconds * selections,
         "right": " ".join(str(count) for count in outcome.right.sum(1)),
         "objectives": " ".join(f"{value:.5g}" for value in outcome.objective),
     }

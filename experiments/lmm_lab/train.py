@@ -83,6 +83,7 @@ def train(recipe: Recipe, folder: Path) -> Any:
     Writes the checkpoint, and beside it log.csv and recipe.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    about = {"recipe": asdict(recipe), "threads": torch.get_num_threads(), **provenance(("torch", "transformers"))}
     model = new(recipe.seed, recipe.width, recipe.layers)
     finished, state = _finished(recipe, folder)
     model.load_state_dict(state or model.state_dict())
@@ -94,7 +95,6 @@ def train(recipe: Recipe, folder: Path) -> Any:
             stage(model, recipe, log)
             torch.save((asdict(recipe), number, model.state_dict()), folder / _STAGE)
     model.save_pretrained(folder)
-    about = {"recipe": asdict(recipe), "threads": torch.get_num_threads(), **provenance(("torch", "transformers"))}
     (folder / "recipe.json").write_text(json.dumps(about, indent=2) + "\n")
     (folder / _STAGE).unlink()
     return model
