@@ -21,6 +21,7 @@ import typer
 from lmms_eval import models
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
+from lmms_eval.utils import simple_parse_args_string
 from loguru import logger
 from rich.console import Console
 
@@ -103,8 +104,8 @@ def _check(kind: str, name: str, there: list[str]) -> None:
 
 def _load(wrapper: str, model: str, model_args: str) -> Any:
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    arguments = ",".join(filter(None, (f"pretrained={model}", model_args)))
-    loaded = models.get_model(wrapper).create_from_arg_string(arguments, {"batch_size": 1, "device": device})
+    arguments = {"pretrained": model, "device": device, "device_map": device, "batch_size": 1}
+    loaded: Any = models.get_model(wrapper)(**arguments | simple_parse_args_string(model_args))
     loaded.clean = lambda: None  # it would throw the weights away after each task
     return loaded
 

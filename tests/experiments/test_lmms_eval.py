@@ -81,6 +81,21 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     return {"model": str(folder / "model"), "tasks": "drawn", "include": folder, "solver": None}
 
 
+def test_unknown_names_are_refused_before_a_model_is_loaded(options, tmp_path: Path) -> None:
+    for wrong in ({"tasks": "flickr30k"}, {"wrapper": "llava_h"}, {"solver": ["greed"]}):
+        with pytest.raises(UnknownNameError, match=r"flickr30k_test|llava_hf|greedy"):
+            lmms_eval.main(**options | wrong, results=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_question_without_an_answer_is_no_score(options, tmp_path: Path, monkeypatch) -> None:
+    """The wrapper logs the failure and answers with nothing, which the harness would count as a wrong answer."""
+    monkeypatch.setattr(transformers.LlavaForConditionalGeneration, "generate", lambda *_, **__: 1 / 0)
+    with pytest.raises(lmms_eval.UnansweredError, match=r"4 questions of drawn.*division by zero"):
+        lmms_eval.main(**options, keep=[0.25], results=tmp_path)
+    assert not (tmp_path / "lmms_eval.csv").exists()
+
+
 def test_full_and_pruned(options, tmp_path: Path, capsys) -> None:
     lmms_eval.main(**options, keep=[1.0, 0.25], results=tmp_path)
     rows = pd.read_csv(tmp_path / "lmms_eval.csv")
@@ -90,3 +105,5 @@ def test_full_and_pruned(options, tmp_path: Path, capsys) -> None:
     assert rows.loc[1, ["visual", "kept"]].tolist() == [TOKENS, TOKENS / 4]
     assert rows["packages"].str.contains("lmms-eval").all()
     assert "9 of 36" in capsys.readouterr().out
+    lmms_eval.main(**options, keep=[1.0, 0.25], results=tmp_path)
+    assert len(pd.read_csv(tmp_path / "lmms_eval.csv")) == 2, "a second run measures nothing again"
