@@ -22,6 +22,8 @@ _EXTRAS = {
     "triton": "gpu",
     "transformers": "lmm",
     "ortools": "ilp",
+    "lmms_eval": "eval",
+    "decord": "eval",
 }
 
 

@@ -33,7 +33,8 @@ class Pruning:
         self.model, self._inner, self._preparation = model, preparation.inner, preparation
         self._running = threading.local()
         self._caches: weakref.WeakKeyDictionary[Any, Call] = weakref.WeakKeyDictionary()
-        if any(name in vars(module) for module in (model, self._inner) for name in _HOOKED):
+        self._earlier: list[tuple[Any, str, Any]] = []  # what hooks of others, accelerate's, had put in these places
+        if any(isinstance(vars(module).get(name), _Hook) for module in (model, self._inner) for name in _HOOKED):
             raise PruningStateError("this model is being pruned already; remove() that pruning first")
         self._attach(model, "forward", self._forward)
         self._attach(model, "generate", self._generate)
@@ -58,6 +59,9 @@ class Pruning:
             for name in _HOOKED:
                 if getattr(vars(module).get(name), "pruning", None) is self:
                     del vars(module)[name]
+        while self._earlier:
+            module, name, method = self._earlier.pop()
+            vars(module).setdefault(name, method)
 
     def __enter__(self) -> Pruning:
         return self
@@ -72,6 +76,8 @@ class Pruning:
         return f"<Pruning of {type(self.model).__name__}: {self.stats}>"
 
     def _attach(self, module: Any, name: str, replacement: Callable[..., Any]) -> None:
+        if name in vars(module):
+            self._earlier.append((module, name, vars(module)[name]))
         vars(module)[name] = _Hook(self, getattr(module, name), replacement)
 
     def _features(self, modality: str, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

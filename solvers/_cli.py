@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import typer
 
 import solvers
-from mmdp import DataFileError, MMDPError, Stop
+from mmdp import DataFileError, InvalidOptionError, MMDPError, Problem, Stop
 from mmdp.metrics import METRICS
+from solvers._labels import counts, labelled
 from solvers._sources import source
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -24,18 +26,40 @@ def select(
         Path, typer.Argument(help="Table of one point a row: .npy, .csv, .parquet, or a Parquet folder.")
     ],
     k: Annotated[int, typer.Option("-k", help="How many rows to choose.")],
-    solver: Annotated[str, typer.Option(help="Method; `mmdp solvers` lists them.")] = "greedy",
+    solver: Annotated[
+        str | None,
+        typer.Option(help="Method; `mmdp solvers` lists them.", show_default="greedy, or fair with --groups"),
+    ] = None,
     metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
     output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy, .csv or .parquet.")] = None,
     rows: Annotated[bool, typer.Option("--rows", help="Write the chosen rows instead of their indices.")] = False,
     seconds: Annotated[float | None, typer.Option(help="Time limit of solvers that search.")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     checkpoint: Annotated[Path | None, typer.Option(help="File from which a killed greedy run goes on.")] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE",
+            help="Group of each point: a column of POINTS, which is then no coordinate; or a file of labels: .npy, "
+            ".parquet of one column, .csv of one label a line without a header.",
+        ),
+    ] = None,
+    count: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=N",
+            help="How many points of a group to choose: LABEL=10, or at least and at most: LABEL=5:20, LABEL=5:, "
+            "LABEL=:20. Once for each group; one without a count gives any number.",
+        ),
+    ] = None,
 ) -> None:
     """Choose the k rows of a file whose smallest pairwise distance is as large as possible.
 
     The greedy reads files larger than memory block by block, shows how far it is, and goes on from --checkpoint after
     an interruption. Every answer comes with its objective and an upper bound on what any choice can reach.
+
+    With --groups and --count it chooses so many of each group, from points in memory; add --solver ilp to prove the
+    best choice among a few hundred.
 
     Some calls:
 
@@ -44,14 +68,27 @@ def select(
     mmdp select sites.csv -k 20 --metric haversine --solver local_search --seconds 10
 
     mmdp select embeddings.parquet -k 500 --metric cosine --checkpoint run.json --rows -o chosen.parquet
+
+    mmdp select people.csv -k 30 --groups city --count Oslo=10 --count Bergen=5: --count Narvik=:8
     """
     if output is not None and output.suffix not in _WRITTEN:
         raise DataFileError(f"{output}: unknown kind of file; write one of {', '.join(_WRITTEN)}")
-    table = source(points)
-    options: dict[str, Any] = {"checkpoint": checkpoint, "progress": sys.stderr.isatty()} if solver == "greedy" else {}
-    stop = None if seconds is None else Stop(seconds=seconds)
-    result = solvers.solve(table, k, solver=solver, metric=metric, stop=stop, seed=seed, **options)
+    if (groups is None) != (not count):
+        raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
+    solver = solver or ("greedy" if groups is None else "fair")
+    run = partial(solvers.solve, solver=solver, stop=None if seconds is None else Stop(seconds=seconds), seed=seed)
+    if groups is None:
+        table, labels = source(points), None
+        disk: dict[str, Any] = {"checkpoint": checkpoint, "progress": sys.stderr.isatty()} if solver == "greedy" else {}
+        result = run(table, k, metric=metric, **disk)
+    else:
+        table, labels = labelled(points, groups)
+        limits = counts(count or (), labels)
+        result = run(Problem(k, points=table.load(), metric=metric, groups=labels, counts=limits))
     typer.echo(result.summary(), err=True)
+    if labels is not None:
+        of_each = zip(*np.unique(labels[result.indices], return_counts=True), strict=True)
+        typer.echo(f"  groups       {', '.join(f'{taken} of {label}' for label, taken in of_each)}", err=True)
     chosen = _chosen_rows(table, result.indices) if rows else result.indices
     if output is None:
         np.savetxt(sys.stdout, chosen, fmt="%.17g" if rows else "%d", delimiter=",")

@@ -85,8 +85,14 @@ def is_source(points: object) -> bool:
     )
 
 
-def source(points: Any) -> Source:
+def source(points: Any, without: str | None = None) -> Source:
     """Open a path, a memory map or blocks of rows.
+
+    Parameters
+    ----------
+    points : path, memory map, list or iterator of blocks
+    without : str, optional
+        Column of a CSV or Parquet file that is no coordinate.
 
     Raises
     ------
@@ -111,7 +117,7 @@ def source(points: Any) -> Source:
         raise DataFileError(f"{path}: unknown kind of file; give one of {', '.join(FORMATS)}")
     if path.suffix == ".npy":
         return _npy(path)
-    return _csv(path) if path.suffix == ".csv" else _parquet(path)
+    return _csv(path, without) if path.suffix == ".csv" else _parquet(path, without)
 
 
 def _npy(path: Path) -> Source:
@@ -154,7 +160,7 @@ def _base_address(mapped: np.memmap[Any, Any]) -> int:
     return int(owner.ctypes.data)
 
 
-def _arrow(name: str) -> Any:
+def arrow(name: str) -> Any:
     try:
         import importlib
 
@@ -180,19 +186,20 @@ def _table(batch: Any, path: Path) -> Matrix:
     return np.column_stack(arrays)
 
 
-def _parquet(path: Path) -> Source:
-    dataset, lib = _arrow("pyarrow.dataset"), _arrow("pyarrow.lib")
+def _parquet(path: Path, without: str | None) -> Source:
+    dataset, lib = arrow("pyarrow.dataset"), arrow("pyarrow.lib")
     try:
         table = dataset.dataset(path, format="parquet")
         n = table.count_rows()
-        first = _table(next(iter(table.to_batches(batch_size=1))), path)
+        columns = [name for name in table.schema.names if name != without]
+        first = _table(next(iter(table.to_batches(columns, batch_size=1))), path)
     except (lib.ArrowException, OSError, StopIteration) as error:
         raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
     d = first.shape[1]
     rows = max(1, _BLOCK_BYTES // max(1, d * first.itemsize))
 
     def read() -> Iterator[Matrix]:
-        batches = table.to_batches(batch_size=rows, batch_readahead=1, fragment_readahead=1)
+        batches = table.to_batches(columns, batch_size=rows, batch_readahead=1, fragment_readahead=1)
         try:
             yield from (_table(batch, path) for batch in batches if len(batch))
         except (lib.ArrowException, OSError) as error:
@@ -201,21 +208,23 @@ def _parquet(path: Path) -> Source:
     return Source(str(path), n, d, read)
 
 
-def _csv(path: Path) -> Source:
-    csv, lib = _arrow("pyarrow.csv"), _arrow("pyarrow.lib")
+def _csv(path: Path, without: str | None) -> Source:
+    csv, lib = arrow("pyarrow.csv"), arrow("pyarrow.lib")
     with path.open() as file:
-        cells = file.readline().split(",")
+        cells = [cell.strip().strip('"') for cell in file.readline().split(",")]
     headed = not all(map(_is_number, cells))
     options = csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, autogenerate_column_names=not headed)
+    columns = [cell for cell in cells if cell != without] if headed and without is not None else []
+    convert = csv.ConvertOptions(include_columns=columns)
 
     def read() -> Iterator[Matrix]:
         try:
-            with csv.open_csv(path, read_options=options) as reader:
+            with csv.open_csv(path, read_options=options, convert_options=convert) as reader:
                 yield from (_table(batch, path) for batch in reader if len(batch))
         except (lib.ArrowException, OSError) as error:
             raise DataFileError(f"{path}: {error}") from error
 
-    return Source(str(path), sum(map(len, read())), len(cells), read)
+    return Source(str(path), sum(map(len, read())), len(columns or cells), read)
 
 
 def _is_number(cell: str) -> bool:

@@ -39,7 +39,9 @@ def test_listing_imports_no_experiment():
     assert "gaps" in done.stdout
 
 
-@pytest.mark.parametrize(("package", "extra"), [("fpsample", "rivals"), ("rich.table", "experiments")])
+@pytest.mark.parametrize(
+    ("package", "extra"), [("fpsample", "rivals"), ("rich.table", "experiments"), ("lmms_eval", "eval")]
+)
 def test_a_missing_package_is_named_with_its_command(monkeypatch, package, extra):
     def missing(_):
         raise ModuleNotFoundError(name=package)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 import threading
 import warnings
@@ -286,6 +287,24 @@ def test_double_pruning_and_copies_are_refused() -> None:
         with pytest.raises(PruningStateError, match="copied"):
             copy.deepcopy(model)
     copy.deepcopy(model)
+
+
+def test_a_forward_that_was_hooked_before_is_kept_and_comes_back() -> None:
+    model, inputs, calls = tiny.build("llava"), tiny.batch("llava", (1,)), []
+    plain = model.forward
+
+    @functools.wraps(plain)
+    def watched(*args: Any, **kwargs: Any) -> Any:  # as accelerate does to a model that it spreads over devices
+        calls.append(kwargs)
+        return plain(*args, **kwargs)
+
+    with prune(model, keep=0.3):
+        wanted = generated(model, inputs)
+    model.forward = watched
+    with prune(model, keep=0.3):
+        assert torch.equal(generated(model, inputs), wanted)
+    assert len(calls) == NEW
+    assert vars(model).pop("forward") is watched
 
 
 def test_new_pictures_on_a_pruned_cache_are_refused() -> None:
