@@ -35,8 +35,17 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def gap_summary() -> str:
     """The summary of the gap report, as its run wrote it from its rows."""
-    report = (RESULTS / "gaps.md").read_text(encoding="utf-8")
-    return report.partition("## Summary\n")[2].partition("\n## ")[0].strip()
+    return _summary("gaps")
+
+
+def exact_summary() -> str:
+    """The summary of the report on proven optima."""
+    return _summary("exact")
+
+
+def _summary(report: str) -> str:
+    text = (RESULTS / f"{report}.md").read_text(encoding="utf-8")
+    return text.partition("## Summary\n")[2].partition("\n## ")[0].strip()
 
 
 def photograph_gaps() -> str:
@@ -86,4 +95,4 @@ def _origin(rows: pd.DataFrame) -> str:
     return f"{newest.cpu}, {newest.cores} cores; {newest.packages}; commit {newest.commit}; {newest.timestamp}."
 
 
-TABLES = {f.__name__: f for f in (gap_summary, photograph_gaps, speed, proof_times)}
+TABLES = {f.__name__: f for f in (gap_summary, photograph_gaps, exact_summary, speed, proof_times)}

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 import solvers
+from experiments._exact_report import write_report
 from experiments._published import Published, problems
 from experiments._rows import RESULTS, Rows
 from experiments.suites import Case
@@ -56,6 +57,7 @@ def main(
             if row is None:
                 row = rows.add(**key, **_measure(task, limit, live))
             table.add_row(*_cells(row))
+    console.print(f"wrote {write_report(rows.frame(), results)}")
 
 
 @dataclass(frozen=True)
