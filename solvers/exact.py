@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Status
+from mmdp.bounds import cheap_bound
 from solvers._base import Run, Solver
+from solvers._exact.dense import on_matrix
 from solvers._exact.optima import optimal_subsets
 from solvers._exact.proof import METHODS, choose, prove
 from solvers._exact.proof_tree import proof_tree
@@ -54,17 +56,19 @@ class Exact(Solver):
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         method = choose(problem, self.method)
-        quick = self.heuristics if method == "cells" else self.heuristics[:1]  # the matrix search improves fast itself
-        warm_start(problem, clock, rng, quick)
+        stated = on_matrix(problem) if method == "dense" else problem
+        warm_start(stated, clock, rng, self.heuristics)
         prove(
-            problem,
+            stated,
             clock,
             method,
-            improve=lambda: warm_start(problem, clock, rng, self.heuristics[1:], quick=False),
+            improve=lambda: warm_start(stated, clock, rng, self.heuristics[1:], quick=False),
             polish=lambda: polish(problem, clock, rng),
         )
         assert clock.indices is not None
         proven = clock.objective >= clock.upper_bound
+        if not proven:
+            clock.report(upper_bound=cheap_bound(problem))
         notes: dict[str, Any] = {}
         if proven and self.certificate:
             notes["certificate"] = proof_tree(problem, clock.objective, self.certificate)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers._kernels.bits import count, pack
+from solvers._kernels.bits import count, full, pack
 from solvers._kernels.clique import EXHAUSTED, FOUND, NODES, PAUSED, new_state, search
-from solvers._kernels.graph import Adjacency, core, degeneracy_order
+from solvers._kernels.graph import Adjacency, core_in_order
 
 _SLICE_SECONDS = 0.02
 
@@ -32,15 +32,13 @@ class CliqueSearch:
         self._slice = 500
         self.nodes = 0
         clash = not adjacent[np.ix_(self._forced, self._forced)][np.triu_indices(len(self._forced), 1)].all()
-        free = np.setdiff1d(core(adjacent, k, self._forced), self._forced)
-        self.outcome = EXHAUSTED if clash or len(free) < self._need else PAUSED
+        free = np.flatnonzero(adjacent[self._forced].all(axis=0))
+        self._vertices = core_in_order(adjacent, free, self._need)
+        m = len(self._vertices)
+        self.outcome = EXHAUSTED if clash or m < self._need else PAUSED
         if self.outcome == PAUSED:
-            inside = adjacent[np.ix_(free, free)]
-            order = degeneracy_order(inside)
-            self._vertices = free[order]
-            self._state = new_state(
-                pack(inside[np.ix_(order, order)]), pack(np.ones((1, len(free)), dtype=np.bool_))[0], self._need
-            )
+            inside = pack(adjacent[self._vertices][:, self._vertices])
+            self._state = new_state(inside, full(m), self._need)
 
     @property
     def clique(self) -> NDArray[np.int64]:
