@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,14 +86,14 @@ def is_source(points: object) -> bool:
     )
 
 
-def source(points: Any, without: str | None = None) -> Source:
+def source(points: Any, without: Collection[str] = ()) -> Source:
     """Open a path, a memory map or blocks of rows.
 
     Parameters
     ----------
     points : path, memory map, list or iterator of blocks
-    without : str, optional
-        Column of a CSV or Parquet file that is no coordinate.
+    without : collection of str
+        Columns of a CSV or Parquet file that are no coordinates.
 
     Raises
     ------
@@ -162,11 +163,11 @@ def _base_address(mapped: np.memmap[Any, Any]) -> int:
 
 def arrow(name: str) -> Any:
     try:
-        import importlib
-
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingDependencyError("Parquet and CSV files need pyarrow: pip install 'mmdp[scale]'") from error
+        raise MissingDependencyError(
+            "Parquet files and columns of labels need pyarrow: pip install 'mmdp[scale]'"
+        ) from error
 
 
 def _table(batch: Any, path: Path) -> Matrix:
@@ -186,12 +187,12 @@ def _table(batch: Any, path: Path) -> Matrix:
     return np.column_stack(arrays)
 
 
-def _parquet(path: Path, without: str | None) -> Source:
+def _parquet(path: Path, without: Collection[str]) -> Source:
     dataset, lib = arrow("pyarrow.dataset"), arrow("pyarrow.lib")
     try:
         table = dataset.dataset(path, format="parquet")
         n = table.count_rows()
-        columns = [name for name in table.schema.names if name != without]
+        columns = [name for name in table.schema.names if name not in without]
         first = _table(next(iter(table.to_batches(columns, batch_size=1))), path)
     except (lib.ArrowException, OSError, StopIteration) as error:
         raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
@@ -208,14 +209,16 @@ def _parquet(path: Path, without: str | None) -> Source:
     return Source(str(path), n, d, read)
 
 
-def _csv(path: Path, without: str | None) -> Source:
-    csv, lib = arrow("pyarrow.csv"), arrow("pyarrow.lib")
+def _csv(path: Path, without: Collection[str]) -> Source:
     with path.open() as file:
         cells = [cell.strip().strip('"') for cell in file.readline().split(",")]
     headed = not all(map(_is_number, cells))
+    columns = [cell for cell in cells if cell not in without] if headed else cells
+    if importlib.util.find_spec("pyarrow") is None:
+        return _small_csv(path, headed, [cells.index(cell) for cell in columns] if headed and without else None)
+    csv, lib = arrow("pyarrow.csv"), arrow("pyarrow.lib")
     options = csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, autogenerate_column_names=not headed)
-    columns = [cell for cell in cells if cell != without] if headed and without is not None else []
-    convert = csv.ConvertOptions(include_columns=columns)
+    convert = csv.ConvertOptions(include_columns=columns if headed and without else [])
 
     def read() -> Iterator[Matrix]:
         try:
@@ -224,7 +227,16 @@ def _csv(path: Path, without: str | None) -> Source:
         except (lib.ArrowException, OSError) as error:
             raise DataFileError(f"{path}: {error}") from error
 
-    return Source(str(path), sum(map(len, read())), len(columns or cells), read)
+    return Source(str(path), sum(map(len, read())), len(columns), read)
+
+
+def _small_csv(path: Path, headed: bool, columns: list[int] | None) -> Source:
+    """Read it as a whole, where pyarrow is not installed."""
+    try:
+        rows = np.loadtxt(path, delimiter=",", skiprows=int(headed), usecols=columns, quotechar='"', ndmin=2)
+    except ValueError as error:
+        raise DataFileError(f"{path}: {error}; leave out columns that are no coordinates") from error
+    return Source(str(path), len(rows), rows.shape[1], lambda: iter([rows]))
 
 
 def _is_number(cell: str) -> bool:
