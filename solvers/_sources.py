@@ -19,6 +19,7 @@ from mmdp.metrics import Metric
 
 Matrix = NDArray[Any]
 _BLOCK_BYTES = 2**22
+_LEAVE_OUT = "leave such columns out: `mmdp select --leave-out NAME`, or pass an array of the others"
 FORMATS = (".npy", ".csv", ".parquet")
 
 
@@ -183,7 +184,7 @@ def _table(batch: Any, path: Path) -> Matrix:
     arrays = [column.to_numpy(zero_copy_only=False) for column in columns]
     for name, array in zip(batch.schema.names, arrays, strict=True):
         if array.dtype.kind not in "fiub":
-            raise InvalidProblemError(f"{path}: column {name!r} holds {array.dtype}, not numbers; leave it out")
+            raise InvalidProblemError(f"{path}: column {name!r} holds {array.dtype}, not numbers; {_LEAVE_OUT}")
     return np.column_stack(arrays)
 
 
@@ -235,7 +236,7 @@ def _small_csv(path: Path, headed: bool, columns: list[int] | None) -> Source:
     try:
         rows = np.loadtxt(path, delimiter=",", skiprows=int(headed), usecols=columns, quotechar='"', ndmin=2)
     except ValueError as error:
-        raise DataFileError(f"{path}: {error}; leave out columns that are no coordinates") from error
+        raise DataFileError(f"{path}: {error}; {_LEAVE_OUT}") from error
     return Source(str(path), len(rows), rows.shape[1], lambda: iter([rows]))
 
 
