@@ -35,6 +35,8 @@ class Exact(Solver):
         :func:`mmdp.certificate.check`. Left out if the proof is longer.
     optima : int
         List up to so many optimal subsets as ``result.notes["optima"]``: all of them if there are fewer.
+    threads : int
+        How many parts of a long proof on the matrix run at the same time; value and bound do not depend on it.
     """
 
     exact = True
@@ -44,12 +46,15 @@ class Exact(Solver):
     heuristics: tuple[str, ...] = ("greedy", "local_search")
     certificate: int = 0
     optima: int = 0
+    threads: int = 1
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InvalidOptionError(f"method = {self.method!r}; choose one of {', '.join(METHODS)}")
         if not self.heuristics:
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
+        if self.threads < 1:
+            raise InvalidOptionError(f"threads = {self.threads}: give a whole number of at least 1")
 
     def _prepare(self, problem: Problem) -> None:
         rehearse(problem, choose(problem, self.method), self.heuristics)
@@ -64,6 +69,7 @@ class Exact(Solver):
             method,
             improve=lambda: warm_start(stated, clock, rng, self.heuristics[1:], quick=False),
             polish=lambda: polish(problem, clock, rng),
+            threads=self.threads,
         )
         assert clock.indices is not None
         proven = clock.objective >= clock.upper_bound

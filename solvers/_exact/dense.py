@@ -38,8 +38,8 @@ class DenseProof:
     ``clock`` holds an incumbent when it comes, and hears of every improvement.
     """
 
-    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None]) -> None:
-        self._improve = improve
+    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None], threads: int = 1) -> None:
+        self._improve, self._threads = improve, threads
         self._problem, self._clock = problem, clock
         self._points = problem.candidates
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
@@ -56,7 +56,7 @@ class DenseProof:
                 self._clock.report(upper_bound=self._clock.objective)
 
     def _search(self, adjacent: Adjacency) -> CliqueSearch:
-        return CliqueSearch(adjacent, self._problem.k, self._forced)
+        return CliqueSearch(adjacent, self._problem.k, self._forced, self._threads)
 
     def _settle(self, search: CliqueSearch) -> bool:
         """Answer the question next above the incumbent; False if the clock expires first."""
