@@ -31,7 +31,7 @@ def prove(
     """Search for the optimum or for a bound until the clock, which holds an incumbent, expires.
 
     ``improve`` is called once, at the first question that has no answer at a glance, to look harder for an incumbent;
-    ``polish`` may be called at every better one that the search on cells finds; ``threads`` divide a search on a matrix.
+    ``polish`` may be called at every better one that the search on cells finds; ``threads`` divide that on a matrix.
     """
     calls = iter((improve,))
     if choose(problem, method) == "cells":
