@@ -25,9 +25,10 @@ from mmdp import DataFileError, InvalidOptionError, Result
 from mmdp._validation import picks as checked_picks
 from mmdp.metrics import Metric, Vector, resolve
 from solvers._graded import graded
-from solvers._kernels.numba import KINDS, lower_nearest
+from solvers._kernels.numba import KINDS
 from solvers._kernels.passes import lower_block
 from solvers._pool import Pool
+from solvers._pruned import kernel
 from solvers._sources import Source
 
 _Far = tuple[int, NDArray[np.int64], NDArray[Any], float]
@@ -113,20 +114,18 @@ class _Traversal:
         self.nearest[self.picks] = -1.0
         while len(self.picks) < self.k:
             self._pass(centres, self.pool)
-            indices, rows, outside = self.pool.indices, self.pool.rows, self.pool.outside
-            distance = self.nearest[indices]
-            first = True
-            added = []
-            while len(self.picks) < self.k:
-                best = int(distance.argmax())
-                if not first and distance[best] <= outside:
+            indices, rows, count = self.pool.indices, self.pool.rows, 0
+            found = np.empty(self.k - len(self.picks), np.int64)
+            advance = kernel(rows, self.geometry, self.nearest[indices], len(found))
+            while count < len(found):
+                distance = float(advance(found, count, count + 1))
+                if count and distance <= self.pool.outside:
                     break
-                first, radius = False, float(distance[best])
-                self.picks.append(int(indices[best]))
-                added.append(best)
-                distance[best] = self.nearest[indices[best]] = -1.0
-                lower_nearest(self.kind, rows, best, distance)
+                radius, count = distance, count + 1
                 self.bar.update(1)
+            added = found[:count]
+            self.picks += indices[added].tolist()
+            self.nearest[indices[added]] = -1.0
             centres = np.concatenate([centres, rows[added]])
             self._save()
         self.bar.close()
@@ -147,8 +146,8 @@ class _Traversal:
                 if task is not None:
                     running.append(workers.submit(self._far, task, centres, pool))
                 if running and (task is None or len(running) > 2 * threads):
-                    stop, *far = running.popleft().result()
-                    pool.add(*far)
+                    stop, far, rows, outside = running.popleft().result()
+                    pool.add(far, rows, outside)
                     self.bar.set_postfix_str(f"pass {self.passes + 1}, row {stop:,} of {self.source.n:,}")
         self.passes += 1
 

@@ -50,7 +50,7 @@ def _square(x: Matrix, row: int) -> float:
     total = x[row, 0] * x[row, 0]
     for c in range(1, x.shape[1]):
         total += x[row, c] * x[row, c]
-    return total
+    return float(total)
 
 
 @njit(cache=True, nogil=True, fastmath=_IN_ANY_ORDER)
@@ -104,9 +104,7 @@ def _visit(
 
 
 @njit(cache=True, nogil=True)
-def _lower_by_products(
-    x: Matrix, centres: Matrix, slack: float, nearest: Vector, seen: Counts, floor: float
-) -> None:
+def _lower_by_products(x: Matrix, centres: Matrix, slack: float, nearest: Vector, seen: Counts, floor: float) -> None:
     d, size = x.shape[1], max(1, min(_TILE, _PRODUCT // x.shape[1]))
     products, least = np.empty((len(centres), size), x.dtype), np.empty(size, x.dtype)
     tile = _Tile(np.empty(size, np.int64), np.zeros((d, size), x.dtype), np.zeros(size, x.dtype), products, least)
