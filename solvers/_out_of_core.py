@@ -58,8 +58,8 @@ def greedy(
 
     Notes
     -----
-    Memory: 12 bytes a row, the pool (64 MB, at least 4 k rows) up to four times while it is trimmed, and two blocks of
-    4 MB more than threads. Time: as many passes as pools run dry.
+    Memory: 12 bytes a row, the pool (64 MB, at least 4 k rows) up to three times while it is trimmed, and up to three
+    blocks of 4 MB for each thread. Time: as many passes as pools run dry.
     """
     geometry = resolve(metric)
     checked_picks(source.n, k, (), ())
