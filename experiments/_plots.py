@@ -49,7 +49,7 @@ _STYLE: Any = {
     "savefig.dpi": 160,
 }
 _PHOTO, _PHOTO_K = "chelsea", 58
-_WIDEST = 5  # panels in a row
+_WIDEST = 4  # panels in a row
 
 
 def _figure(*size: float, **layout: Any) -> tuple[Any, Any]:
@@ -165,13 +165,13 @@ def kept_tokens(comparisons: Sequence[Comparison], path: Path) -> bool:
     total = len(panels) + 1
     columns = min(_WIDEST, total)
     rows = -(-total // columns)
-    figure, axes = _figure(2.5 * columns, 2.95 * rows, nrows=rows, ncols=columns, squeeze=False, layout="constrained")
+    figure, axes = _figure(2.5 * columns, 3.05 * rows, nrows=rows, ncols=columns, squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.axis("off")
-    _panel(axes.flat[0], photo.image, f"{GRID * GRID} patches", f"choose {_PHOTO_K}, cosine distance")
+    _panel(axes.flat[0], photo.image, f"{GRID * GRID} patches", f"choose {_PHOTO_K} by cosine")
     for axis, score in zip(axes.flat[1:], panels, strict=False):
         kept = photo.cells[chosen.runs[score.solver][0].indices]
-        caption = f"smallest distance {score.objective:.4f}"
+        caption = f"closest pair {score.objective:.4f}"
         _panel(axis, _faded(photo.image, kept), score.solver, caption)
     _save(figure, path)
     return True
@@ -179,8 +179,8 @@ def kept_tokens(comparisons: Sequence[Comparison], path: Path) -> bool:
 
 def _panel(axis: Any, image: NDArray[Any], title: str, caption: str) -> None:
     axis.imshow(image, interpolation="lanczos")
-    axis.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=4)
-    axis.text(0, -0.02, caption, transform=axis.transAxes, va="top", fontsize=9)
+    axis.set_title(title, loc="left", fontsize=15, fontweight="bold", pad=4)
+    axis.text(0, -0.02, caption, transform=axis.transAxes, va="top", fontsize=13)
 
 
 def _faded(image: NDArray[np.uint8], kept: NDArray[np.int64]) -> NDArray[np.uint8]:

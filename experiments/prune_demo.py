@@ -61,7 +61,7 @@ def main(
         }
         rows.add(image=image.name if image else "chelsea", solver=name, keep=keep, seed=seed, **row)
         table.add_row(name, *(f"{value:.4g}" for value in row.values()))
-        panels.append((f"{name}: {row['smallest_distance']:.4f} in {duration(stats.solve_seconds)}", kept))
+        panels.append((f"{name}\n{row['smallest_distance']:.4f} in {duration(stats.solve_seconds)}", kept))
     console.print(table)
     title = f"{retained_count(TOKENS, keep)} of {TOKENS} visual tokens; smallest cosine distance between two that stay"
     save(picture, panels, title, out)
@@ -120,13 +120,13 @@ def save(picture: Image, panels: Sequence[tuple[str, Kept]], title: str, out: Pa
     pictures = [("photograph", picture), *((name, overlay(picture, kept)) for name, kept in panels)]
     columns = min(_WIDEST, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 3.7 * rows), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 4.1 * rows), squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.axis("off")
     for axis, (name, shown) in zip(axes.flat, pictures, strict=False):
         axis.imshow(shown)
-        axis.set_title(name, fontsize=11)
-    figure.suptitle(title, fontsize=12)
+        axis.set_title(name, fontsize=18)
+    figure.suptitle(title, fontsize=18)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
     plt.close(figure)

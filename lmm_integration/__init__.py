@@ -4,9 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError
-from lmm_integration.families import Family
-from lmm_integration.families import available as families
-from lmm_integration.selection import select_tokens
+from mmdp import MissingDependencyError
+
+_MISSING = "lmm_integration needs {}, which is not installed: pip install 'mmdp[lmm]'"
+
+try:
+    from lmm_integration.families import Family
+    from lmm_integration.families import available as families
+    from lmm_integration.selection import select_tokens
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise MissingDependencyError(_MISSING.format("torch")) from error
 
 if TYPE_CHECKING:
     from lmm_integration._overlay import overlay
@@ -29,5 +38,10 @@ _LAZY = {"Pruning": "pruning", "prune": "pruning", "overlay": "_overlay"}
 def __getattr__(name: str) -> Any:
     """Import what needs transformers or Pillow when it is asked for: selecting rows and serving work without."""
     if name in _LAZY:
-        return getattr(import_module(f"lmm_integration.{_LAZY[name]}"), name)
+        try:
+            return getattr(import_module(f"lmm_integration.{_LAZY[name]}"), name)
+        except ModuleNotFoundError as error:
+            if error.name not in ("transformers", "PIL"):
+                raise
+            raise MissingDependencyError(_MISSING.format(error.name)) from error
     raise AttributeError(f"module 'lmm_integration' has no attribute {name!r}")

@@ -18,6 +18,7 @@ from mmdp.metrics import PRECOMPUTED, Array, Metric, Vector, is_tensor, resolve
 
 Indices = NDArray[np.int64]
 _BLOCK_BYTES = 2**24
+_BAND = 64  # rows of the matrix computed at a time, from the diagonal on
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,14 @@ class Problem:
             )
         if self.distances is not None:
             return np.ascontiguousarray(self.distances, dtype=np.float64)
-        return self.surrogates(np.arange(self.n))
+        if self.geometry.function is not None:
+            return self.surrogates(np.arange(self.n))
+        x, whole = self.vectors, np.empty((self.n, self.n))
+        for start in range(0, self.n, _BAND):  # the named kernels give the same number for (i, j) as for (j, i)
+            band = slice(start, start + _BAND)
+            whole[band, start:] = self.geometry.pairwise(x[band], x[start:])
+            whole[start:, band] = whole[band, start:].T
+        return whole
 
     def surrogate_matrix(self) -> Vector:
         """All surrogates, (n, n) float64, computed once and kept.

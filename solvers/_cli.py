@@ -33,6 +33,9 @@ def select(
     metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
     output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy, .csv or .parquet.")] = None,
     rows: Annotated[bool, typer.Option("--rows", help="Write the chosen rows instead of their indices.")] = False,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is no coordinate; repeat for several.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Time limit of solvers that search.")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     checkpoint: Annotated[Path | None, typer.Option(help="File from which a killed greedy run goes on.")] = None,
@@ -65,7 +68,7 @@ def select(
 
     mmdp select points.npy -k 1000 -o indices.npy
 
-    mmdp select sites.csv -k 20 --metric haversine --solver local_search --seconds 10
+    mmdp select sites.csv -k 20 --leave-out name --metric haversine --solver local_search --seconds 10
 
     mmdp select embeddings.parquet -k 500 --metric cosine --checkpoint run.json --rows -o chosen.parquet
 
@@ -78,11 +81,11 @@ def select(
     solver = solver or ("greedy" if groups is None else "fair")
     run = partial(solvers.solve, solver=solver, stop=None if seconds is None else Stop(seconds=seconds), seed=seed)
     if groups is None:
-        table, labels = source(points), None
+        table, labels = source(points, leave_out or ()), None
         disk: dict[str, Any] = {"checkpoint": checkpoint, "progress": sys.stderr.isatty()} if solver == "greedy" else {}
         result = run(table, k, metric=metric, **disk)
     else:
-        table, labels = labelled(points, groups)
+        table, labels = labelled(points, groups, leave_out or ())
         limits = counts(count or (), labels)
         result = run(Problem(k, points=table.load(), metric=metric, groups=labels, counts=limits))
     typer.echo(result.summary(), err=True)
@@ -94,6 +97,7 @@ def select(
         np.savetxt(sys.stdout, chosen, fmt="%.17g" if rows else "%d", delimiter=",")
     else:
         _write(output, chosen)
+        typer.echo(f"  written to   {output}", err=True)
 
 
 @application.command("solvers")

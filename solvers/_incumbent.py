@@ -39,7 +39,9 @@ def warm_start(
         if np.isfinite(clock.remaining):
             stop = replace(stop, seconds=_TIME_SHARE * clock.remaining)
         found = solver.solve(problem, stop, seed=int(rng.integers(2**31)))
-        clock.report(found.indices, found.objective, found.upper_bound)
+        clock.report(found.indices, found.objective)
+        if found.upper_bound > found.objective:  # one that met the objective met it up to rounding, which is no proof
+            clock.report(upper_bound=found.upper_bound)
         if found.status is Status.INTERRUPTED:
             raise KeyboardInterrupt
         if clock.expired:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from solvers._sources import FORMATS, Source, arrow, source
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
 
 
-def labelled(points: Path, groups: str) -> tuple[Source, NDArray[Any]]:
+def labelled(points: Path, groups: str, without: Collection[str] = ()) -> tuple[Source, NDArray[Any]]:
     """The table of points, and the label of each.
 
     Parameters
@@ -26,6 +26,8 @@ def labelled(points: Path, groups: str) -> tuple[Source, NDArray[Any]]:
     groups : str
         A column of ``points``, which is then no coordinate, unless it ends like a table or lies on disk: then a .npy
         file, a Parquet file of one column, or a CSV file of one label a line without a header.
+    without : collection of str
+        Further columns of ``points`` that are no coordinates.
 
     Raises
     ------
@@ -35,8 +37,8 @@ def labelled(points: Path, groups: str) -> tuple[Source, NDArray[Any]]:
     file = Path(groups)
     if file.suffix not in FORMATS and not file.exists():
         labels = _column(points, groups)
-        return source(points, without=groups), labels
-    labels, table = _file(file), source(points)
+        return source(points, (*without, groups)), labels
+    labels, table = _file(file), source(points, without)
     if len(labels) != table.n:
         header = "; its first line must not be a header" if file.suffix == ".csv" else ""
         raise DataFileError(f"{file}: {len(labels)} labels for {table.n} points{header}")

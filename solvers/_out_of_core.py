@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, repeat
 from pathlib import Path
@@ -25,10 +25,13 @@ from mmdp import DataFileError, InvalidOptionError, Result
 from mmdp._validation import picks as checked_picks
 from mmdp.metrics import Metric, Vector, resolve
 from solvers._graded import graded
-from solvers._kernels.numba import KINDS, lower_nearest
+from solvers._kernels.numba import KINDS
 from solvers._kernels.passes import lower_block
+from solvers._pool import Pool
+from solvers._pruned import kernel
 from solvers._sources import Source
 
+_Far = tuple[int, NDArray[np.int64], NDArray[Any], float]
 _POOL_BYTES = 2**26
 
 
@@ -55,8 +58,8 @@ def greedy(
 
     Notes
     -----
-    Memory: 12 bytes a row, the pool (64 MB, at least 4 k rows) up to four times while it is trimmed, and two blocks of
-    4 MB more than threads. Time: as many passes as pools run dry.
+    Memory: 12 bytes a row, the pool (64 MB, at least 4 k rows) up to three times while it is trimmed, and up to three
+    blocks of 4 MB for each thread. Time: as many passes as pools run dry.
     """
     geometry = resolve(metric)
     checked_picks(source.n, k, (), ())
@@ -88,8 +91,7 @@ class _Traversal:
         self.kind = KINDS[geometry.kernel]
         self.nearest: Vector = np.full(source.n, np.inf)
         self.seen = np.zeros(source.n, np.int32)
-        self.room = max(4 * k, _POOL_BYTES // (8 * source.d))
-        self.floor = 0.0  # rows nearer than this to the picks are out of the pool of this pass
+        self.pool = Pool(max(4 * k, _POOL_BYTES // (8 * source.d)), self.nearest)
         self.picks: list[int] = []
         self.passes = 0
         self.bar = _bar(k, progress)
@@ -101,31 +103,29 @@ class _Traversal:
             centres = self._rows(self.picks)
         else:
             centres = next(block[:1] for _, block in self.source.blocks(self.geometry))
-            room, self.room = self.room, 1
-            indices, rows, _ = self._pass(centres)
-            self.room = room
-            best = int(np.lexsort((indices, -self.nearest[indices]))[0])
-            self.picks, centres = [int(indices[best])], rows[best : best + 1].copy()
+            farthest = Pool(1, self.nearest)
+            self._pass(centres, farthest)
+            best = int(np.lexsort((farthest.indices, -self.nearest[farthest.indices]))[0])
+            self.picks, centres = [int(farthest.indices[best])], farthest.rows[best : best + 1].copy()
             self.nearest[:], self.seen[:] = np.inf, 0
             self.nearest[self.picks] = -1.0
             self._save()
         radius = np.inf
         self.nearest[self.picks] = -1.0
         while len(self.picks) < self.k:
-            indices, rows, outside = self._pass(centres)
-            distance = self.nearest[indices].copy()
-            first = True
-            added = []
-            while len(self.picks) < self.k:
-                best = int(distance.argmax())
-                if not first and distance[best] <= outside:
+            self._pass(centres, self.pool)
+            indices, rows, count = self.pool.indices, self.pool.rows, 0
+            found = np.empty(self.k - len(self.picks), np.int64)
+            advance = kernel(rows, self.geometry, self.nearest[indices], len(found))
+            while count < len(found):
+                distance = float(advance(found, count, count + 1))
+                if count and distance <= self.pool.outside:
                     break
-                first, radius = False, float(distance[best])
-                self.picks.append(int(indices[best]))
-                added.append(best)
-                distance[best] = self.nearest[indices[best]] = -1.0
-                lower_nearest(self.kind, rows, best, distance)
+                radius, count = distance, count + 1
                 self.bar.update(1)
+            added = found[:count]
+            self.picks += indices[added].tolist()
+            self.nearest[indices[added]] = -1.0
             centres = np.concatenate([centres, rows[added]])
             self._save()
         self.bar.close()
@@ -135,52 +135,29 @@ class _Traversal:
             self.checkpoint.unlink(missing_ok=True)
         return self.picks, centres, radius, self.passes
 
-    def _pass(self, centres: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any], float]:
-        """Indices (ascending) and vectors of the rows farthest from the centres, and a bound on all other rows."""
-        pool: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
-        size, outside, self.floor = 0, -1.0, 0.0
-        for start, block in self._lowered(centres):
-            nearest = self.nearest[start : start + len(block)]
-            reaches = nearest >= self.floor
-            outside = max(outside, float(nearest[~reaches].max(initial=-1.0)))
-            far = np.flatnonzero(reaches)
-            pool.append((start + far, block[far]))
-            size += len(far)
-            if size > 2 * self.room:
-                pool, self.floor = self._trimmed(pool)
-                size, outside = self.room, max(outside, self.floor)
-            self.bar.set_postfix_str(f"pass {self.passes + 1}, row {start + len(block):,} of {self.source.n:,}")
-        self.passes += 1
-        return *_joined(pool), outside
-
-    def _lowered(self, centres: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-        """The blocks, their rows compared with the centres; a few ahead of the caller, each by one thread."""
+    def _pass(self, centres: NDArray[Any], pool: Pool) -> None:
+        """Fill the pool with the rows farthest from the centres; each thread reads and compares a block at a time."""
+        pool.empty()
         threads = numba.get_num_threads()
-        blocks = self.source.blocks(self.geometry, checked=self.passes > 0)
-        running: deque[Future[tuple[int, NDArray[Any]]]] = deque()
+        running: deque[Future[_Far]] = deque()
+        tasks = self.source.tasks(self.geometry, checked=self.passes > 0)
         with ThreadPoolExecutor(threads) as workers:
-            for item in chain(blocks, repeat(None, threads)):
-                if item is not None:
-                    running.append(workers.submit(self._lower, *item, centres, self.floor))
-                if running and (item is None or len(running) > threads):
-                    yield running.popleft().result()
+            for task in chain(tasks, repeat(None, 2 * threads)):
+                if task is not None:
+                    running.append(workers.submit(self._far, task, centres, pool))
+                if running and (task is None or len(running) > 2 * threads):
+                    stop, far, rows, outside = running.popleft().result()
+                    pool.add(far, rows, outside)
+                    self.bar.set_postfix_str(f"pass {self.passes + 1}, row {stop:,} of {self.source.n:,}")
+        self.passes += 1
 
-    def _lower(self, start: int, block: NDArray[Any], centres: NDArray[Any], floor: float) -> tuple[int, NDArray[Any]]:
-        rows = slice(start, start + len(block))
-        lower_block(self.kind, block, centres, self.nearest[rows], self.seen[rows], floor)
-        return start, block
-
-    def _trimmed(
-        self, pool: list[tuple[NDArray[np.int64], NDArray[Any]]]
-    ) -> tuple[list[tuple[NDArray[np.int64], NDArray[Any]]], float]:
-        """The ``room`` farthest rows of a pool, the lowest indices among ties, and the distance of the last."""
-        nearest = np.concatenate([self.nearest[indices] for indices, _ in pool])
-        floor = float(np.partition(nearest, len(nearest) - self.room)[len(nearest) - self.room])
-        keep = nearest > floor
-        keep[np.flatnonzero(nearest == floor)[: self.room - int(keep.sum())]] = True
-        parts = np.split(keep, np.cumsum([len(indices) for indices, _ in pool])[:-1])
-        kept = [(indices[part], rows[part]) for (indices, rows), part in zip(pool, parts, strict=True)]
-        return [_joined(kept)], floor
+    def _far(self, task: Callable[[], tuple[int, NDArray[Any]]], centres: NDArray[Any], pool: Pool) -> _Far:
+        """Where a block ends; indices and vectors of its rows that the pool may want, and a bound on the others."""
+        start, block = task()
+        stop = start + len(block)
+        nearest, seen = self.nearest[start:stop], self.seen[start:stop]
+        far, outside = lower_block(self.kind, block, centres, nearest, seen, pool.floor)
+        return stop, start + far, block[far], outside
 
     def _rows(self, wanted: list[int]) -> NDArray[Any]:
         """Read the vectors of some rows, in the order asked for."""
@@ -218,10 +195,6 @@ class _Traversal:
             whole = self.checkpoint.with_suffix(".tmp")
             whole.write_text(json.dumps({**self._identity, "picks": self.picks}))
             whole.replace(self.checkpoint)
-
-
-def _joined(pool: list[tuple[NDArray[np.int64], NDArray[Any]]]) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    return np.concatenate([indices for indices, _ in pool]), np.concatenate([rows for _, rows in pool])
 
 
 def _bar(total: int, shown: bool) -> Any:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from mmdp import Problem
-from mmdp.metrics import Vector
+from mmdp.metrics import Metric, Vector
 from solvers._kernels import buckets, lazy
-from solvers._kernels.numba import CHEBYSHEV, FEW_DIMENSIONS, KINDS, MANHATTAN, SQEUCLIDEAN, single_precision
+from solvers._kernels.numba import CHEBYSHEV, FEW_DIMENSIONS, KINDS, MANHATTAN, SQEUCLIDEAN, Matrix, single_precision
+
+Kernel = Callable[[NDArray[np.int64], int, int], float]
 
 BUCKET = 1024
 _WORTH_IT = 2**17  # coordinates below which the plain loop is as fast
@@ -25,43 +29,69 @@ def applies(problem: Problem) -> bool:
 
 def traverse(problem: Problem, nearest: Vector, first: list[int]) -> tuple[list[int], float]:
     """As ``_traverse`` of ``solvers.greedy``; ``nearest`` is used up."""
-    in_boxes = KINDS[problem.geometry.kernel] in (SQEUCLIDEAN, MANHATTAN, CHEBYSHEV)
-    if in_boxes and problem.vectors.shape[1] <= FEW_DIMENSIONS:
-        return in_buckets(problem, nearest, first)
-    return in_turn(problem, nearest, first)
+    nearest[first] = -1.0
+    return in_slices(kernel(problem.vectors, problem.geometry, nearest, problem.k, first), first, problem.k, problem.n)
 
 
-def in_buckets(problem: Problem, nearest: Vector, first: list[int], size: int = BUCKET) -> tuple[list[int], float]:
+def kernel(x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = ()) -> Kernel:
+    """What extends the picks among the rows of ``x``.
+
+    Parameters
+    ----------
+    x : (n, d) array
+        Embedded points.
+    geometry : Metric
+        With a compiled kernel.
+    nearest : (n,) float64 array
+        To the picks so far that are not in ``first``, infinite if there are none, negative for rows not to be picked;
+        it is used up.
+    k : int
+        Picks at most, ``first`` included.
+    first : sequence of int
+        Rows that are picked already, and that ``nearest`` does not know of.
+
+    Returns
+    -------
+    callable
+        With an array of k picks, how many there are, and how many there shall be: writes those between, and returns the
+        surrogate distance of the last one from those before it.
+    """
+    in_boxes = KINDS[geometry.kernel] in (SQEUCLIDEAN, MANHATTAN, CHEBYSHEV)
+    build = in_buckets if in_boxes and x.shape[1] <= FEW_DIMENSIONS else in_turn
+    return build(x, geometry, nearest, k, first)
+
+
+def in_buckets(
+    x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = (), size: int = BUCKET
+) -> Kernel:
     """By buckets of a k-d tree; for metrics that are monotone in each coordinate's difference."""
-    x = problem.vectors
-    nearest[first] = -1.0
     tree = buckets.build(x, nearest, size)
-    centres = np.zeros((problem.k, x.shape[1]))
-    centres[: len(first)] = x[first]
+    centres = np.zeros((k, x.shape[1]))
+    centres[: len(first)] = x[list(first)]
     advance = buckets.advance if numba.get_num_threads() == 1 else buckets.advance_parallel
-    return _in_slices(advance, (KINDS[problem.geometry.kernel], tree, centres), first, problem.k, len(x))
+    return partial(advance, KINDS[geometry.kernel], tree, centres)
 
 
-def in_turn(problem: Problem, nearest: Vector, first: list[int]) -> tuple[list[int], float]:
+def in_turn(x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = ()) -> Kernel:
     """Point by point, each only while it could be the next pick."""
-    x, kind = problem.vectors, KINDS[problem.geometry.kernel]
-    nearest[first] = -1.0
-    size = problem.k if problem.k <= _TABLE_LIMIT and problem.geometry.two_hops else 0
+    kind = KINDS[geometry.kernel]
+    size = k if k <= _TABLE_LIMIT and geometry.two_hops else 0
     between = np.zeros((size, size))
-    if size:
-        between[: len(first), : len(first)] = problem.surrogates(first, first)
+    if size and first:
+        between[: len(first), : len(first)] = geometry.pairwise(x[list(first)], x[list(first)])
     shared = numba.get_num_threads() > 1 and len(x) > lazy.TASK_POINTS
     advance = lazy.advance_parallel if shared else lazy.advance
-    state = (kind, problem.geometry.two_hops or np.inf, single_precision(kind, x), x, lazy.waiting(nearest), between)
-    return _in_slices(advance, state, first, problem.k, len(x))
+    bounds = lazy.waiting(nearest)
+    return partial(advance, kind, geometry.two_hops or np.inf, single_precision(kind, x), x, bounds, between)
 
 
-def _in_slices(advance: Any, state: tuple[Any, ...], first: list[int], k: int, n: int) -> tuple[list[int], float]:
+def in_slices(advance: Kernel, first: list[int], k: int, n: int) -> tuple[list[int], float]:
+    """All picks of a kernel, which returns to Python now and then, and the distance of the last one."""
     picks = np.full(k, -1, dtype=np.int64)
     picks[: len(first)] = first
     count, radius, step = len(first), np.inf, max(1, _SLICE // n)
     while count < k:
         stop = min(k, count + step)
-        radius = float(advance(*state, picks, count, stop))
+        radius = float(advance(picks, count, stop))
         count = stop
     return picks.tolist(), radius

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from mmdp.metrics import Metric
 
 Matrix = NDArray[Any]
 _BLOCK_BYTES = 2**22
+_LEAVE_OUT = "leave such columns out: `mmdp select --leave-out NAME`, or pass an array of the others"
 FORMATS = (".npy", ".csv", ".parquet")
 
 
@@ -30,46 +33,57 @@ class Source:
     name : str
         For messages.
     n, d : int
-    read : callable
-        Begins a pass: an iterator of (rows, d) arrays, in order.
+    parts : callable
+        Begins a pass: an iterator over the blocks in order, of each its number of rows and a function that reads it,
+        which any thread may call.
     """
 
     name: str
     n: int
     d: int
-    read: Callable[[], Iterator[Matrix]] = field(repr=False)
+    parts: Callable[[], Iterator[tuple[int, Callable[[], Matrix]]]] = field(repr=False)
+
+    def read(self) -> Iterator[Matrix]:
+        """Blocks of rows as they are stored, in order."""
+        return (part() for _, part in self.parts())
+
+    def tasks(self, geometry: Metric, checked: bool = False) -> Iterator[Callable[[], tuple[int, Matrix]]]:
+        """Functions for threads to call, in order: each gives the first row and the embedded points of a block.
+
+        A block with NaN or infinity is named. ``checked`` leaves out the search for it, for passes after the first.
+        """
+        start = 0
+        for number, (rows, part) in enumerate(self.parts()):
+            yield partial(self._embedded, part, number, start, geometry, checked)
+            start += rows
+        if start != self.n:
+            raise DataFileError(f"{self.name}: {start} rows came in this pass, {self.n} in the first one")
 
     def blocks(self, geometry: Metric, checked: bool = False) -> Iterator[tuple[int, Matrix]]:
-        """First row and embedded points of each block; a block with NaN or infinity is named.
-
-        The next block is read while the caller is busy with this one. ``checked`` leaves out the search for NaN, for
-        passes after the first.
-        """
-        coming = self._embedded(geometry, checked)
+        """What the tasks give; the next block is read while the caller is busy with this one."""
+        coming = (task() for task in self.tasks(geometry, checked))
         with ThreadPoolExecutor(max_workers=1) as reader:
             pending = reader.submit(next, coming, None)
             while (block := pending.result()) is not None:
                 pending = reader.submit(next, coming, None)
                 yield block
 
-    def _embedded(self, geometry: Metric, checked: bool) -> Iterator[tuple[int, Matrix]]:
-        start = 0
-        for number, block in enumerate(self.read()):
-            if block.ndim != 2 or block.shape[1] != self.d:
-                raise DataFileError(f"{self.name}: block {number} has shape {block.shape}, not (rows, {self.d})")
-            if block.dtype.kind not in "fiub":
-                raise InvalidProblemError(f"{self.name} must hold real numbers, not {block.dtype}")
-            if not checked and block.dtype.kind == "f" and len(block) and not np.isfinite(value_range(block)).all():
-                row, column = np.argwhere(~np.isfinite(block))[0]
-                raise InvalidProblemError(
-                    f"{self.name}: NaN or infinity in block {number} at row {start + row}, column {column}; "
-                    "drop or fill such rows"
-                )
-            block = block.astype(np.float32) if block.dtype == np.float16 else block
-            yield start, np.ascontiguousarray(kernel_dtype(geometry.embed(block)))
-            start += len(block)
-        if start != self.n:
-            raise DataFileError(f"{self.name}: {start} rows came in this pass, {self.n} in the first one")
+    def _embedded(
+        self, part: Callable[[], Matrix], number: int, start: int, geometry: Metric, checked: bool
+    ) -> tuple[int, Matrix]:
+        block = part()
+        if block.ndim != 2 or block.shape[1] != self.d:
+            raise DataFileError(f"{self.name}: block {number} has shape {block.shape}, not (rows, {self.d})")
+        if block.dtype.kind not in "fiub":
+            raise InvalidProblemError(f"{self.name} must hold real numbers, not {block.dtype}")
+        if not checked and block.dtype.kind == "f" and len(block) and not np.isfinite(value_range(block)).all():
+            row, column = np.argwhere(~np.isfinite(block))[0]
+            raise InvalidProblemError(
+                f"{self.name}: NaN or infinity in block {number} at row {start + row}, column {column}; "
+                "drop or fill such rows"
+            )
+        block = block.astype(np.float32) if block.dtype == np.float16 else block
+        return start, np.ascontiguousarray(kernel_dtype(geometry.embed(block)))
 
     def load(self) -> Matrix:
         """All rows, for solvers that need them at once."""
@@ -85,14 +99,14 @@ def is_source(points: object) -> bool:
     )
 
 
-def source(points: Any, without: str | None = None) -> Source:
+def source(points: Any, without: Collection[str] = ()) -> Source:
     """Open a path, a memory map or blocks of rows.
 
     Parameters
     ----------
     points : path, memory map, list or iterator of blocks
-    without : str, optional
-        Column of a CSV or Parquet file that is no coordinate.
+    without : collection of str
+        Columns of a CSV or Parquet file that are no coordinates.
 
     Raises
     ------
@@ -107,7 +121,7 @@ def source(points: Any, without: str | None = None) -> Source:
         blocks = list(points)
         if not blocks:
             raise InvalidProblemError("there are no blocks: give at least one (rows, d) array")
-        return Source("blocks", sum(map(len, blocks)), blocks[0].shape[1], lambda: iter(blocks))
+        return _one_after_the_other("blocks", sum(map(len, blocks)), blocks[0].shape[1], lambda: iter(blocks))
     if isinstance(points, Iterator):
         return _spooled(points)
     path = Path(points)
@@ -118,6 +132,10 @@ def source(points: Any, without: str | None = None) -> Source:
     if path.suffix == ".npy":
         return _npy(path)
     return _csv(path, without) if path.suffix == ".csv" else _parquet(path, without)
+
+
+def _one_after_the_other(name: str, n: int, d: int, read: Callable[[], Iterator[Matrix]]) -> Source:
+    return Source(name, n, d, lambda: ((len(block), partial(np.asarray, block)) for block in read()))
 
 
 def _npy(path: Path) -> Source:
@@ -134,22 +152,21 @@ def _mapped(mapped: np.memmap[Any, Any]) -> Source:
         raise DataFileError(f"{mapped.filename}: a table of two dimensions is needed, not shape {mapped.shape}")
     n, d = mapped.shape
     step = max(1, _BLOCK_BYTES // max(1, d * mapped.itemsize))
+    starts = range(0, n, step)
     if mapped.base is None or not mapped.flags.c_contiguous or mapped.filename is None:
-        return Source("memory map", n, d, lambda: (np.array(mapped[i : i + step]) for i in range(0, n, step)))
+        views = [mapped[i : i + step] for i in starts]
+        return Source("memory map", n, d, lambda: ((len(view), partial(np.array, view)) for view in views))
     first = mapped.offset + mapped.ctypes.data - _base_address(mapped)
     filename, dtype = mapped.filename, mapped.dtype
 
-    def read() -> Iterator[Matrix]:
-        with Path(filename).open("rb", buffering=0) as file:
-            file.seek(first)
-            for i in range(0, n, step):
-                rows = min(step, n - i)
-                block = np.fromfile(file, dtype, rows * d)
-                if block.size < rows * d:
-                    raise DataFileError(f"{filename}: ends in row {i + block.size // d} of {n}; was it cut short?")
-                yield block.reshape(rows, d)
+    def part(start: int, rows: int) -> Matrix:
+        block = np.fromfile(filename, dtype, rows * d, offset=first + start * d * dtype.itemsize)
+        if block.size < rows * d:
+            raise DataFileError(f"{filename}: ends in row {start + block.size // d} of {n}; was it cut short?")
+        return block.reshape(rows, d)
 
-    return Source(str(filename), n, d, read)
+    lengths = [(i, min(step, n - i)) for i in starts]
+    return Source(str(filename), n, d, lambda: ((rows, partial(part, i, rows)) for i, rows in lengths))
 
 
 def _base_address(mapped: np.memmap[Any, Any]) -> int:
@@ -162,11 +179,11 @@ def _base_address(mapped: np.memmap[Any, Any]) -> int:
 
 def arrow(name: str) -> Any:
     try:
-        import importlib
-
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingDependencyError("Parquet and CSV files need pyarrow: pip install 'mmdp[scale]'") from error
+        raise MissingDependencyError(
+            "Parquet files and columns of labels need pyarrow: pip install 'mmdp[scale]'"
+        ) from error
 
 
 def _table(batch: Any, path: Path) -> Matrix:
@@ -182,16 +199,16 @@ def _table(batch: Any, path: Path) -> Matrix:
     arrays = [column.to_numpy(zero_copy_only=False) for column in columns]
     for name, array in zip(batch.schema.names, arrays, strict=True):
         if array.dtype.kind not in "fiub":
-            raise InvalidProblemError(f"{path}: column {name!r} holds {array.dtype}, not numbers; leave it out")
+            raise InvalidProblemError(f"{path}: column {name!r} holds {array.dtype}, not numbers; {_LEAVE_OUT}")
     return np.column_stack(arrays)
 
 
-def _parquet(path: Path, without: str | None) -> Source:
+def _parquet(path: Path, without: Collection[str]) -> Source:
     dataset, lib = arrow("pyarrow.dataset"), arrow("pyarrow.lib")
     try:
         table = dataset.dataset(path, format="parquet")
         n = table.count_rows()
-        columns = [name for name in table.schema.names if name != without]
+        columns = [name for name in table.schema.names if name not in without]
         first = _table(next(iter(table.to_batches(columns, batch_size=1))), path)
     except (lib.ArrowException, OSError, StopIteration) as error:
         raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
@@ -205,17 +222,19 @@ def _parquet(path: Path, without: str | None) -> Source:
         except (lib.ArrowException, OSError) as error:
             raise DataFileError(f"{path}: cannot be read to its end ({error})") from error
 
-    return Source(str(path), n, d, read)
+    return _one_after_the_other(str(path), n, d, read)
 
 
-def _csv(path: Path, without: str | None) -> Source:
-    csv, lib = arrow("pyarrow.csv"), arrow("pyarrow.lib")
+def _csv(path: Path, without: Collection[str]) -> Source:
     with path.open() as file:
         cells = [cell.strip().strip('"') for cell in file.readline().split(",")]
     headed = not all(map(_is_number, cells))
+    columns = [cell for cell in cells if cell not in without] if headed else cells
+    if importlib.util.find_spec("pyarrow") is None:
+        return _small_csv(path, headed, [cells.index(cell) for cell in columns] if headed and without else None)
+    csv, lib = arrow("pyarrow.csv"), arrow("pyarrow.lib")
     options = csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, autogenerate_column_names=not headed)
-    columns = [cell for cell in cells if cell != without] if headed and without is not None else []
-    convert = csv.ConvertOptions(include_columns=columns)
+    convert = csv.ConvertOptions(include_columns=columns if headed and without else [])
 
     def read() -> Iterator[Matrix]:
         try:
@@ -224,7 +243,16 @@ def _csv(path: Path, without: str | None) -> Source:
         except (lib.ArrowException, OSError) as error:
             raise DataFileError(f"{path}: {error}") from error
 
-    return Source(str(path), sum(map(len, read())), len(columns or cells), read)
+    return _one_after_the_other(str(path), sum(map(len, read())), len(columns), read)
+
+
+def _small_csv(path: Path, headed: bool, columns: list[int] | None) -> Source:
+    """Read it as a whole, where pyarrow is not installed."""
+    try:
+        rows = np.loadtxt(path, delimiter=",", skiprows=int(headed), usecols=columns, quotechar='"', ndmin=2)
+    except ValueError as error:
+        raise DataFileError(f"{path}: {error}; {_LEAVE_OUT}") from error
+    return _one_after_the_other(str(path), len(rows), rows.shape[1], lambda: iter([rows]))
 
 
 def _is_number(cell: str) -> bool:
@@ -251,8 +279,8 @@ def _spooled(blocks: Iterable[Matrix]) -> Source:
     file.flush()
     mapped = _mapped(np.memmap(file.name, dtype, "r", shape=(n, d)))
 
-    def read() -> Iterator[Matrix]:
-        yield from mapped.read()
+    def parts() -> Iterator[tuple[int, Callable[[], Matrix]]]:
+        yield from mapped.parts()
         file.seek(0)  # keeps the file, which goes with the last reader
 
-    return Source("blocks", n, d, read)
+    return Source("blocks", n, d, parts)

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Status
+from mmdp.bounds import cheap_bound
 from solvers._base import Run, Solver
+from solvers._exact.dense import on_matrix
 from solvers._exact.optima import optimal_subsets
 from solvers._exact.proof import METHODS, choose, prove
 from solvers._exact.proof_tree import proof_tree
@@ -33,6 +35,8 @@ class Exact(Solver):
         :func:`mmdp.certificate.check`. Left out if the proof is longer.
     optima : int
         List up to so many optimal subsets as ``result.notes["optima"]``: all of them if there are fewer.
+    threads : int
+        How many parts of a long proof on the matrix run at the same time; value and bound do not depend on it.
     """
 
     exact = True
@@ -42,29 +46,35 @@ class Exact(Solver):
     heuristics: tuple[str, ...] = ("greedy", "local_search")
     certificate: int = 0
     optima: int = 0
+    threads: int = 1
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InvalidOptionError(f"method = {self.method!r}; choose one of {', '.join(METHODS)}")
         if not self.heuristics:
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
+        if self.threads < 1:
+            raise InvalidOptionError(f"threads = {self.threads}: give a whole number of at least 1")
 
     def _prepare(self, problem: Problem) -> None:
         rehearse(problem, choose(problem, self.method), self.heuristics)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         method = choose(problem, self.method)
-        quick = self.heuristics if method == "cells" else self.heuristics[:1]  # the matrix search improves fast itself
-        warm_start(problem, clock, rng, quick)
+        stated = on_matrix(problem) if method == "dense" else problem
+        warm_start(stated, clock, rng, self.heuristics)
         prove(
-            problem,
+            stated,
             clock,
             method,
-            improve=lambda: warm_start(problem, clock, rng, self.heuristics[1:], quick=False),
+            improve=lambda: warm_start(stated, clock, rng, self.heuristics[1:], quick=False),
             polish=lambda: polish(problem, clock, rng),
+            threads=self.threads,
         )
         assert clock.indices is not None
         proven = clock.objective >= clock.upper_bound
+        if not proven:
+            clock.report(upper_bound=cheap_bound(problem))
         notes: dict[str, Any] = {}
         if proven and self.certificate:
             notes["certificate"] = proof_tree(problem, clock.objective, self.certificate)

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmdp import Clock, InvalidOptionError, Problem
+from mmdp import Clock, InvalidOptionError, Problem, Stop
 from mmdp._validation import to_numpy
 from mmdp.metrics import Array, Vector, is_tensor
 from solvers import _pruned
 from solvers._base import Run, Solver, check_k, selection_problem
-from solvers._kernels.numba import KINDS, lower_nearest, neighbour_extremes
+from solvers._kernels.numba import FEW_DIMENSIONS, KINDS, lower_nearest, neighbour_extremes
+from solvers._rehearsal import MANY_COORDINATES, part_of
 
 STARTS = ("auto", "isolated", "farthest_pair", "sweep", "random")
 _QUADRATIC_START_LIMIT = 4096
+_PART = 10  # points of a problem on which a run compiles
+_prepared: set[tuple[object, ...]] = set()
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,26 @@ class Greedy(Solver):
         if self.backend not in ("auto", "numba", "torch"):
             raise InvalidOptionError(f"backend = {self.backend!r}; choose auto, numba or torch")
 
+    def _prepare(self, problem: Problem) -> None:
+        """Compile on a part of the problem that is traversed in the same way, once a process."""
+        if self._on_torch(problem) or problem.points is None or problem.geometry.kernel not in KINDS:
+            return
+        n, d = problem.points.shape
+        start = self._start(len(problem.candidates))
+        rehearsed = Greedy(start if isinstance(start, str) else "random", "numba", self.prune)
+        large = n * d >= MANY_COORDINATES
+        key = (rehearsed, large, problem.geometry.kernel, str(problem.points.dtype), d <= FEW_DIMENSIONS)
+        if key not in _prepared:
+            _prepared.add(key)
+            part = part_of(problem, 1 + MANY_COORDINATES // d if large else _PART, _PART)
+            rehearsed._run(part, Clock(Stop()), np.random.default_rng(0))
+
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         if isinstance(self.start, (int, np.integer)) and self.start not in problem.candidates:
             raise InvalidOptionError(
                 f"start = {self.start} is not among the {len(problem.candidates)} points to choose from"
             )
-        on_accelerator = is_tensor(problem.points) and problem.points.device.type != "cpu"
-        if self.backend == "torch" or (self.backend == "auto" and on_accelerator):
+        if self._on_torch(problem):
             from solvers import _greedy_torch
 
             return _greedy_torch.run(problem, self._start(len(problem.candidates)), rng)
@@ -77,6 +93,10 @@ class Greedy(Solver):
         else:
             picks, radius = _traverse(rows, nearest, picks, problem.k)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)
+
+    def _on_torch(self, problem: Problem) -> bool:
+        on_accelerator = is_tensor(problem.points) and problem.points.device.type != "cpu"
+        return self.backend == "torch" or (self.backend == "auto" and on_accelerator)
 
     def _start(self, n: int) -> str | int:
         if self.start == "auto":

@@ -1,5 +1,9 @@
 """One table of bad inputs: each raises its named exception, with words a newcomer can act on."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -145,3 +149,14 @@ def test_a_solver_is_not_trusted(indices, claim, message):
     include = [1] if "included" in message else []
     with pytest.raises(SolverContractError, match=message):
         Liar().solve(Problem(2, points=X, exclude=[3], include=include))
+
+
+@pytest.mark.parametrize(("missing", "asked"), [("torch", "families"), ("transformers", "prune"), ("PIL", "overlay")])
+def test_what_pruning_needs_is_named_with_its_command(missing, asked):
+    if missing != "torch":
+        pytest.importorskip("torch")
+    code = f"import sys; sys.modules[{missing!r}] = None; from lmm_integration import {asked}"
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert f"MissingDependencyError: lmm_integration needs {missing}" in done.stderr
+    assert "pip install 'mmdp[lmm]'" in done.stderr

@@ -11,14 +11,25 @@ from numpy.typing import NDArray
 
 from mmdp import Clock, Problem
 from solvers._exact.search import EXHAUSTED, FOUND, PAUSED, CliqueSearch
+from solvers._kernels.graph import Adjacency, pairs_above
 from solvers._process import call
 
-_GLANCE = 10_000  # nodes of proof before anything is spent on a better incumbent and on bounds
-_PROBE = 0.05  # seconds of the first question about a bound
+_GLANCE, _LOOK = 2_000, 200_000  # nodes of proof before a patient heuristic, and before anything is spent on bounds
+_LOOK_SHARE = 0.25  # of the time left, at most
+_PROBE = 5_000  # nodes of the first question about a bound
 _BOUND_SHARE = 0.1  # of the time left, for a first bound
 _FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turns with the clique search,
 _FIRST_TURN = 2.0  # and the seconds of its first turn, of which the other gets four times as many
 _PROOF_SHARE = 0.6  # of the time left, for the proof itself; the rest lowers the bound further
+
+
+def on_matrix(problem: Problem) -> Problem:
+    """State a problem by its distances, so that heuristics and proof read the same ones and compute them once."""
+    D = problem.matrix()
+    if problem.geometry.function is not None:  # may differ in the last digit between (x, y) and (y, x)
+        D = np.minimum(D, D.T)
+        np.fill_diagonal(D, 0.0)
+    return Problem(problem.k, distances=D, include=problem.include, exclude=problem.exclude)
 
 
 class DenseProof:
@@ -27,8 +38,8 @@ class DenseProof:
     ``clock`` holds an incumbent when it comes, and hears of every improvement.
     """
 
-    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None]) -> None:
-        self._improve = improve
+    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None], threads: int = 1) -> None:
+        self._improve, self._threads = improve, threads
         self._problem, self._clock = problem, clock
         self._points = problem.candidates
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
@@ -38,21 +49,14 @@ class DenseProof:
     def run(self) -> None:
         """Search until the optimum is proven or the clock expires."""
         while not self._clock.satisfied:
-            t = self._next_distance()
-            search = None if t is None else self._search(t)
-            if search is not None and not self._settle(search):
+            search = self._search(pairs_above(self._D, self._clock.objective))
+            if not self._settle(search):
                 break
-            if search is None or search.outcome == EXHAUSTED:
+            if search.outcome == EXHAUSTED:
                 self._clock.report(upper_bound=self._clock.objective)
 
-    def _next_distance(self) -> float | None:
-        larger = self._D[self._clock.objective < self._D]
-        return float(larger.min()) if len(larger) else None
-
-    def _search(self, t: float) -> CliqueSearch:
-        adjacent = np.greater_equal(self._D, t)
-        np.fill_diagonal(adjacent, False)
-        return CliqueSearch(adjacent, self._problem.k, self._forced)
+    def _search(self, adjacent: Adjacency) -> CliqueSearch:
+        return CliqueSearch(adjacent, self._problem.k, self._forced, self._threads)
 
     def _settle(self, search: CliqueSearch) -> bool:
         """Answer the question next above the incumbent; False if the clock expires first."""
@@ -60,9 +64,9 @@ class DenseProof:
         if self._ask(search, clock.remaining, _GLANCE):
             return True
         self._improve()
-        if clock.objective > objective:
+        if clock.objective > objective or self._ask(search, _LOOK_SHARE * clock.remaining, _LOOK):
             return True
-        self._lower_bound(_PROBE, patience=_BOUND_SHARE * clock.remaining)
+        self._lower_bound(_BOUND_SHARE * clock.remaining, _PROBE)
         turn = _FIRST_TURN if search.conflicts < _FEW_CONFLICTS else math.inf
         while not clock.expired and clock.objective == objective:
             if self._ask(search, min(turn, _PROOF_SHARE * clock.remaining)):
@@ -72,7 +76,7 @@ class DenseProof:
                     return True
                 turn *= 4
             if clock.remaining < turn:
-                self._lower_bound(clock.remaining / 8, patience=clock.remaining)
+                self._lower_bound(clock.remaining)
         return clock.objective > objective
 
     def _pack(self, search: CliqueSearch, seconds: float) -> bool:
@@ -101,16 +105,19 @@ class DenseProof:
             self._report(search.clique)
         return outcome != PAUSED
 
-    def _lower_bound(self, probe: float, patience: float) -> None:
-        """Binary search for the smallest distance that ``probe`` seconds refute; the larger, the easier."""
+    def _lower_bound(self, patience: float, nodes: float = math.inf) -> None:
+        """Binary search for the smallest distance that is refuted within some nodes and an eighth of the time given.
+
+        The larger the distance, the easier.
+        """
         clock, end = self._clock, self._clock.elapsed + patience
         first, last = np.searchsorted(self._distances, [clock.objective, clock.upper_bound], side="right")
         above = self._distances[first:last]
         low, high = -1, len(above) - 1  # not answered, or kept by k points; not yet refuted
         while low < high and clock.elapsed < end and not clock.expired:
             middle = (low + high + 1) // 2
-            search = self._search(float(above[middle]))
-            if self._ask(search, min(probe, clock.remaining)) and search.outcome == EXHAUSTED:
+            search = self._search(pairs_above(self._D, np.nextafter(above[middle], -math.inf)))
+            if self._ask(search, min(patience / 8, clock.remaining), nodes) and search.outcome == EXHAUSTED:
                 high = middle - 1
                 clock.report(upper_bound=float(above[high]) if high >= 0 else clock.objective)
             else:

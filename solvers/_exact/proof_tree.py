@@ -10,7 +10,7 @@ import numpy as np
 from mmdp import Problem
 from solvers._kernels.bits import Words, full, members, pack
 from solvers._kernels.colouring import colour
-from solvers._kernels.graph import degeneracy_order
+from solvers._kernels.graph import core_in_order
 
 
 def proof_tree(problem: Problem, objective: float, limit: int) -> dict[str, Any] | None:
@@ -23,7 +23,7 @@ def proof_tree(problem: Problem, objective: float, limit: int) -> dict[str, Any]
     free = np.setdiff1d(problem.candidates, problem.include)
     free = free[np.greater_equal(D[list(problem.include)][:, free], threshold).all(axis=0)]
     adjacent = np.greater_equal(D[np.ix_(free, free)], threshold)
-    order = degeneracy_order(adjacent)
+    order = core_in_order(adjacent, np.arange(len(adjacent)), 0)
     writer = _Writer(pack(adjacent[np.ix_(order, order)]), free[order].tolist(), limit)
     try:
         tree = writer.node(full(len(free)), problem.k - len(problem.include))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mmdp import Problem, Stop
 from solvers import make
+from solvers._exact.dense import on_matrix
 from solvers._rehearsal import MANY_COORDINATES, part_of
 
 _PICKS = 5
@@ -19,14 +20,15 @@ def rehearse(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
     """Solve small parts of the problem by the heuristics and by the proof that will be used."""
     rows = problem.points if problem.distances is None else problem.distances
     assert rows is not None
-    large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
+    large = method == "cells" and problem.vectors.size >= MANY_COORDINATES
     key = (method, *heuristics, problem.geometry.kernel, problem.points is None, str(rows.dtype), large)
     if key in _rehearsed:
         return
     _rehearsed.add(key)  # before the run below comes here itself
     exact = make("exact", method=method, heuristics=("random",))
     exact.solve(part_of(problem, _POINTS if method == "cells" else _ROWS, _PICKS), _STOP)
+    part = part_of(problem, _POINTS, _PICKS)
     for name in heuristics:
-        make(name).solve(part_of(problem, _POINTS, _PICKS), _STOP)
+        make(name).solve(part if method == "cells" else on_matrix(part), _STOP)
     if large:
         make(heuristics[0]).solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], _PICKS), _STOP)

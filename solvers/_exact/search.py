@@ -4,15 +4,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers._kernels.bits import count, pack
-from solvers._kernels.clique import EXHAUSTED, FOUND, NODES, PAUSED, new_state, search
-from solvers._kernels.graph import Adjacency, core, degeneracy_order
+from solvers._kernels.bits import count, full, pack
+from solvers._kernels.clique import (
+    DEPTH,
+    EXHAUSTED,
+    FOUND,
+    NODES,
+    PAUSED,
+    Numbers,
+    State,
+    cut_branch,
+    new_state,
+    search,
+)
+from solvers._kernels.graph import Adjacency, core_in_order
 
-_SLICE_SECONDS = 0.02
+_SLICE_SECONDS, _LONGEST_SLICE = 0.02, 10**9
+_ALONE = 20_000  # nodes before the work is divided
+_PARTS = 4  # for each thread, so that none waits long for the others
+_DEEPEST = 3  # vertices still to be chosen by a part that is worth a thread
+
+
+class _Part(NamedTuple):
+    """What is searched with the vertices ``prefix`` taken."""
+
+    prefix: Numbers
+    need: int
+    state: State
+
+    def split(self) -> _Part | None:
+        """Cut off the next branch of the first level that has one; None if there is none."""
+        last_level = min(int(self.state.counter[DEPTH]), self.need - _DEEPEST)
+        for depth in range(last_level + 1):
+            vertex, candidates = cut_branch(self.state, depth)
+            if vertex >= 0:
+                need = self.need - depth - 1
+                prefix = np.concatenate((self.prefix, self.state.path[:depth], [vertex]))
+                return _Part(prefix, need, new_state(self.state.adjacent, candidates, need))
+        return None
 
 
 class CliqueSearch:
@@ -24,28 +59,30 @@ class CliqueSearch:
         Symmetric, False on the diagonal.
     k : int
     forced : sequence of int
+    threads : int
+        How many parts of a long search run at the same time. The answer is the same, another clique may come first.
     """
 
-    def __init__(self, adjacent: Adjacency, k: int, forced: Sequence[int] = ()) -> None:
+    def __init__(self, adjacent: Adjacency, k: int, forced: Sequence[int] = (), threads: int = 1) -> None:
         self._forced = list(forced)
         self._need = k - len(self._forced)
+        self._threads = threads
         self._slice = 500
+        self._cliques: list[Numbers] = []
         self.nodes = 0
         clash = not adjacent[np.ix_(self._forced, self._forced)][np.triu_indices(len(self._forced), 1)].all()
-        free = np.setdiff1d(core(adjacent, k, self._forced), self._forced)
-        self.outcome = EXHAUSTED if clash or len(free) < self._need else PAUSED
+        free = np.flatnonzero(adjacent[self._forced].all(axis=0))
+        self._vertices = core_in_order(adjacent, free, self._need)
+        m = len(self._vertices)
+        self.outcome = EXHAUSTED if clash or m < self._need else PAUSED
         if self.outcome == PAUSED:
-            inside = adjacent[np.ix_(free, free)]
-            order = degeneracy_order(inside)
-            self._vertices = free[order]
-            self._state = new_state(
-                pack(inside[np.ix_(order, order)]), pack(np.ones((1, len(free)), dtype=np.bool_))[0], self._need
-            )
+            self._adjacent = pack(adjacent[self._vertices][:, self._vertices])
+            self._parts = [_Part(np.empty(0, np.int64), self._need, new_state(self._adjacent, full(m), self._need))]
 
     @property
     def clique(self) -> NDArray[np.int64]:
         """The k vertices, once the outcome is FOUND."""
-        return self.chosen(self._state.path[: self._need])
+        return self.chosen(self._cliques[-1])
 
     def chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the vertices at places of the search order, after the forced ones."""
@@ -55,12 +92,12 @@ class CliqueSearch:
     def conflicts(self) -> float:
         """Share of pairs that are not adjacent, among the vertices searched."""
         m = len(self._vertices)
-        return 1.0 - sum(map(count, self._state.adjacent)) / max(1, m * (m - 1))
+        return 1.0 - sum(map(count, self._adjacent)) / max(1, m * (m - 1))
 
     def as_packing(self) -> tuple[NDArray[np.bool_], int]:
         """Return the same question for ``packing.independent``: conflicts in search order, and how many to choose."""
         m = len(self._vertices)
-        bits = np.unpackbits(self._state.adjacent.view(np.uint8), axis=1, count=m, bitorder="little")
+        bits = np.unpackbits(self._adjacent.view(np.uint8), axis=1, count=m, bitorder="little")
         conflict = bits == 0
         np.fill_diagonal(conflict, False)
         return conflict, self._need
@@ -73,17 +110,46 @@ class CliqueSearch:
         if self.outcome == EXHAUSTED:
             return EXHAUSTED
         end, last = time.perf_counter() + seconds, self.nodes + nodes
-        while True:
-            started = time.perf_counter()
-            self.outcome = search(self._state, self._need, int(min(self._slice, last - self.nodes)))
-            self.nodes = int(self._state.counter[NODES])
-            now = time.perf_counter()
-            if self.outcome != PAUSED or now >= end or self.nodes >= last:
-                return self.outcome
-            if now - started < _SLICE_SECONDS:
-                self._slice *= 2
-            elif now - started > 2 * _SLICE_SECONDS:
-                self._slice = max(1, self._slice // 2)
+        self._cliques = self._cliques[:-1]  # the latest has been told
+        with ThreadPoolExecutor(self._threads) as pool:  # starts no thread before there is work for it
+            while self._parts and not self._cliques and self.nodes < last:
+                started = time.perf_counter()
+                self._advance(pool, last - self.nodes)
+                now = time.perf_counter()
+                if now >= end:
+                    break
+                if now - started < _SLICE_SECONDS:
+                    self._slice = min(2 * self._slice, _LONGEST_SLICE)
+                elif now - started > 2 * _SLICE_SECONDS:
+                    self._slice = max(1, self._slice // 2)
+        self.outcome = FOUND if self._cliques else PAUSED if self._parts else EXHAUSTED
+        return self.outcome
+
+    def _advance(self, pool: ThreadPoolExecutor, nodes: float) -> None:
+        """Run all parts for a slice, or for fewer nodes in all."""
+        if self.nodes >= _ALONE:
+            self._divide()
+        running = self._parts if nodes >= len(self._parts) else self._parts[: int(nodes)]
+        share = int(min(self._slice, nodes // len(running)))
+        before = sum(int(part.state.counter[NODES]) for part in running)
+        run_all = map if len(running) == 1 else pool.map
+        outcomes = list(run_all(lambda part: search(part.state, part.need, share), running))
+        self.nodes += sum(int(part.state.counter[NODES]) for part in running) - before
+        for part, outcome in zip(running, outcomes, strict=True):
+            if outcome == FOUND:
+                self._cliques.append(np.concatenate((part.prefix, part.state.path[: part.need])))
+        ended = [outcome == EXHAUSTED for outcome in outcomes] + [False] * (len(self._parts) - len(running))
+        self._parts = [part for part, end in zip(self._parts, ended, strict=True) if not end]
+
+    def _divide(self) -> None:
+        """Cut a branch off each part in turn, until there are enough for the threads or none can be cut."""
+        wanted = _PARTS * self._threads if self._threads > 1 else 1
+        parts = list(self._parts)
+        while parts and len(self._parts) < wanted:
+            part = parts.pop(0)
+            if other := part.split():
+                self._parts.append(other)
+                parts += (part, other)
 
 
 __all__ = ["EXHAUSTED", "FOUND", "PAUSED", "CliqueSearch"]

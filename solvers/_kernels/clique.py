@@ -101,14 +101,12 @@ def search(state: State, k: int, nodes: int) -> int:
         if state.counter[NODES] >= goal:
             state.counter[DEPTH] = depth
             return PAUSED
-        v = _last(state.branches[depth])
+        v = _take_last(state, depth)
         if v < 0:
             if not state.holds[depth]:
                 _remember(state, depth, k - depth)
             depth -= 1
             continue
-        state.branches[depth, v >> 6] &= ~bit(v)
-        state.candidates[depth, v >> 6] &= ~bit(v)
         state.path[depth] = v
         state.counter[NODES] += 1
         need = k - depth - 1
@@ -126,6 +124,22 @@ def search(state: State, k: int, nodes: int) -> int:
             depth += 1
     state.counter[DEPTH] = depth
     return EXHAUSTED
+
+
+@njit(cache=True, nogil=True)
+def cut_branch(state: State, depth: int) -> tuple[int, Words]:
+    """Take the next branch of a level out of a paused search: its vertex and its candidates, -1 if there is none."""
+    v = _take_last(state, depth)
+    return v, state.candidates[depth] & state.adjacent[v]
+
+
+@njit(inline="always")
+def _take_last(state: State, depth: int) -> int:
+    v = _last(state.branches[depth])
+    if v >= 0:
+        state.branches[depth, v >> 6] &= ~bit(v)
+        state.candidates[depth, v >> 6] &= ~bit(v)
+    return v
 
 
 @njit(inline="always")

@@ -1,4 +1,4 @@
-"""Which candidates must be branched on: greedy colouring as a bound on cliques, and its infra-chromatic repair."""
+"""Which candidates must be branched on: greedy colouring as a bound on cliques, and its repair by MaxSAT reasoning."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers._kernels.bits import Words, bit, lowest, popcount
+
+Numbers = NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
@@ -54,59 +56,108 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
 
 @njit(cache=True, nogil=True)
 def repair(adjacent: Words, need: int, classes: Words, used: NDArray[np.bool_], rest: Words) -> bool:
-    """Take vertices out of ``rest`` that two classes can absorb; True if any are left.
+    """Take vertices out of ``rest`` that the classes can absorb; True if any are left.
 
-    A vertex v with a single neighbour u in one class, and no common neighbour with u in a second one, forms no
-    triangle with the two classes: the three of them still add at most two to a clique, and are not used again
-    (San Segundo, Nikolaev, Batsyn, Computers & Operations Research 64, 2015, infra-chromatic bound).
+    Say that a clique holds v of ``rest`` and one vertex of each class. Then the only neighbour of v in a class is in
+    it, and so is the only common neighbour of the two in another class, and so on. If at the end a class has nothing
+    to choose from, then v and the classes that led there, r of them, add at most r to a clique instead of r + 1. Each
+    class is used once, so all vertices absorbed add nothing: the bound of Li and Quan (AAAI 2010), of which the
+    infra-chromatic bound (San Segundo, Nikolaev, Batsyn, Computers & Operations Research 64, 2015) is the first step.
     """
     left = False
     used[: need - 1] = False
+    common = np.empty_like(rest)
+    step = np.empty(need - 1, np.int64)
+    taken, taken_from = np.empty((2, need), np.int64)
+    because = np.empty(need, np.bool_)
     for w in range(len(rest)):
         waiting = rest[w]
         while waiting:
-            b = lowest(waiting)
-            waiting &= ~bit(b)
-            if _absorbed(adjacent, need, classes, used, 64 * w + b):
-                rest[w] &= ~bit(b)
+            taken[0] = 64 * w + lowest(waiting)
+            waiting &= waiting - np.uint64(1)
+            empty, steps = _propagate(adjacent, classes, used, common, step, taken, taken_from)
+            if empty >= 0:
+                rest[w] &= ~bit(taken[0])
+                _use(adjacent, classes, used, empty, steps, taken, taken_from, because)
             else:
                 left = True
     return left
 
 
 @njit(cache=True, nogil=True)
-def _absorbed(adjacent: Words, need: int, classes: Words, used: NDArray[np.bool_], v: int) -> bool:
-    for c in range(need - 1):
-        if used[c]:
-            continue
-        u = _only_neighbour(adjacent[v], classes[c])
-        if u == -1:
-            classes[c, v >> 6] |= bit(v)
-            return True
-        if u == -2:
-            continue
-        for e in range(need - 1):
-            if e == c or used[e]:
+def _propagate(
+    adjacent: Words,
+    classes: Words,
+    used: NDArray[np.bool_],
+    common: Words,
+    step: Numbers,
+    taken: Numbers,
+    taken_from: Numbers,
+) -> tuple[int, int]:
+    """Take ``taken[0]`` and all that follows; return the class that is left with nothing or -1, and how many steps."""
+    width = len(common)
+    common[:] = adjacent[taken[0]]
+    step[:] = 0
+    steps = 1
+    before = 0
+    while before < steps:
+        before = steps
+        for c in range(len(step)):
+            if used[c] or step[c]:
                 continue
-            triangle = False
-            for x in range(adjacent.shape[1]):
-                if adjacent[v, x] & adjacent[u, x] & classes[e, x]:
-                    triangle = True
-                    break
-            if not triangle:
-                used[c] = used[e] = True
-                return True
-    return False
+            choices = np.uint64(0)
+            for x in range(width):
+                choices += popcount(common[x] & classes[c, x])
+            if choices > 1:
+                continue
+            if choices == 0:
+                return c, steps
+            u = 0
+            for x in range(width):
+                if common[x] & classes[c, x]:
+                    u = 64 * x + lowest(common[x] & classes[c, x])
+            for x in range(width):
+                common[x] &= adjacent[u, x]
+            taken[steps], taken_from[steps] = u, c
+            step[c] = steps
+            steps += 1
+    return -1, steps
 
 
-@njit(inline="always")
-def _only_neighbour(neighbours: Words, members: Words) -> int:
-    """Return the only member that is a neighbour, -1 if there is none, -2 if there are several."""
-    only = -1
+@njit(cache=True, nogil=True)
+def _use(
+    adjacent: Words,
+    classes: Words,
+    used: NDArray[np.bool_],
+    empty: int,
+    steps: int,
+    taken: Numbers,
+    taken_from: Numbers,
+    because: NDArray[np.bool_],
+) -> None:
+    """Mark the classes that led to the ``empty`` one as used, from the last step to the first."""
+    because[:steps] = False
+    used[empty] = True
+    _give_reasons(adjacent, classes[empty], -1, taken, steps, because)
+    for s in range(steps - 1, 0, -1):
+        if because[s]:
+            used[taken_from[s]] = True
+            _give_reasons(adjacent, classes[taken_from[s]], taken[s], taken, s, because)
+
+
+@njit(cache=True, nogil=True)
+def _give_reasons(
+    adjacent: Words, members: Words, kept: int, taken: Numbers, steps: int, because: NDArray[np.bool_]
+) -> None:
+    """Mark for every member but ``kept`` the first step that took a vertex not adjacent to it."""
     for x in range(len(members)):
-        common = neighbours[x] & members[x]
-        if common:
-            if only >= 0 or popcount(common) > 1:
-                return -2
-            only = 64 * x + lowest(common)
-    return only
+        waiting = members[x]
+        while waiting:
+            member = 64 * x + lowest(waiting)
+            waiting &= waiting - np.uint64(1)
+            if member == kept:
+                continue
+            for s in range(steps):
+                if not adjacent[taken[s], x] & bit(member):
+                    because[s] = True
+                    break

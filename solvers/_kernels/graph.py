@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Adjacency = NDArray[np.bool_]
+_REMOVED = 2**40
 
 
 def core(adjacent: Adjacency, k: int, forced: Sequence[int] = ()) -> NDArray[np.int64]:
@@ -29,22 +30,36 @@ def core(adjacent: Adjacency, k: int, forced: Sequence[int] = ()) -> NDArray[np.
 
 
 @njit(cache=True, nogil=True)
-def degeneracy_order(adjacent: Adjacency) -> NDArray[np.int64]:
-    """Vertices such that each has the fewest neighbours among those up to it; O(n^2)."""
-    n = len(adjacent)
+def pairs_above(D: NDArray[np.float64], distance: float) -> Adjacency:
+    """Graph of the pairs that are farther apart than ``distance``."""
+    n = len(D)
+    adjacent = np.empty((n, n), np.bool_)
+    for i in range(n):
+        for j in range(n):
+            adjacent[i, j] = D[i, j] > distance
+        adjacent[i, i] = False
+    return adjacent
+
+
+@njit(cache=True, nogil=True)
+def core_in_order(adjacent: Adjacency, vertices: NDArray[np.int64], need: int) -> NDArray[np.int64]:
+    """Vertices that can be in a clique of ``need``, each with the fewest neighbours among those up to it.
+
+    O(n^2) time. The first vertices removed from the end are the ones with less than ``need - 1`` neighbours left.
+    """
+    n = len(vertices)
     degree = np.zeros(n, np.int64)
     for i in range(n):
         for j in range(n):
-            degree[i] += adjacent[i, j]
+            degree[i] += adjacent[vertices[i], vertices[j]]
     order = np.empty(n, np.int64)
-    removed = np.zeros(n, np.bool_)
+    size = n
     for place in range(n - 1, -1, -1):
-        least = -1
-        for i in range(n):
-            if not removed[i] and (least < 0 or degree[i] < degree[least]):
-                least = i
-        order[place] = least
-        removed[least] = True
+        least = np.argmin(degree)
+        if size == place + 1 and degree[least] < need - 1:
+            size = place
+        order[place] = vertices[least]
         for j in range(n):
-            degree[j] -= adjacent[least, j]
-    return order
+            degree[j] -= adjacent[vertices[least], vertices[j]]
+        degree[least] = _REMOVED
+    return order[:size]

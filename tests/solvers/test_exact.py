@@ -1,12 +1,17 @@
 """The exact solver: both searches against enumeration, honest bounds when stopped, thresholds that respect rounding."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import solvers
 from mmdp import InvalidOptionError, Problem, Status, Stop
+from mmdp.instances import uniform
+from solvers._exact import search as clique_search
+from solvers._exact.search import EXHAUSTED, FOUND, CliqueSearch
 from solvers._exact.surrogate import least_surrogate_above
 from tests.solvers.interrupting import last_line
 
@@ -87,9 +92,59 @@ def test_nodes_are_limited_exactly():
     assert result.status is Status.STOPPED
 
 
+def cliques_of(search, nodes):
+    """All cliques, asked for in short runs."""
+    found = []
+    while (outcome := search.run(np.inf, nodes)) != EXHAUSTED:
+        if outcome == FOUND:
+            found.append(tuple(sorted(search.clique.tolist())))
+    return sorted(found)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_divided_search_finds_the_same_cliques(data, monkeypatch):
+    monkeypatch.setattr(clique_search, "_ALONE", 0)
+    n, threads = data.draw(st.integers(4, 14)), data.draw(st.integers(2, 4))
+    k = data.draw(st.integers(3, min(n, 7)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    adjacent = np.triu(rng.random((n, n)) < data.draw(st.sampled_from([0.5, 0.7, 0.9])), 1)
+    adjacent = adjacent | adjacent.T
+    whole = cliques_of(CliqueSearch(adjacent, k), np.inf)
+    every = [c for c in combinations(range(n), k) if adjacent[np.ix_(c, c)].sum() == k * (k - 1)]
+    assert whole == every
+    assert cliques_of(CliqueSearch(adjacent, k, threads=threads), data.draw(st.sampled_from([10, 200]))) == every
+
+
+def test_threads_change_neither_value_nor_bound(monkeypatch):
+    monkeypatch.setattr(clique_search, "_ALONE", 100)
+    problem = uniform("", 250, 9, 1.0, seed=3).problem(25)
+    one, four = (solvers.solve(problem, solver="exact", threads=t) for t in (1, 4))
+    assert one.is_optimal
+    assert four.is_optimal
+    assert (one.objective, one.upper_bound) == (four.objective, four.upper_bound)
+    assert four.iterations > 1000
+
+
+def test_with_threads_it_keeps_its_limits():
+    D = np.triu(np.random.default_rng(1).integers(1, 101, (400, 400)), 1)
+    problem = Problem(30, distances=D + D.T)
+    counted = solvers.solve(problem, solver="exact", threads=3, stop=Stop(iterations=60_000))
+    timed = solvers.solve(problem, solver="exact", threads=3, stop=Stop(seconds=1))
+    for result in (counted, timed):
+        assert result.status is Status.STOPPED
+        assert result.objective < result.upper_bound
+    assert counted.iterations <= 60_000
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"method": "magic"}, "method"), ({"heuristics": ()}, "heuristics"), ({"method": "cells"}, "kernels")],
+    [
+        ({"method": "magic"}, "method"),
+        ({"threads": 0}, "threads"),
+        ({"heuristics": ()}, "heuristics"),
+        ({"method": "cells"}, "kernels"),
+    ],
 )
 def test_bad_options_are_named(options, named):
     with pytest.raises(InvalidOptionError, match=named):
@@ -97,12 +152,12 @@ def test_bad_options_are_named(options, named):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["dense", "cells"])
-def test_ctrl_c_returns_incumbent_and_bound(method):
+@pytest.mark.parametrize(("method", "threads"), [("dense", 1), ("dense", 3), ("cells", 1)])
+def test_ctrl_c_returns_incumbent_and_bound(method, threads):
     program = f"""
     problem = Problem(60, points=np.random.default_rng(0).random((1200, 3)))
     print("ready", flush=True)
-    r = solvers.solve(problem, solver="exact", method="{method}", heuristics=("greedy",))
+    r = solvers.solve(problem, solver="exact", method="{method}", heuristics=("greedy",), threads={threads})
     print(r.status, len(set(r.indices.tolist())), r.objective <= r.upper_bound < 2)
     """
     assert last_line(program, after="ready", seconds=4) == "interrupted 60 True"

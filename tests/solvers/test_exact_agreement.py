@@ -42,6 +42,12 @@ def test_small_problems_agree_with_enumeration():
         assert result.objective == solvers.solve(problem, solver="brute_force").objective, seed
 
 
+def test_a_bound_that_a_heuristic_meets_up_to_rounding_is_no_proof():
+    points = np.array([[5, 5], [5, 1], [3, 2], [5, 1], [1, 3], [4, 1]])  # mirrored pairs differ in the last digit
+    problem = Problem(2, points=points, metric="haversine")
+    assert solvers.solve(problem, solver="exact").objective == problem.matrix().max()
+
+
 @pytest.mark.slow
 def test_middle_sized_problems_agree_with_integer_programming():
     pytest.importorskip("ortools")

@@ -1,5 +1,7 @@
 """Leaving out distances changes no pick: against the plain traversal, ties and duplicates included."""
 
+from functools import partial
+
 import numba
 import numpy as np
 import pytest
@@ -38,10 +40,12 @@ def traversals(problem):
         return row
 
     yield _traverse(_Rows(problem), nearest(), first, problem.k)
-    if problem.geometry.name in BOXED and problem.vectors.shape[1] <= FEW_DIMENSIONS:
-        yield _pruned.in_buckets(problem, nearest(), first, size=4)
-    else:
-        yield _pruned.in_turn(problem, nearest(), first)
+    few = problem.geometry.name in BOXED and problem.vectors.shape[1] <= FEW_DIMENSIONS
+    build = partial(_pruned.in_buckets, size=4) if few else _pruned.in_turn
+    bounds = nearest()
+    bounds[first] = -1.0
+    kernel = build(problem.vectors, problem.geometry, bounds, problem.k, first)
+    yield _pruned.in_slices(kernel, first, problem.k, problem.n)
 
 
 @settings(max_examples=500)

@@ -40,6 +40,24 @@ def test_files_give_the_picks_of_their_array(tmp_path, kind):
     assert result.upper_bound >= result.objective
 
 
+@pytest.mark.parametrize("arrow", [True, False])
+def test_a_csv_file_with_names_and_labels(tmp_path, monkeypatch, arrow):
+    X, path = data(50, 2), tmp_path / "sites.csv"
+    lines = [f'"Site {i}",{x!r},7,{y!r}' for i, (x, y) in enumerate(X.tolist())]
+    path.write_text("\n".join(["name,x,kind,y", *lines]) + "\n")
+    if not arrow:
+        monkeypatch.setattr(_sources.importlib.util, "find_spec", lambda name: None)
+    table = _sources.source(path, ("name", "kind"))
+    assert (table.n, table.d) == (50, 2)
+    assert solve(table, 5).indices.tolist() == solve(X, 5).indices.tolist()
+    with pytest.raises((DataFileError, InvalidProblemError), match=r"sites\.csv.*--leave-out"):
+        solve(path, 5)
+    done = cli("select", path, "-k", 5, "--leave-out", "name", "--leave-out", "kind", "-o", tmp_path / "five.csv")
+    assert np.loadtxt(tmp_path / "five.csv").tolist() == solve(X, 5).indices.tolist()
+    assert "written to" in done.stderr
+    assert "five.csv" in done.stderr
+
+
 def test_embeddings_stored_as_lists(tmp_path):
     X = data()
     parquet.write_table(
