@@ -17,14 +17,18 @@ class Step(StrEnum):
     """What to do."""
 
     study = "study"
+    report = "report"
     evaluate = "evaluate"
     train = "train"
 
 
 def main(
-    step: Annotated[Step, typer.Argument(help="study: all selectors; evaluate: all tokens; train: from nothing.")] = (
-        Step.study
-    ),
+    step: Annotated[
+        Step,
+        typer.Argument(
+            help="study: all selectors, and report; report: from the rows there are; evaluate: all tokens; train: anew."
+        ),
+    ] = (Step.study),
     scenes: Annotated[int, typer.Option(help="Test scenes, each with a question of every kind.", min=1)] = 300,
     seeds: Annotated[int, typer.Option(help="Runs of the methods that draw at random.", min=1)] = 3,
     checkpoint: Annotated[Path, typer.Option(help="Folder of the model.")] = _CHECKPOINT,
@@ -52,5 +56,6 @@ def main(
         print(f"{right.mean():.2%} of {right.size} questions")
         print(", ".join(f"{kind} {right[:, i].mean():.2%}" for i, kind in enumerate(KINDS)))
     else:
-        for path in report.write(study.measure(results, scenes, seeds, checkpoint), results):
+        rows = study.measure(results, scenes, seeds, checkpoint) if step is Step.study else study.rows(results)
+        for path in report.write(rows, results):
             print(f"wrote {path}")

@@ -36,7 +36,7 @@ def draw(frame: pd.DataFrame, cells: dict[tuple[str, float], Estimate], keeps: l
         axes.set_xticks(keeps, [f"{keep:.0%}" for keep in keeps])
         axes.minorticks_off()
         axes.set(xlabel="visual tokens kept", ylabel="questions answered, %", ylim=(0, 101))
-        axes.legend(frameon=False, fontsize=9)
+        axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
         scatter, panels = plt.subplots(1, len(keeps), figsize=(2.4 * len(keeps), 2.8), sharey=True)
         for panel, keep in zip(panels, keeps, strict=True):
             here = frame[(frame["keep"] == keep) & (frame["group"] == "quality")]

@@ -20,9 +20,14 @@ KEY = ("method", "keep", "seed", "scenes", "checkpoint")
 _SOURCES = ("mmdp", "solvers", "lmm_integration", "experiments/lmm_lab")
 
 
+def rows(results: Path) -> Rows:
+    """What has been measured so far."""
+    return Rows(results / "lmm_lab.csv", KEY, _SOURCES, ("numpy", "numba", "torch", "transformers"))
+
+
 def measure(results: Path, scenes: int, seeds: int, folder: Path = CHECKPOINT) -> Rows:
     """Ask the model of ``folder`` everything, and write the rows ``lmm_lab.csv``; what is there is not asked again."""
-    rows = Rows(results / "lmm_lab.csv", KEY, _SOURCES, ("numpy", "numba", "torch", "transformers"))
+    measured = rows(results)
     lab = Lab(load(folder), scenes)
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
     everything = [(method, keep) for method in methods(lab, seeds) for keep in KEEPS]
@@ -33,12 +38,12 @@ def measure(results: Path, scenes: int, seeds: int, folder: Path = CHECKPOINT) -
         for method, keep in everything:
             progress.update(task, description=f"{method.name} keep {keep:.0%}")
             key = {"method": method.name, "keep": keep, "seed": method.seed, "scenes": scenes, "checkpoint": digest}
-            if rows.find(**key) is None:
+            if measured.find(**key) is None:
                 method.proven.clear()
                 outcome = lab.ask(method.rule, keep, seed=method.seed)
-                rows.add(**key, group=method.group, **_columns(outcome, method))
+                measured.add(**key, group=method.group, **_columns(outcome, method))
             progress.advance(task)
-    return rows
+    return measured
 
 
 def _columns(outcome: Outcome, method: Method) -> dict[str, str | float]:

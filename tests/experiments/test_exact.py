@@ -1,4 +1,4 @@
-"""The exact experiment on a folder of its own: rows, resuming, and a report that marks what is closed and contradicted."""
+"""The exact experiment on files: rows, resuming, and a report that marks what is closed and what is contradicted."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("tabulate")
 
-from experiments import exact  # noqa: E402
+from experiments import exact
 
 SQUARE = """NAME : square
 TYPE : TSP
