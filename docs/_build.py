@@ -48,6 +48,12 @@ def _summary(report: str) -> str:
     return text.partition("## Summary\n")[2].partition("\n## ")[0].strip()
 
 
+def lab_in_short() -> str:
+    """The one paragraph of the lab's report that says it all."""
+    report = (RESULTS / "lmm_lab.md").read_text(encoding="utf-8")
+    return next(line for line in report.splitlines() if line.startswith("**In short**"))
+
+
 def photograph_gaps() -> str:
     """The lines of the gap summary on patches of photographs, best last, without the columns that are alike."""
     lines = [line.strip("|").split("|") for line in gap_summary().splitlines() if line.startswith("|")]
@@ -95,4 +101,4 @@ def _origin(rows: pd.DataFrame) -> str:
     return f"{newest.cpu}, {newest.cores} cores; {newest.packages}; commit {newest.commit}; {newest.timestamp}."
 
 
-TABLES = {f.__name__: f for f in (gap_summary, photograph_gaps, exact_summary, speed, proof_times)}
+TABLES = {f.__name__: f for f in (gap_summary, photograph_gaps, exact_summary, lab_in_short, speed, proof_times)}
