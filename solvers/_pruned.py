@@ -68,8 +68,7 @@ def in_buckets(
     tree = buckets.build(x, nearest, size)
     centres = np.zeros((k, x.shape[1]))
     centres[: len(first)] = x[list(first)]
-    advance = buckets.advance if numba.get_num_threads() == 1 else buckets.advance_parallel
-    return partial(advance, KINDS[geometry.kernel], tree, centres)
+    return partial(buckets.advance, KINDS[geometry.kernel], tree, centres, numba.get_num_threads())
 
 
 def in_turn(x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = ()) -> Kernel:

@@ -10,7 +10,7 @@ in the order of its points, so its computed distance never exceeds theirs: no to
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -133,10 +133,11 @@ def _bounds(nearest: Vector, start: Numbers, order: Numbers) -> tuple[Vector, Ve
 
 
 @njit(inline="always")
-def _box_distance(kind: int, low: Vector, high: Vector, centre: Vector) -> float:
+def _box_distance(kind: int, low: Vector, high: Vector, b: int, centres: Vector, c: int) -> float:
+    """By index, as all that threads share: views would have them fight over the reference count of the array."""
     total = 0.0
-    for axis in range(len(centre)):
-        delta = max(low[axis] - centre[axis], centre[axis] - high[axis], 0.0)
+    for axis in range(centres.shape[1]):
+        delta = max(low[b, axis] - centres[c, axis], centres[c, axis] - high[b, axis], 0.0)
         if kind == SQEUCLIDEAN:
             total += delta * delta
         elif kind == CHEBYSHEV:
@@ -147,11 +148,11 @@ def _box_distance(kind: int, low: Vector, high: Vector, centre: Vector) -> float
 
 
 @njit(cache=True, fastmath=_NO_NANS)
-def _lower(kind: int, columns: Matrix, centre: Vector, nearest: Vector, a: int, b: int) -> float:
+def _lower(kind: int, columns: Matrix, centres: Vector, c: int, nearest: Vector, a: int, b: int) -> float:
     """Lower ``nearest[a:b]`` by the distances to a centre and return its maximum."""
     distance = np.zeros(b - a)
     for axis in range(len(columns)):
-        values, at = columns[axis, a:b], centre[axis]
+        values, at = columns[axis, a:b], centres[c, axis]
         if kind == SQEUCLIDEAN:
             for j in range(b - a):
                 delta = np.float64(values[j]) - at
@@ -174,17 +175,38 @@ def _lower(kind: int, columns: Matrix, centre: Vector, nearest: Vector, a: int, 
 @njit(cache=True)
 def _visit(kind: int, buckets: Buckets, b: int, centres: Vector, count: int, floor: float) -> None:
     """Apply the centres that a bucket has not seen, until its bound falls below ``floor``."""
-    for c in range(buckets.seen[b], count):
-        buckets.seen[b] = c + 1
-        if _box_distance(kind, buckets.low[b], buckets.high[b], centres[c]) < buckets.bound[b]:
+    low, high, bound, seen = buckets.low, buckets.high, buckets.bound, buckets.seen
+    for c in range(seen[b], count):
+        seen[b] = c + 1
+        if _box_distance(kind, low, high, b, centres, c) < bound[b]:
             first, last = buckets.start[b], buckets.start[b + 1]
-            buckets.bound[b] = _lower(kind, buckets.columns, centres[c], buckets.nearest, first, last)
-            if buckets.bound[b] < floor:
+            bound[b] = _lower(kind, buckets.columns, centres, c, buckets.nearest, first, last)
+            if bound[b] < floor:
                 return
 
 
-def _advance(kind: int, buckets: Buckets, centres: Vector, picks: Numbers, count: int, stop: int) -> float:
-    """Extend ``picks`` and ``centres`` from ``count`` to ``stop`` and return the last pick's distance."""
+@njit(cache=True)
+def _is_behind(kind: int, buckets: Buckets, b: int, centres: Vector, count: int) -> bool:
+    """Pass over the centres too far from a bucket to change it, and say whether another comes."""
+    for c in range(buckets.seen[b], count):
+        if _box_distance(kind, buckets.low, buckets.high, b, centres, c) < buckets.bound[b]:
+            return True
+        buckets.seen[b] = c + 1
+    return False
+
+
+@njit(cache=True, parallel=True)
+def _visit_together(kind: int, buckets: Buckets, stale: Numbers, centres: Vector, count: int, floor: float) -> None:
+    for place in prange(len(stale)):
+        _visit(kind, buckets, stale[place], centres, count, floor)
+
+
+@njit(cache=True)
+def advance(kind: int, buckets: Buckets, centres: Vector, threads: int, picks: Numbers, count: int, stop: int) -> float:
+    """Extend ``picks`` and ``centres`` from ``count`` to ``stop`` and return the last pick's distance.
+
+    Threads divide the buckets of a step where there are enough of them to wake up for.
+    """
     floor = 0.0
     stale = np.empty(len(buckets.bound), np.int64)
     while count < stop:
@@ -193,15 +215,14 @@ def _advance(kind: int, buckets: Buckets, centres: Vector, picks: Numbers, count
         floor = buckets.bound[top]
         size = 0
         for b in range(len(buckets.bound)):
-            if buckets.bound[b] >= floor and buckets.seen[b] < count:
+            if buckets.bound[b] >= floor and _is_behind(kind, buckets, b, centres, count):
                 stale[size] = b
                 size += 1
-        if size > FEW_STALE:
-            for place in prange(size):
-                _visit(kind, buckets, stale[place], centres, count, floor)
+        if threads > 1 and size > FEW_STALE:
+            _visit_together(kind, buckets, stale[:size], centres, count, floor)
         else:
-            for place in range(size):
-                _visit(kind, buckets, stale[place], centres, count, floor)
+            for b in stale[:size]:
+                _visit(kind, buckets, b, centres, count, floor)
         floor = buckets.bound.max()
         chosen, where, home = len(buckets.order), 0, 0
         for b in range(len(buckets.bound)):
@@ -218,7 +239,3 @@ def _advance(kind: int, buckets: Buckets, centres: Vector, picks: Numbers, count
             centres[count, axis] = buckets.columns[axis, where]
         count += 1
     return floor
-
-
-advance: Any = njit(cache=True)(_advance)
-advance_parallel: Any = njit(cache=True, parallel=True)(_advance)

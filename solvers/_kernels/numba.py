@@ -73,7 +73,7 @@ def single_precision(kind: int, x: Matrix) -> float:
     return 1 - (x.shape[1] + 8) / 2**23 if kind == SQEUCLIDEAN and x.dtype == np.float32 else 0.0
 
 
-@njit(cache=True, forceinline=True, fastmath=_SUM_IN_ANY_ORDER | {"contract"})
+@njit(cache=True, fastmath=_SUM_IN_ANY_ORDER | {"contract"})
 def is_beyond(x: Matrix, i: int, y: Matrix, j: int, factor: float, limit: float) -> bool:
     """Whether arithmetic in float32 already tells that x[i] and y[j] are farther apart than ``limit``.
 

@@ -82,6 +82,21 @@ def test_any_number_of_threads(threads, d):
     assert pruned.tolist() == solve(X, 80, prune=False).indices.tolist()
 
 
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread only")
+def test_threads_divide_the_buckets():
+    problem = Problem(40, points=clouds(1, 60_000, 3, "clustered", np.float32))
+    found = []
+    before = numba.get_num_threads()
+    for threads in (1, 2):
+        numba.set_num_threads(threads)
+        nearest = np.full(problem.n, np.inf)
+        nearest[0] = -1.0
+        kernel = _pruned.in_buckets(problem.vectors, problem.geometry, nearest, problem.k, [0], size=32)
+        found.append(_pruned.in_slices(kernel, [0], problem.k, problem.n))
+    numba.set_num_threads(before)
+    assert found[0] == found[1]
+
+
 @pytest.mark.slow
 def test_a_million_points_in_space():
     X = np.random.default_rng(0).normal(size=(10**6, 3)).astype(np.float32)
