@@ -15,12 +15,12 @@ from solvers._kernels.graph import Adjacency, pairs_above
 from solvers._process import call
 
 _GLANCE, _LOOK = 2_000, 200_000  # nodes of proof before a patient heuristic, and before anything is spent on bounds
-_LOOK_SHARE = 0.25  # of the time left, at most
-_PROBE = 5_000  # nodes of the first question about a bound
-_BOUND_SHARE = 0.1  # of the time left, for a first bound
+_PROOF_SHARE, _BOUND_SHARE = 0.6, 0.1  # of the time left, at most, for a turn at the proof and at a bound,
+_LAST_SHARE = 0.125  # and of all time at the end, which goes to the bound alone
+_PROBES = 32  # questions about a bound cost as many nodes, all together, as the turn at the proof before them
 _FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turns with the clique search,
-_FIRST_TURN = 2.0  # and the seconds of its first turn, of which the other gets four times as many
-_PROOF_SHARE = 0.6  # of the time left, for the proof itself; the rest lowers the bound further
+_CLIQUE_SHARE = 0.25  # which then gets this share of the time left, at most,
+_PACKING_TURN, _PACKING_PROBE = 120.0, 4.0  # and seconds of its first turn, and for a question about a bound
 
 
 def on_matrix(problem: Problem) -> Problem:
@@ -59,24 +59,26 @@ class DenseProof:
         return CliqueSearch(adjacent, self._problem.k, self._forced, self._threads)
 
     def _settle(self, search: CliqueSearch) -> bool:
-        """Answer the question next above the incumbent; False if the clock expires first."""
+        """Answer the question next above the incumbent, in turns four times as long each; False if time is up first."""
         clock, objective = self._clock, self._clock.objective
         if self._ask(search, clock.remaining, _GLANCE):
             return True
         self._improve()
-        if clock.objective > objective or self._ask(search, _LOOK_SHARE * clock.remaining, _LOOK):
-            return True
-        self._lower_bound(_BOUND_SHARE * clock.remaining, _PROBE)
-        turn = _FIRST_TURN if search.conflicts < _FEW_CONFLICTS else math.inf
+        nodes, last = _LOOK, _LAST_SHARE * clock.remaining
+        seconds, longest = _PACKING_TURN, 0.0
+        packs = search.conflicts < _FEW_CONFLICTS
         while not clock.expired and clock.objective == objective:
-            if self._ask(search, min(turn, _PROOF_SHARE * clock.remaining)):
+            if self._ask(search, (_CLIQUE_SHARE if packs else _PROOF_SHARE) * clock.remaining, nodes):
                 return True
-            if math.isfinite(turn):
-                if self._pack(search, min(4 * turn, _PROOF_SHARE * clock.remaining)):
+            self._lower_bound(min(_BOUND_SHARE * clock.remaining, clock.elapsed), nodes // _PROBES)
+            allowed = min(seconds, _PROOF_SHARE * clock.remaining)
+            if packs and nodes > _LOOK and allowed > longest:  # it begins anew each time
+                seconds, longest = 4 * seconds, allowed
+                if self._pack(search, allowed):
                     return True
-                turn *= 4
-            if clock.remaining < turn:
-                self._lower_bound(clock.remaining)
+            nodes *= 4
+            if clock.remaining < last:
+                self._lower_bound(clock.remaining, math.inf)
         return clock.objective > objective
 
     def _pack(self, search: CliqueSearch, seconds: float) -> bool:
@@ -105,7 +107,7 @@ class DenseProof:
             self._report(search.clique)
         return outcome != PAUSED
 
-    def _lower_bound(self, patience: float, nodes: float = math.inf) -> None:
+    def _lower_bound(self, patience: float, nodes: float) -> None:
         """Binary search for the smallest distance that is refuted within some nodes and an eighth of the time given.
 
         The larger the distance, the easier.
@@ -117,7 +119,10 @@ class DenseProof:
         while low < high and clock.elapsed < end and not clock.expired:
             middle = (low + high + 1) // 2
             search = self._search(pairs_above(self._D, np.nextafter(above[middle], -math.inf)))
-            if self._ask(search, min(patience / 8, clock.remaining), nodes) and search.outcome == EXHAUSTED:
+            answered = self._ask(search, min(patience / 8, clock.remaining), nodes)
+            if not answered and search.conflicts < _FEW_CONFLICTS:
+                self._pack(search, min(patience / 4, _PACKING_PROBE, clock.remaining))
+            if search.outcome == EXHAUSTED:
                 high = middle - 1
                 clock.report(upper_bound=float(above[high]) if high >= 0 else clock.objective)
             else:

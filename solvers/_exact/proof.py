@@ -13,7 +13,7 @@ from solvers._exact.dense import DenseProof
 
 METHODS = ("auto", "dense", "cells")
 _BOX_DIMENSIONS = 6  # beyond, boxes say little about distances
-_PLANE_POINTS, _DENSE_POINTS = 200, 1000  # up to which the matrix is faster, in the plane and in more dimensions
+_PLANE_POINTS, _DENSE_POINTS = 200, 1000  # up to which the matrix is faster, in the plane and beyond
 
 
 def _nothing() -> None:
@@ -65,6 +65,7 @@ def choose(problem: Problem, method: str) -> str:
         raise InvalidOptionError(f"method = 'cells' needs points under one of the kernels {', '.join(BOX_KERNELS)}")
     if method != "auto":
         return method
-    dimensions = problem.vectors.shape[1] if has_boxes else math.inf
-    few = _PLANE_POINTS if dimensions <= 3 else _DENSE_POINTS
+    assert problem.points is not None or not has_boxes
+    dimensions = problem.points.shape[1] if has_boxes else math.inf  # of a sphere, two
+    few = _PLANE_POINTS if dimensions <= 2 else _DENSE_POINTS
     return "cells" if dimensions <= _BOX_DIMENSIONS and len(problem.candidates) > few else "dense"
