@@ -78,10 +78,16 @@ def in_turn(x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequenc
     between = np.zeros((size, size))
     if size and first:
         between[: len(first), : len(first)] = geometry.pairwise(x[list(first)], x[list(first)])
-    shared = numba.get_num_threads() > 1 and len(x) > lazy.TASK_POINTS
-    advance = lazy.advance_parallel if shared else lazy.advance
-    bounds = lazy.waiting(nearest)
-    return partial(advance, kind, geometry.two_hops or np.inf, single_precision(kind, x), x, bounds, between)
+    return partial(
+        lazy.advance,
+        kind,
+        geometry.two_hops or np.inf,
+        single_precision(kind, x),
+        x,
+        lazy.waiting(nearest),
+        between,
+        numba.get_num_threads(),
+    )
 
 
 def in_slices(advance: Kernel, first: list[int], k: int, n: int) -> tuple[list[int], float]:

@@ -9,7 +9,7 @@ compared at all where the owner of ``nearest`` is so far from c that the triangl
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from solvers._kernels.numba import Matrix, Vector, is_beyond, one_surrogate
 
 BLOCK = 256
-_TASK = 16  # blocks that one thread visits in a row, with a floor of its own
-TASK_POINTS = BLOCK * _TASK  # up to so many points there is work for one thread only
+FEW_STALE = 16  # blocks that one thread visits sooner than others wake up
 _ROUNDING, _UNDERFLOW = 1 + 1e-9, 1e-290  # far above what float64 sums of up to 10^6 terms lose
 
 Numbers = NDArray[np.int64]
@@ -81,40 +80,69 @@ def _measure_pick(kind: int, x: Matrix, between: Vector, picks: Numbers, last: i
             between[c, last] = between[last, c] = one_surrogate(kind, x, picks[c], x, picks[last])
 
 
-def _advance(
+@njit(cache=True, parallel=True)
+def _visit_together(
     kind: int,
     growth: float,
     factor: float,
     x: Matrix,
     points: Waiting,
     between: Vector,
+    threads: int,
+    picks: Numbers,
+    count: int,
+    stale: Numbers,
+    floor: Vector,
+) -> None:
+    """Visit blocks by threads, which tell each other the best point so far; a floor read too early is only lower."""
+    for thread in prange(threads):
+        for place in range(thread, len(stale), threads):
+            if points.bound[stale[place]] >= floor[0]:
+                best = _visit(kind, growth, factor, x, points, between, picks, count, stale[place], floor[0])
+                if best > floor[0]:
+                    floor[0] = best
+
+
+@njit(cache=True)
+def advance(
+    kind: int,
+    growth: float,
+    factor: float,
+    x: Matrix,
+    points: Waiting,
+    between: Vector,
+    threads: int,
     picks: Numbers,
     count: int,
     stop: int,
 ) -> float:
-    """Extend ``picks`` from ``count`` to ``stop`` and return the last pick's distance."""
-    floor = 0.0
-    blocks = len(points.bound)
-    tasks = (blocks + _TASK - 1) // _TASK
+    """Extend ``picks`` from ``count`` to ``stop`` and return the last pick's distance.
+
+    Threads divide the blocks of a step where there are enough of them to wake up for.
+    """
+    floor = np.zeros(1)
+    stale = np.empty(len(points.bound), np.int64)
     while count < stop:
-        floor = _visit(kind, growth, factor, x, points, between, picks, count, int(points.bound.argmax()), 0.0)
-        for task in prange(tasks):
-            rising = floor
-            for b in range(task * _TASK, min(blocks, (task + 1) * _TASK)):
-                if points.bound[b] >= rising:
-                    rising = _visit(kind, growth, factor, x, points, between, picks, count, b, rising)
-        floor = points.bound.max()
+        floor[0] = _visit(kind, growth, factor, x, points, between, picks, count, int(points.bound.argmax()), 0.0)
+        size = 0
+        for b in range(len(points.bound)):
+            if points.bound[b] >= floor[0]:
+                stale[size] = b
+                size += 1
+        if threads > 1 and size > FEW_STALE:
+            _visit_together(kind, growth, factor, x, points, between, threads, picks, count, stale[:size], floor)
+        else:
+            for b in stale[:size]:
+                if points.bound[b] >= floor[0]:
+                    floor[0] = _visit(kind, growth, factor, x, points, between, picks, count, b, floor[0])
+        floor[0] = points.bound.max()
         b = int(points.bound.argmax())
         chosen = b * BLOCK
-        while points.nearest[chosen] != floor:
+        while points.nearest[chosen] != floor[0]:
             chosen += 1
         picks[count] = chosen
         points.nearest[chosen] = -1.0
         points.bound[b] = points.nearest[b * BLOCK : (b + 1) * BLOCK].max()
         _measure_pick(kind, x, between, picks, count)
         count += 1
-    return floor
-
-
-advance: Any = njit(cache=True)(_advance)
-advance_parallel: Any = njit(cache=True, parallel=True)(_advance)
+    return float(floor[0])
