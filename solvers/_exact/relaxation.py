@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from solvers._kernels.bits import full
 from solvers._kernels.cells import cell_graph, core_of, frontier, inherit, refined_graph, split_cells
-from solvers._kernels.clique import BLOCK, DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
+from solvers._kernels.clique import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
 from solvers._kernels.kdtree import build
 from solvers._kernels.refine import REAL, refine
+from solvers._kernels.refuted import BLOCK
 
 _CELLS = 800  # at the beginning
 _CLIQUES = 30  # refined before the graph is searched again
@@ -124,7 +125,7 @@ class Relaxation:
         blocks = min(_BLOCKS, _MEMORY_BYTES // (8 * BLOCK * (self._k + 1) * graph.shape[1]))
         self._state = new_state(graph, full(len(kept)), self._k, blocks)
         if before is not None and parent is not None:
-            inherit(before, parent, self._state)
+            inherit(before.refuted, parent, self._state.refuted)
 
     def _centres(self, cells: Indices) -> NDArray[np.float64]:
         centres: NDArray[np.float64] = (self._tree.low[cells] + self._tree.high[cells]) / 2
