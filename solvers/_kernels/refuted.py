@@ -87,7 +87,7 @@ def closest(refuted: Refuted, size: int, words: Words, most: int) -> tuple[int, 
                         _swap(block, lane, refuted.sets[size, latest // BLOCK], latest % BLOCK)
                         return latest, 0
         b = b - 1 if b > 0 else blocks - 1
-    return best, np.int64(least)
+    return best, int(least)
 
 
 @njit(inline="always")
