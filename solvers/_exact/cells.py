@@ -47,11 +47,7 @@ class CellProof:
         end = clock.elapsed + (1 - _BOUND_SHARE) * clock.remaining
         while not clock.satisfied:
             objective = clock.objective
-            t = least_surrogate_above(self._problem, objective)
-            if relaxation is None or self._problem.include:
-                relaxation = self._relax(t, self._free)
-            else:
-                relaxation.raise_to(t)
+            relaxation = self._relax_above_incumbent(relaxation, self._free)
             if not self._settle(relaxation, end):
                 self._lower_bound()
                 return
@@ -66,6 +62,14 @@ class CellProof:
         if clock.elapsed < end:
             self._improve()
         return clock.objective > objective or self._ask(relaxation, end)
+
+    def _relax_above_incumbent(self, relaxation: Relaxation | None, points: Indices) -> Relaxation:
+        """State the question next above the incumbent, from the last one on the same points if there is one."""
+        t = least_surrogate_above(self._problem, self._clock.objective)
+        if relaxation is None or self._problem.include:
+            return self._relax(t, points)
+        relaxation.raise_to(t)
+        return relaxation
 
     def _relax(self, t: float, points: Indices) -> Relaxation:
         """State the question for one threshold; with fixed picks, only the points far enough from them take part."""
@@ -112,13 +116,10 @@ class CellProof:
         clock, before = self._clock, -math.inf
         while clock.objective > before and not clock.expired:
             before, around = clock.objective, self._around_picks()
-            relaxation = None
-            while relaxation is None or relaxation.points is not None:
-                t = least_surrogate_above(self._problem, clock.objective)
-                if relaxation is None or self._problem.include:
-                    relaxation = self._relax(t, around)
-                else:
-                    relaxation.raise_to(t)
+            relaxation, reached = None, -math.inf
+            while clock.objective > reached and not clock.expired:
+                reached = clock.objective
+                relaxation = self._relax_above_incumbent(relaxation, around)
                 self._search(relaxation, _CLIMB_NODES)
 
     def _around_picks(self) -> Indices:
