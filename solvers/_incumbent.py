@@ -7,15 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmdp import Clock, Problem, Status, Stop
+from mmdp import Clock, Problem, Status
 from solvers import make
-from solvers._trail import Trail
-from solvers._zoom import zooming_search
 
 _TIME_SHARE = 0.2  # of what is left, for each heuristic
 _PATIENCE = 40  # moves without a gain for each point: a quick start goes on for fewer, a patient one for more
 _QUICK_MOVES, _PATIENT_MOVES = 500_000, 2_500_000  # at most: about a second of the local searches, and half a minute
-_POLISHED_POINTS, _POLISHING_MOVES = 2000, 30_000  # at least and at most
 
 
 def warm_start(
@@ -46,15 +43,3 @@ def warm_start(
             raise KeyboardInterrupt
         if clock.expired:
             break
-
-
-def polish(problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
-    """Move the points of the incumbent to better places around them, where there are many to choose from."""
-    if clock.indices is None or len(problem.candidates) < _POLISHED_POINTS:
-        return
-    stop = Stop(iterations=_POLISHING_MOVES, seconds=clock.remaining if np.isfinite(clock.remaining) else None)
-    near = Clock(stop)
-    for _ in zooming_search(Trail(problem, near, clock.indices, rng, _POLISHING_MOVES)):
-        pass
-    if near.indices is not None:
-        clock.report(near.indices, problem.objective(near.indices)[0])

@@ -15,7 +15,7 @@ from solvers._exact.optima import optimal_subsets
 from solvers._exact.proof import METHODS, choose, prove
 from solvers._exact.proof_tree import proof_tree
 from solvers._exact.rehearsal import rehearse
-from solvers._incumbent import polish, warm_start
+from solvers._incumbent import warm_start
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,6 @@ class Exact(Solver):
             clock,
             method,
             improve=lambda: warm_start(stated, clock, rng, self.heuristics[1:], quick=False),
-            polish=lambda: polish(problem, clock, rng),
             threads=self.threads,
         )
         assert clock.indices is not None

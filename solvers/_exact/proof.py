@@ -25,17 +25,16 @@ def prove(
     clock: Clock,
     method: str = "auto",
     improve: Callable[[], None] = _nothing,
-    polish: Callable[[], None] = _nothing,
     threads: int = 1,
 ) -> None:
     """Search for the optimum or for a bound until the clock, which holds an incumbent, expires.
 
     ``improve`` is called once, at the first question that has no answer at a glance, to look harder for an incumbent;
-    ``polish`` may be called at every better one that the search on cells finds; ``threads`` divide that on a matrix.
+    ``threads`` divide the search on a matrix.
     """
     calls = iter((improve,))
     if choose(problem, method) == "cells":
-        CellProof(problem, clock, lambda: next(calls, _nothing)(), polish).run()
+        CellProof(problem, clock, lambda: next(calls, _nothing)()).run()
     else:
         DenseProof(problem, clock, lambda: next(calls, _nothing)(), threads).run()
 

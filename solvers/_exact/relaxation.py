@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solvers._kernels.bits import full
 from solvers._kernels.cells import cell_graph, core_of, frontier, inherit, refined_graph, split_cells
-from solvers._kernels.clique import BLOCK, DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
-from solvers._kernels.kdtree import build
+from solvers._kernels.clique import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
+from solvers._kernels.kdtree import Tree
 from solvers._kernels.refine import REAL, refine
+from solvers._kernels.refuted import BLOCK
 
 _CELLS = 800  # at the beginning
 _CLIQUES = 30  # refined before the graph is searched again
@@ -32,10 +32,10 @@ class Relaxation:
     ----------
     kind : int
         Kernel of the surrogate.
-    vectors : (n, d) array
-        Embedded points.
-    points : (m,) int64 array
-        Which of them take part.
+    tree : Tree
+        Of the points that take part.
+    vertices : (m,) int64 array
+        Which points of the problem these are.
     k : int
     t : float
         Surrogate, above zero.
@@ -48,20 +48,19 @@ class Relaxation:
         Of the clique searches so far.
     """
 
-    def __init__(self, kind: int, vectors: NDArray[Any], points: Indices, k: int, t: float) -> None:
-        self._kind, self._k, self._t, self._vertices = kind, k, t, points
+    def __init__(self, kind: int, tree: Tree, vertices: Indices, k: int, t: float) -> None:
+        self._kind, self._tree, self._vertices, self._k, self._t = kind, tree, vertices, k, t
         self.points: Indices | None = None
         self.nodes = 0
         self._state: State | None = None
-        if len(points) < k or not math.isfinite(t):
+        if len(vertices) < k or not math.isfinite(t):
             return
-        self._tree = build(vectors[points].astype(np.float64))
-        self._is_split = np.zeros(len(self._tree.first), dtype=np.bool_)
-        cells = frontier(kind, self._tree, t, _CELLS)
+        self._is_split = np.zeros(len(tree.first), dtype=np.bool_)
+        cells = frontier(kind, tree, t, _CELLS)
         centres = self._centres(cells)
         self._origin, self._axis = centres.mean(axis=0), np.linalg.svd(centres - centres.mean(axis=0))[2][0]
         self._cells = cells[np.argsort(self._along(cells), kind="stable")]
-        self._adopt(cell_graph(kind, self._tree, self._cells, t), None)
+        self._adopt(cell_graph(kind, tree, self._cells, t), None)
 
     def raise_to(self, t: float) -> None:
         """Raise the threshold; what is refuted stays refuted."""
@@ -124,7 +123,7 @@ class Relaxation:
         blocks = min(_BLOCKS, _MEMORY_BYTES // (8 * BLOCK * (self._k + 1) * graph.shape[1]))
         self._state = new_state(graph, full(len(kept)), self._k, blocks)
         if before is not None and parent is not None:
-            inherit(before, parent, self._state)
+            inherit(before.refuted, parent, self._state.refuted)
 
     def _centres(self, cells: Indices) -> NDArray[np.float64]:
         centres: NDArray[np.float64] = (self._tree.low[cells] + self._tree.high[cells]) / 2

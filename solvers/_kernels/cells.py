@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from solvers._kernels.bits import Words, bit, lowest, popcount
 from solvers._kernels.boxes import farthest
-from solvers._kernels.clique import BLOCK, State
 from solvers._kernels.kdtree import Tree
+from solvers._kernels.refuted import BLOCK, Refuted
 
 Numbers = NDArray[np.int64]
 
@@ -144,18 +144,18 @@ def split_cells(tree: Tree, cells: Numbers, is_split: NDArray[np.bool_]) -> tupl
 
 
 @njit(cache=True, nogil=True)
-def inherit(old: State, parent: Numbers, new: State) -> None:
+def inherit(old: Refuted, parent: Numbers, new: Refuted) -> None:
     """Hand on refuted sets of an earlier graph: vertex j is in where its ``parent[j]`` was."""
-    blocks = min(old.refuted.shape[1], new.refuted.shape[1])
+    blocks = min(old.sets.shape[1], new.sets.shape[1])
     pieces = pieces_of(parent)
     for need in range(len(old.kept)):
         kept = min(old.kept[need], BLOCK * blocks)
         new.kept[need], new.oldest[need] = kept, old.oldest[need]
-        if new.refuted.shape[1] < old.refuted.shape[1]:
+        if new.sets.shape[1] < old.sets.shape[1]:
             new.oldest[need] = kept % (BLOCK * blocks) if blocks > 0 else 0
         for b in range((kept + BLOCK - 1) // BLOCK):
             for p in range(len(pieces.source)):
-                source, target = old.refuted[need, b, pieces.source[p]], new.refuted[need, b, pieces.target[p]]
+                source, target = old.sets[need, b, pieces.source[p]], new.sets[need, b, pieces.target[p]]
                 place, mask, shift = pieces.place[p], pieces.mask[p], pieces.shift[p]
                 for lane in range(BLOCK):
                     target[lane] |= ((source[lane] >> place) & mask) << shift

@@ -11,6 +11,10 @@ The readable formula::
             if clique(candidates & neighbours(v), need - 1):
                 return True
         return False                                     # candidates, and every subset, are refuted for this need
+
+Where refuted sets are kept, candidates within one of them need no search, and candidates that are nearly within one
+are branched on only where they are not. What is remembered is larger than the candidates: the branches, and of the
+set without a clique that they were chosen against all that no branch's own refutation lacks.
 """
 
 from __future__ import annotations
@@ -21,55 +25,52 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from solvers._kernels.bits import Words, bit, highest, popcount
+from solvers._kernels.bits import Words, bit, count, highest, popcount
 from solvers._kernels.colouring import colour, repair
+from solvers._kernels.refuted import BLOCK, Refuted, closest, new_refuted, remember
 
 EXHAUSTED, FOUND, PAUSED = range(3)
 DEPTH, NODES = range(2)
-BLOCK = 64
+_NEARLY = 6  # vertices outside a refuted set, at which it is still worth branching on them
 
 Numbers = NDArray[np.int64]
 
 
 class State(NamedTuple):
-    """A search on its explicit stack; row d of ``candidates``, ``origin``, ``branches`` and ``path`` is level d.
+    """A search on its explicit stack; row d of the arrays of words, and of ``path``, is level d.
 
-    ``refuted[need]`` keeps the latest candidate sets known to hold no clique of ``need`` vertices: ``kept[need]`` of
-    them, the next one to be written to place ``oldest[need]``. They lie in blocks of 64, where a word of one set is
-    beside the same word of the others, because most sets are told apart by a single word. ``holds`` marks levels
-    below which a clique was found.
+    ``barren`` holds no clique of the size that its level looks for, so that every such clique takes a vertex of
+    ``chosen``; of these, ``branches`` are still to come. ``holds`` marks levels below which a clique was found.
     """
 
     adjacent: Words
     candidates: Words
-    origin: Words
+    barren: Words
+    chosen: Words
     branches: Words
     path: Numbers
     holds: NDArray[np.bool_]
     classes: Words
     used: NDArray[np.bool_]
-    refuted: NDArray[np.uint64]
-    kept: Numbers
-    oldest: Numbers
+    refuted: Refuted
     counter: Numbers
 
 
 def new_state(adjacent: Words, start: Words, k: int, blocks: int = 0) -> State:
     """Begin a search for k vertices of the set ``start``, with room for ``blocks`` of refuted sets a level."""
     width = adjacent.shape[1]
-    candidates, origin, branches, classes = np.zeros((4, k + 1, width), dtype=np.uint64)
+    candidates, barren, chosen, branches, classes = np.zeros((5, k + 1, width), dtype=np.uint64)
     state = State(
         adjacent,
         candidates,
-        origin,
+        barren,
+        chosen,
         branches,
         path=np.zeros(k + 1, dtype=np.int64),
         holds=np.zeros(k + 1, dtype=np.bool_),
         classes=classes,
         used=np.zeros(k + 1, dtype=np.bool_),
-        refuted=np.zeros((k + 1, blocks, width, BLOCK), dtype=np.uint64),
-        kept=np.zeros(k + 1, dtype=np.int64),
-        oldest=np.zeros(k + 1, dtype=np.int64),
+        refuted=new_refuted(k, blocks, width),
         counter=np.zeros(2, dtype=np.int64),
     )
     state.candidates[0] = start
@@ -84,12 +85,23 @@ def open_level(state: State, depth: int, need: int) -> bool:
 
     Where refuted sets are kept, these leave little for a repair of the colours to gain.
     """
-    branches = state.branches[depth]
-    state.origin[depth] = state.candidates[depth]
+    candidates, barren, branches = state.candidates[depth], state.barren[depth], state.branches[depth]
     state.holds[depth] = False
-    if not colour(state.adjacent, state.candidates[depth], need, state.classes, branches):
+    keeps = state.refuted.sets.shape[1] > 0
+    place, left = closest(state.refuted, need, candidates, _NEARLY)
+    if left == 0:
+        barren[:] = state.refuted.sets[need, place // BLOCK, :, place % BLOCK]
         return False
-    return state.refuted.shape[1] > 0 or repair(state.adjacent, need, state.classes, state.used, branches)
+    going_on = colour(state.adjacent, candidates, need, state.classes, branches)
+    if going_on and not keeps:
+        going_on = repair(state.adjacent, need, state.classes, state.used, branches)
+    if going_on and place >= 0 and left < count(branches):
+        barren[:] = state.refuted.sets[need, place // BLOCK, :, place % BLOCK]
+        branches[:] = candidates & ~barren
+    else:
+        barren[:] = candidates & ~branches
+    state.chosen[depth] = branches
+    return going_on
 
 
 @njit(cache=True, nogil=True)
@@ -97,14 +109,18 @@ def search(state: State, k: int, nodes: int) -> int:
     """Run for at most ``nodes`` more nodes; on FOUND the clique is ``path``, and a further call goes on after it."""
     depth = state.counter[DEPTH]
     goal = state.counter[NODES] + nodes
+    keeps = state.refuted.sets.shape[1] > 0
     while depth >= 0:
         if state.counter[NODES] >= goal:
             state.counter[DEPTH] = depth
             return PAUSED
         v = _take_last(state, depth)
         if v < 0:
-            if not state.holds[depth]:
-                _remember(state, depth, k - depth)
+            if keeps and not state.holds[depth]:
+                state.barren[depth] |= state.chosen[depth]
+                remember(state.refuted, k - depth, state.barren[depth])
+                if depth > 0:
+                    _narrow(state, depth - 1, state.barren[depth])
             depth -= 1
             continue
         state.path[depth] = v
@@ -118,10 +134,13 @@ def search(state: State, k: int, nodes: int) -> int:
         for x in range(state.adjacent.shape[1]):
             state.candidates[depth + 1, x] = state.candidates[depth, x] & state.adjacent[v, x]
             size += popcount(state.candidates[depth + 1, x])
-        if np.int64(size) < need or _is_refuted(state, depth + 1, need):
-            continue
-        if open_level(state, depth + 1, need):
+        if np.int64(size) < need:
+            if keeps:
+                _narrow(state, depth, state.candidates[depth + 1])
+        elif open_level(state, depth + 1, need):
             depth += 1
+        elif keeps:
+            _narrow(state, depth, state.barren[depth + 1])
     state.counter[DEPTH] = depth
     return EXHAUSTED
 
@@ -151,49 +170,8 @@ def _last(words: Words) -> int:
 
 
 @njit(inline="always")
-def _remember(state: State, depth: int, need: int) -> None:
-    memory = BLOCK * state.refuted.shape[1]
-    if memory > 0:
-        place = state.oldest[need]
-        state.refuted[need, place // BLOCK, :, place % BLOCK] = state.origin[depth]
-        state.oldest[need] = (place + 1) % memory
-        state.kept[need] = min(memory, state.kept[need] + 1)
-
-
-@njit(cache=True, nogil=True)
-def _is_refuted(state: State, depth: int, need: int) -> bool:
-    """Whether the candidates of a level lie within a set that was refuted for the same need, the latest tried first."""
-    blocks = state.refuted.shape[1]
-    candidates, kept = state.candidates[depth], state.kept[need]
-    if kept == 0:
-        return False
-    top = len(candidates) - 1
-    while top > 0 and not candidates[top]:
-        top -= 1
-    place = state.oldest[need] - 1
-    for tried in range((kept + BLOCK - 1) // BLOCK + 1):
-        if place < 0:
-            place = kept - 1
-        block = state.refuted[need, place // BLOCK]
-        for lane in range(place % BLOCK, -1, -1):
-            if candidates[top] & ~block[top, lane]:
-                continue
-            x = top - 1
-            while x >= 0 and not candidates[x] & ~block[x, lane]:
-                x -= 1
-            if x < 0:
-                if tried > 0:
-                    latest = (state.oldest[need] - 1) % (BLOCK * blocks)
-                    _swap(block, lane, state.refuted[need, latest // BLOCK], latest % BLOCK)
-                return True
-        place -= place % BLOCK + 1
-    return False
-
-
-@njit(inline="always")
-def _swap(block: Words, lane: int, latest_block: Words, latest: int) -> None:
-    """Let a set change places with the latest one: the next candidates probably lie within it too."""
-    for x in range(len(block)):
-        word = block[x, lane]
-        block[x, lane] = latest_block[x, latest]
-        latest_block[x, latest] = word
+def _narrow(state: State, depth: int, refuted: Words) -> None:
+    """Leave in ``barren`` only what the refutation of the latest branch covers, were it among the candidates."""
+    neighbours, barren = state.adjacent[state.path[depth]], state.barren[depth]
+    for x in range(len(barren)):
+        barren[x] &= refuted[x] | ~neighbours[x]
