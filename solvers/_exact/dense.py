@@ -16,8 +16,10 @@ from solvers._process import call
 
 _GLANCE, _LOOK = 2_000, 200_000  # nodes of proof before a patient heuristic, and before anything is spent on bounds
 _PROOF_SHARE, _BOUND_SHARE = 0.6, 0.1  # of the time left, at most, for a turn at the proof and at a bound,
-_LAST_SHARE = 0.125  # and of all time at the end, which goes to the bound alone
-_PROBES = 32  # questions about a bound cost as many nodes, all together, as the turn at the proof before them
+_LAST_SHARE = 0.2  # and of all time at the end, which goes to the bound alone
+_PROBES = 16  # questions about a bound may cost as many nodes, all together, as the turn at the proof before them;
+_PROBE_SHARE = 0.25  # one takes at most this share of their time,
+_FINE = 0.1  # and none is asked about less than this share of the gap
 _FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turns with the clique search,
 _CLIQUE_SHARE = 0.25  # which then gets this share of the time left, at most,
 _PACKING_TURN, _PACKING_PROBE = 120.0, 4.0  # and seconds of its first turn, and for a question about a bound
@@ -108,20 +110,23 @@ class DenseProof:
         return outcome != PAUSED
 
     def _lower_bound(self, patience: float, nodes: float) -> None:
-        """Binary search for the smallest distance that is refuted within some nodes and an eighth of the time given.
+        """Binary search for the smallest distance that is refuted within some nodes and a part of the time given.
 
-        The larger the distance, the easier.
+        The larger the distance, the easier. It ends where more of it would hardly make the gap smaller.
         """
         clock, end = self._clock, self._clock.elapsed + patience
         first, last = np.searchsorted(self._distances, [clock.objective, clock.upper_bound], side="right")
         above = self._distances[first:last]
         low, high = -1, len(above) - 1  # not answered, or kept by k points; not yet refuted
         while low < high and clock.elapsed < end and not clock.expired:
+            known = above[low] if low >= 0 else clock.objective
+            if above[high] - known < _FINE * (above[high] - clock.objective):
+                break
             middle = (low + high + 1) // 2
             search = self._search(pairs_above(self._D, np.nextafter(above[middle], -math.inf)))
-            answered = self._ask(search, min(patience / 8, clock.remaining), nodes)
+            answered = self._ask(search, min(_PROBE_SHARE * patience, clock.remaining), nodes)
             if not answered and search.conflicts < _FEW_CONFLICTS:
-                self._pack(search, min(patience / 4, _PACKING_PROBE, clock.remaining))
+                self._pack(search, min(_PROBE_SHARE * patience, _PACKING_PROBE, clock.remaining))
             if search.outcome == EXHAUSTED:
                 high = middle - 1
                 clock.report(upper_bound=float(above[high]) if high >= 0 else clock.objective)
