@@ -15,7 +15,7 @@ from solvers._kernels.kdtree import Tree
 from solvers._kernels.refine import REAL, refine
 from solvers._kernels.refuted import BLOCK
 
-_CELLS = 800  # at the beginning
+_CELLS = 300  # at the beginning
 _CLIQUES = 30  # refined before the graph is searched again
 _BLOCKS = 128  # of 64 refuted sets each, kept for each size of clique,
 _MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
