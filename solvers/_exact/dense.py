@@ -21,7 +21,7 @@ _PROBES = 16  # questions about a bound may cost as many nodes, all together, as
 _PROBE_SHARE = 0.25  # one takes at most this share of their time,
 _FINE = 0.1  # and none is asked about less than this share of the gap
 _FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turns with the clique search,
-_CLIQUE_SHARE = 0.25  # which then gets this share of the time left, at most,
+_CLIQUE_SHARE, _PACKING_SHARE = 0.25, 0.75  # shares of the time left that each gets then, at most,
 _PACKING_TURN, _PACKING_PROBE = 120.0, 4.0  # and seconds of its first turn, and for a question about a bound
 
 
@@ -73,7 +73,7 @@ class DenseProof:
             if self._ask(search, (_CLIQUE_SHARE if packs else _PROOF_SHARE) * clock.remaining, nodes):
                 return True
             self._lower_bound(min(_BOUND_SHARE * clock.remaining, clock.elapsed), nodes // _PROBES)
-            allowed = min(seconds, _PROOF_SHARE * clock.remaining)
+            allowed = min(seconds, _PACKING_SHARE * clock.remaining)
             if packs and nodes > _LOOK and allowed > longest:  # it begins anew each time
                 seconds, longest = 4 * seconds, allowed
                 if self._pack(search, allowed):
