@@ -12,14 +12,15 @@ from tabulate import tabulate
 _SERIES = re.compile(r"([A-Z][A-Za-z-]*_\d+)_\d+")  # Geo_500_3 is of the family Geo_500
 _FAMILY = ("problems", "k", "proven", "median proof", "slowest proof", "largest gap left")
 _PROBLEM = ("problem", "n", "k", "limit", "value", "upper bound", "gap", "seconds", "published", "its seconds")
+_PUBLISHED = ("published_low", "published_high", "published_seconds", "agrees")
 
 
 def write_report(frame: pd.DataFrame, folder: Path) -> Path:
-    """Write exact.md from the rows that were measured with the newest code."""
-    newest = frame[frame["code"] == frame["code"].iloc[-1]]
-    newest = newest.drop_duplicates(["instance", "digest", "k", "limit"], keep="last")
+    """Write exact.md from the newest row of every problem, those of a second apart."""
+    short = frame["limit"] <= 1
+    newest = frame.assign(short=short).drop_duplicates(["instance", "digest", "k", "short"], keep="last")
+    newest = newest.reindex(columns=[*newest.columns, *(name for name in _PUBLISHED if name not in newest)])
     newest = newest.assign(gap=1 - newest["objective"] / newest["upper_bound"], proven=newest["status"] == "optimal")
-    last = newest.iloc[-1]
     wrong = int((newest["agrees"].astype(str) == "False").sum())
     text = [
         "# Proven optima",
@@ -29,11 +30,15 @@ def write_report(frame: pd.DataFrame, folder: Path) -> Path:
         "that is closed here. Seconds are those of the whole call, incumbent and proof, on one thread.",
         "## Every problem",
         _problems(newest),
-        f"Measured at commit {last['commit']} on {last['cpu']}, {last['packages']}.",
+        f"Measured at {_each(newest['commit'])} on {_each(newest['cpu'])}; {_each(newest['packages'])}.",
     ]
     path = folder / "exact.md"
     path.write_text("\n\n".join(text) + "\n", encoding="utf-8")
     return path
+
+
+def _each(column: pd.Series) -> str:
+    return ", ".join(column.unique())
 
 
 def _family(row: pd.Series) -> str:

@@ -7,12 +7,40 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmdp import Clock, Problem, Status
+from mmdp import Clock, Problem, Status, Stop
 from solvers import make
 
 _TIME_SHARE = 0.2  # of what is left, for each heuristic
 _PATIENCE = 40  # moves without a gain for each point: a quick start goes on for fewer, a patient one for more
 _QUICK_MOVES, _PATIENT_MOVES = 500_000, 2_500_000  # at most: about a second of the local searches, and half a minute
+_SAMPLE, _SAMPLE_NODES = 20_000, 2_000_000  # points, and nodes of their proof
+_STARTS, _POINTS_OF_STARTS = 12, 400_000  # restarts at most, and points of all of them together
+
+
+def from_sample(problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
+    """Solve for a sample of the points: a proof on thousands takes seconds, and its picks lie near good ones of all.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When that was interrupted.
+    """
+    assert problem.points is not None
+    some = np.sort(rng.choice(problem.candidates, _SAMPLE, replace=False))
+    part = Problem(problem.k, points=problem.points[some], metric=problem.metric)
+    seconds = _TIME_SHARE * clock.remaining if np.isfinite(clock.remaining) else None
+    found = make("exact").solve(part, Stop(seconds=seconds, iterations=_SAMPLE_NODES), seed=int(rng.integers(2**31)))
+    chosen = some[found.indices]
+    clock.report(chosen, problem.objective(chosen)[0])
+    if found.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+
+
+def restarts(problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str]) -> None:
+    """Run the heuristics quickly again and again, fewer times for more points, as ``warm_start``."""
+    for _ in range(min(_STARTS, _POINTS_OF_STARTS // problem.n)):
+        if not clock.expired:
+            warm_start(problem, clock, rng, heuristics)
 
 
 def warm_start(

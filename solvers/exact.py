@@ -15,7 +15,9 @@ from solvers._exact.optima import optimal_subsets
 from solvers._exact.proof import METHODS, choose, prove
 from solvers._exact.proof_tree import proof_tree
 from solvers._exact.rehearsal import rehearse
-from solvers._incumbent import warm_start
+from solvers._incumbent import from_sample, restarts, warm_start
+
+_MANY = 100_000  # points from which the optimum of a sample is a better start than a local search
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,18 @@ class Exact(Solver):
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         method = choose(problem, self.method)
         stated = on_matrix(problem) if method == "dense" else problem
-        warm_start(stated, clock, rng, self.heuristics)
-        prove(
-            stated,
-            clock,
-            method,
-            improve=lambda: warm_start(stated, clock, rng, self.heuristics[1:], quick=False),
-            threads=self.threads,
-        )
+        many = method == "cells" and not problem.include and len(problem.candidates) > _MANY
+        warm_start(stated, clock, rng, self.heuristics[:1] if many else self.heuristics)
+        if many:
+            from_sample(stated, clock, rng)
+
+        def improve() -> None:
+            if method == "cells":  # cells find what is near an incumbent; other arrangements need other starts
+                restarts(stated, clock, rng, self.heuristics[1:])
+            else:
+                warm_start(stated, clock, rng, self.heuristics[1:], quick=False)
+
+        prove(stated, clock, method, improve, self.threads)
         assert clock.indices is not None
         proven = clock.objective >= clock.upper_bound
         if not proven:

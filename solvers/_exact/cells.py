@@ -17,7 +17,7 @@ from solvers._kernels.numba import KINDS
 
 BOX_KERNELS = ("sqeuclidean", "manhattan", "chebyshev")
 _BOUND_SHARE = 0.3  # of a limited time, to lower the bound when the proof is not through
-_GLANCE = 3_000_000  # nodes of proof before anything is spent on a better incumbent
+_GLANCE = 1_000_000  # nodes of proof before anything is spent on a better incumbent
 _NEAR, _NEAR_SHARE = 300, 1 / 16  # points around each pick that may replace it: so many, or this share of n / k
 _CLIMB_NODES = 20_000  # of search for a better choice among those
 _CLOSE = 1e-6  # relative width at which the bound is not halved further
@@ -45,6 +45,8 @@ class CellProof:
         """Search until the optimum is proven or the clock expires."""
         clock, relaxation = self._clock, None
         end = clock.elapsed + (1 - _BOUND_SHARE) * clock.remaining
+        if not clock.satisfied:
+            self._climb()
         while not clock.satisfied:
             objective = clock.objective
             relaxation = self._relax_above_incumbent(relaxation, self._free)
@@ -61,6 +63,8 @@ class CellProof:
             return True
         if clock.elapsed < end:
             self._improve()
+            if clock.objective > objective:
+                self._climb()
         return clock.objective > objective or self._ask(relaxation, end)
 
     def _relax_above_incumbent(self, relaxation: Relaxation | None, points: Indices) -> Relaxation:

@@ -161,3 +161,14 @@ def test_ctrl_c_returns_incumbent_and_bound(method, threads):
     print(r.status, len(set(r.indices.tolist())), r.objective <= r.upper_bound < 2)
     """
     assert last_line(program, after="ready", seconds=4) == "interrupted 60 True"
+
+
+@pytest.mark.parametrize("exclude", [(), (3, 7)])
+def test_start_from_a_sample_changes_nothing(monkeypatch, exclude):
+    monkeypatch.setattr("solvers.exact._MANY", 200)
+    monkeypatch.setattr("solvers._incumbent._SAMPLE", 50)
+    problem = Problem(6, points=np.random.default_rng(5).random((700, 2)), exclude=exclude)
+    from_sample, on_matrix = (solvers.solve(problem, solver="exact", method=method) for method in ("cells", "dense"))
+    assert from_sample.is_optimal
+    assert from_sample.objective == on_matrix.objective
+    assert not set(exclude) & set(from_sample.indices.tolist())
