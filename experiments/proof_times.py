@@ -106,7 +106,7 @@ def _plot(frame: pd.DataFrame, path: Path) -> Path:
     axes.set(xscale="log", yscale="log", xlabel="points", ylabel="seconds to proof, median")
     axes.set_xticks(_SIZES, [str(n) for n in _SIZES])
     axes.minorticks_off()
-    axes.legend()
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=130)
     plt.close(figure)
