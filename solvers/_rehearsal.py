@@ -8,6 +8,15 @@ from mmdp import Problem
 
 MANY_COORDINATES = 2**17  # from which on the greedy has kernels of its own
 
+_asked: set[tuple[object, ...]] = set()
+
+
+def is_first(*key: object) -> bool:
+    """Whether this key comes for the first time in this process, so that there is something to compile."""
+    known = key in _asked
+    _asked.add(key)
+    return not known
+
 
 def part_of(problem: Problem, size: int, k: int) -> Problem:
     """Take so many of the points, spread over all of them, and at most k picks."""

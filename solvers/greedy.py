@@ -12,12 +12,11 @@ from mmdp.metrics import Array, Vector, is_tensor
 from solvers import _pruned
 from solvers._base import Run, Solver, check_k, selection_problem
 from solvers._kernels.numba import FEW_DIMENSIONS, KINDS, lower_nearest, neighbour_extremes
-from solvers._rehearsal import MANY_COORDINATES, part_of
+from solvers._rehearsal import MANY_COORDINATES, is_first, part_of
 
 STARTS = ("auto", "isolated", "farthest_pair", "sweep", "random")
 _QUADRATIC_START_LIMIT = 4096
 _PART = 10  # points of a problem on which a run compiles
-_prepared: set[tuple[object, ...]] = set()
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,7 @@ class Greedy(Solver):
         start = self._start(len(problem.candidates))
         rehearsed = Greedy(start if isinstance(start, str) else "random", "numba", self.prune)
         large = n * d >= MANY_COORDINATES
-        key = (rehearsed, large, problem.geometry.kernel, str(problem.points.dtype), d <= FEW_DIMENSIONS)
-        if key not in _prepared:
-            _prepared.add(key)
+        if is_first(rehearsed, large, problem.geometry.kernel, str(problem.points.dtype), d <= FEW_DIMENSIONS):
             part = part_of(problem, 1 + MANY_COORDINATES // d if large else _PART, _PART)
             rehearsed._run(part, Clock(Stop()), np.random.default_rng(0))
 

@@ -14,7 +14,7 @@ from mmdp.bounds import included_bound
 from mmdp.problem import Indices
 from solvers._base import Run, Solver
 from solvers._core import Core
-from solvers._rehearsal import MANY_COORDINATES, part_of
+from solvers._rehearsal import MANY_COORDINATES, is_first, part_of
 from solvers._tie_break import fewer_critical_pairs
 from solvers._trail import Trail
 from solvers._zoom import zooming_search
@@ -27,7 +27,6 @@ _LISTABLE = 15_000  # points whose near pairs are found in seconds,
 _PAIRS = 3 * 10**7  # near pairs, 12 bytes each
 _PART, _REHEARSAL = 3000, 2000  # points and moves of a run that compiles
 _IN_BYTES = 1500  # points from which near pairs are listed, see ``_core``
-_prepared: set[tuple[object, ...]] = set()
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,8 @@ class LocalSearch(Solver):
         large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
         part = problem if problem.n <= _PART else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
         key = (problem.geometry.kernel, problem.points is None, large, _is_direct(part), part.n > _IN_BYTES)
-        if key in _prepared:
+        if not is_first(self.keyword(), *key):
             return
-        _prepared.add(key)
         self._run(part, Clock(Stop(iterations=_REHEARSAL)), np.random.default_rng(0))
         if large:
             Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))

@@ -120,15 +120,10 @@ def train_tower(model: Any, recipe: Recipe, log: Log) -> None:
         images, labels = next(batches)
         seen = layer_norm(vision(model, images)[0], (width,))
         scores = {name: head(seen) for name, head in heads.items()}
-        losses = [
-            cross_entropy(scores[name].flatten(0, 1), labels[name].flatten(), weights.get(name)) for name in heads
-        ]
-        loss = torch.stack(losses).sum()
+        loss = _naming_loss(scores, labels, weights)
         _descend(loss, optimizer, schedule, parameters)
         if step % recipe.every == 0 or step == recipe.tower_steps:
-            shown = labels["digit"] > 0
-            right = (scores["digit"].argmax(-1) == labels["digit"])[shown].float().mean()
-            log.add("tower", step, float(loss.detach()), float(right))
+            log.add("tower", step, float(loss.detach()), _digits_named(scores, labels))
 
 
 def train_projector(model: Any, recipe: Recipe, log: Log) -> None:
@@ -143,13 +138,24 @@ def train_projector(model: Any, recipe: Recipe, log: Log) -> None:
             seen = vision(model, images)[0]
         said = model.model.multi_modal_projector(seen)
         scores = {name: said @ words.weight[listed].T for name, listed in numbers.items()}
-        losses = [cross_entropy(score.flatten(0, 1), labels[name].flatten()) for name, score in scores.items()]
-        loss = torch.stack(losses).sum()
+        loss = _naming_loss(scores, labels, {})
         _descend(loss, optimizer, schedule, parameters)
         if step % recipe.every == 0 or step == recipe.words_steps:
-            shown = labels["digit"] > 0
-            right = (scores["digit"].argmax(-1) == labels["digit"])[shown].float().mean()
-            log.add("words", step, float(loss.detach()), float(right))
+            log.add("words", step, float(loss.detach()), _digits_named(scores, labels))
+
+
+def _naming_loss(scores: dict[str, Tensor], labels: dict[str, Tensor], weights: dict[str, Tensor]) -> Tensor:
+    """What it costs to name the patches wrong, summed over what is named."""
+    losses = [
+        cross_entropy(score.flatten(0, 1), labels[name].flatten(), weights.get(name)) for name, score in scores.items()
+    ]
+    return torch.stack(losses).sum()
+
+
+def _digits_named(scores: dict[str, Tensor], labels: dict[str, Tensor]) -> float:
+    """Share of the patches of digits whose digit is named right."""
+    right = scores["digit"].argmax(-1) == labels["digit"]
+    return float(right[labels["digit"] > 0].float().mean())
 
 
 def train_language(model: Any, recipe: Recipe, log: Log) -> None:
