@@ -25,7 +25,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from solvers._kernels.bits import Words, bit, count, highest, popcount
+from solvers._kernels.bits import Words, bit, highest, popcount
 from solvers._kernels.colouring import colour, repair
 from solvers._kernels.refuted import BLOCK, Refuted, closest, new_refuted, remember
 
@@ -80,25 +80,22 @@ def new_state(adjacent: Words, start: Words, k: int, blocks: int = 0) -> State:
 
 
 @njit(cache=True, nogil=True)
-def open_level(state: State, depth: int, need: int) -> bool:
+def open_level(state: State, depth: int, need: int, nearly: int = -1) -> bool:
     """Find what to branch on at a level whose candidates are set; False if they hold no clique of ``need``.
 
-    Where refuted sets are kept, these leave little for a repair of the colours to gain.
+    ``nearly`` is the place of a refuted set that holds most candidates: what it leaves out is fewer than a colouring
+    would leave, and found in no time. Where refuted sets are kept, a repair of the colours gains little.
     """
     candidates, barren, branches = state.candidates[depth], state.barren[depth], state.branches[depth]
     state.holds[depth] = False
-    keeps = state.refuted.sets.shape[1] > 0
-    place, left = closest(state.refuted, need, candidates, _NEARLY)
-    if left == 0:
-        barren[:] = state.refuted.sets[need, place // BLOCK, :, place % BLOCK]
-        return False
-    going_on = colour(state.adjacent, candidates, need, state.classes, branches)
-    if going_on and not keeps:
-        going_on = repair(state.adjacent, need, state.classes, state.used, branches)
-    if going_on and place >= 0 and left < count(branches):
-        barren[:] = state.refuted.sets[need, place // BLOCK, :, place % BLOCK]
+    if nearly >= 0:
+        barren[:] = state.refuted.sets[need, nearly // BLOCK, :, nearly % BLOCK]
         branches[:] = candidates & ~barren
+        going_on = True
     else:
+        going_on = colour(state.adjacent, candidates, need, state.classes, branches)
+        if going_on and state.refuted.sets.shape[1] == 0:
+            going_on = repair(state.adjacent, need, state.classes, state.used, branches)
         barren[:] = candidates & ~branches
     state.chosen[depth] = branches
     return going_on
@@ -107,71 +104,74 @@ def open_level(state: State, depth: int, need: int) -> bool:
 @njit(cache=True, nogil=True)
 def search(state: State, k: int, nodes: int) -> int:
     """Run for at most ``nodes`` more nodes; on FOUND the clique is ``path``, and a further call goes on after it."""
-    depth = state.counter[DEPTH]
-    goal = state.counter[NODES] + nodes
-    keeps = state.refuted.sets.shape[1] > 0
+    # Looked up once, because to look them up counts references to them
+    adjacent, candidates, barren, branches = state.adjacent, state.candidates, state.barren, state.branches
+    counter, path, refuted, sets = state.counter, state.path, state.refuted, state.refuted.sets
+    depth, keeps, width = counter[DEPTH], sets.shape[1] > 0, adjacent.shape[1]
+    goal = counter[NODES] + nodes
     while depth >= 0:
-        if state.counter[NODES] >= goal:
-            state.counter[DEPTH] = depth
+        if counter[NODES] >= goal:
+            counter[DEPTH] = depth
             return PAUSED
-        v = _take_last(state, depth)
+        v = _take_last(branches, candidates, depth)
         if v < 0:
             if keeps and not state.holds[depth]:
-                state.barren[depth] |= state.chosen[depth]
-                remember(state.refuted, k - depth, state.barren[depth])
+                barren[depth] |= state.chosen[depth]
+                remember(refuted, k - depth, barren[depth])
                 if depth > 0:
-                    _narrow(state, depth - 1, state.barren[depth])
+                    _narrow(adjacent, barren, depth - 1, path[depth - 1])
             depth -= 1
             continue
-        state.path[depth] = v
-        state.counter[NODES] += 1
+        path[depth] = v
+        counter[NODES] += 1
         need = k - depth - 1
         if need == 0:
             state.holds[: depth + 1] = True
-            state.counter[DEPTH] = depth
+            counter[DEPTH] = depth
             return FOUND
         size = np.uint64(0)
-        for x in range(state.adjacent.shape[1]):
-            state.candidates[depth + 1, x] = state.candidates[depth, x] & state.adjacent[v, x]
-            size += popcount(state.candidates[depth + 1, x])
+        for x in range(width):
+            candidates[depth + 1, x] = candidates[depth, x] & adjacent[v, x]
+            size += popcount(candidates[depth + 1, x])
+        place, left = -1, 1
         if np.int64(size) < need:
-            if keeps:
-                _narrow(state, depth, state.candidates[depth + 1])
-        elif open_level(state, depth + 1, need):
+            left = 0
+            for x in range(width):
+                barren[depth + 1, x] = candidates[depth + 1, x]
+        elif keeps:
+            place, left = closest(refuted, need, candidates[depth + 1], _NEARLY)
+            if left == 0:
+                for x in range(width):
+                    barren[depth + 1, x] = sets[need, place // BLOCK, x, place % BLOCK]
+        if left > 0 and open_level(state, depth + 1, need, place):
             depth += 1
         elif keeps:
-            _narrow(state, depth, state.barren[depth + 1])
-    state.counter[DEPTH] = depth
+            _narrow(adjacent, barren, depth, v)
+    counter[DEPTH] = depth
     return EXHAUSTED
 
 
 @njit(cache=True, nogil=True)
 def cut_branch(state: State, depth: int) -> tuple[int, Words]:
     """Take the next branch of a level out of a paused search: its vertex and its candidates, -1 if there is none."""
-    v = _take_last(state, depth)
+    v = _take_last(state.branches, state.candidates, depth)
     return v, state.candidates[depth] & state.adjacent[v]
 
 
 @njit(inline="always")
-def _take_last(state: State, depth: int) -> int:
-    v = _last(state.branches[depth])
-    if v >= 0:
-        state.branches[depth, v >> 6] &= ~bit(v)
-        state.candidates[depth, v >> 6] &= ~bit(v)
-    return v
-
-
-@njit(inline="always")
-def _last(words: Words) -> int:
-    for w in range(len(words) - 1, -1, -1):
-        if words[w]:
-            return int(64 * w + highest(words[w]))
+def _take_last(branches: Words, candidates: Words, depth: int) -> int:
+    """Take the last branch of a level out of both sets; -1 if there is none."""
+    for w in range(branches.shape[1] - 1, -1, -1):
+        if branches[depth, w]:
+            b = highest(branches[depth, w])
+            branches[depth, w] &= ~bit(b)
+            candidates[depth, w] &= ~bit(b)
+            return int(64 * w + b)
     return -1
 
 
 @njit(inline="always")
-def _narrow(state: State, depth: int, refuted: Words) -> None:
-    """Leave in ``barren`` only what the refutation of the latest branch covers, were it among the candidates."""
-    neighbours, barren = state.adjacent[state.path[depth]], state.barren[depth]
-    for x in range(len(barren)):
-        barren[x] &= refuted[x] | ~neighbours[x]
+def _narrow(adjacent: Words, barren: Words, depth: int, v: int) -> None:
+    """Leave in a barren set only what the refutation of its branch v, one level deeper, covers, if v sees it."""
+    for x in range(barren.shape[1]):
+        barren[depth, x] &= barren[depth + 1, x] | ~adjacent[v, x]

@@ -31,6 +31,8 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
         Filled with the candidates that got no colour.
     """
     width = len(candidates)
+    while width > 0 and not candidates[width - 1]:
+        width -= 1
     rest[:] = candidates
     first = 0
     free = classes[need - 1]
@@ -39,7 +41,7 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
             first += 1
         if first == width:
             return False
-        free[first:] = rest[first:]
+        free[first:width] = rest[first:width]
         members = classes[c]
         members[:] = 0
         for w in range(first, width):
@@ -48,7 +50,7 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
                 vertex = 64 * w + b
                 members[w] |= bit(b)
                 free[w] &= ~bit(b)
-                for x in range(w, width):
+                for x in range(np.uint64(w), np.uint64(width)):  # of unsigned numbers, which the compiler vectorises
                     free[x] &= ~adjacent[vertex, x]
             rest[w] &= ~members[w]
     return bool(rest.any())
