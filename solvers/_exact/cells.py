@@ -16,7 +16,7 @@ from solvers._kernels.kdtree import Tree, build
 from solvers._kernels.numba import KINDS
 
 BOX_KERNELS = ("sqeuclidean", "manhattan", "chebyshev")
-_BOUND_SHARE = 0.3  # of a limited time, to lower the bound when the proof is not through
+_BOUND_SHARE = 0.15  # of a limited time, to lower the bound when the proof is not through
 _GLANCE = 1_000_000  # nodes of proof before anything is spent on a better incumbent
 _NEAR, _NEAR_SHARE = 300, 1 / 16  # points around each pick that may replace it: so many, or this share of n / k
 _CLIMB_NODES = 20_000  # of search for a better choice among those

@@ -15,8 +15,8 @@ from solvers._kernels.kdtree import Tree
 from solvers._kernels.refine import REAL, refine
 from solvers._kernels.refuted import BLOCK
 
-_CELLS = 300  # at the beginning
-_CLIQUES = 30  # refined before the graph is searched again
+_CELLS = 20  # for each pick, at the beginning
+_CLIQUES = 8  # refined before the graph is searched again
 _BLOCKS = 128  # of 64 refuted sets each, kept for each size of clique,
 _MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
 _PARTS = 2048  # of one clique under the lens
@@ -56,7 +56,7 @@ class Relaxation:
         if len(vertices) < k or not math.isfinite(t):
             return
         self._is_split = np.zeros(len(tree.first), dtype=np.bool_)
-        cells = frontier(kind, tree, t, _CELLS)
+        cells = frontier(kind, tree, t, _CELLS * k)
         centres = self._centres(cells)
         self._origin, self._axis = centres.mean(axis=0), np.linalg.svd(centres - centres.mean(axis=0))[2][0]
         self._cells = cells[np.argsort(self._along(cells), kind="stable")]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from solvers._kernels.bits import Words, bit, lowest, popcount
 from solvers._kernels.boxes import farthest
-from solvers._kernels.kdtree import Tree
+from solvers._kernels.kdtree import Tree, may_be_far
 from solvers._kernels.refuted import BLOCK, Refuted
 
 Numbers = NDArray[np.int64]
@@ -32,13 +32,12 @@ def frontier(kind: int, tree: Tree, t: float, count: int) -> Numbers:
 
 @njit(cache=True, nogil=True)
 def cell_graph(kind: int, tree: Tree, cells: Numbers, t: float) -> Words:
-    """Join two cells iff their farthest points may be at least t apart; O(m^2 d) for m cells."""
+    """Join two cells iff they may hold points at least t apart; O(m^2 d) for m cells."""
     m = len(cells)
     adjacent = np.zeros((m, (m + 63) // 64), np.uint64)
     for i in range(m):
-        low, high = tree.low[cells[i]], tree.high[cells[i]]
         for j in range(i):
-            if farthest(kind, low, high, tree.low[cells[j]], tree.high[cells[j]]) >= t:
+            if may_be_far(kind, tree, cells[i], cells[j], t):
                 adjacent[i, j >> 6] |= bit(j)
                 adjacent[j, i >> 6] |= bit(i)
     return adjacent
@@ -89,14 +88,13 @@ def refined_graph(
     for i in range(m):
         if cells[i] == old_cells[parent[i]]:
             continue
-        low, high = tree.low[cells[i]], tree.high[cells[i]]
         for w in range(adjacent.shape[1]):
             rest = adjacent[i, w]
             while rest:
                 b = lowest(rest)
                 rest &= ~bit(b)
                 j = 64 * w + b
-                if farthest(kind, low, high, tree.low[cells[j]], tree.high[cells[j]]) < t:
+                if not may_be_far(kind, tree, cells[i], cells[j], t):
                     adjacent[i, w] &= ~bit(j)
                     adjacent[j, i >> 6] &= ~bit(i)
     return adjacent
@@ -151,6 +149,7 @@ def inherit(old: Refuted, parent: Numbers, new: Refuted) -> None:
     for need in range(len(old.kept)):
         kept = min(old.kept[need], BLOCK * blocks)
         new.kept[need], new.oldest[need] = kept, old.oldest[need]
+        new.recent[need], new.useful[need, :kept] = max(0, min(kept - 1, old.recent[need])), old.useful[need, :kept]
         if new.sets.shape[1] < old.sets.shape[1]:
             new.oldest[need] = kept % (BLOCK * blocks) if blocks > 0 else 0
         for b in range((kept + BLOCK - 1) // BLOCK):

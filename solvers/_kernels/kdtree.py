@@ -1,4 +1,4 @@
-"""A k-d tree down to single points, whose nodes are the cells of the lazy search."""
+"""A k-d tree down to single points, whose nodes are the cells of the lazy search, and which of them hold a far pair."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from solvers._kernels.boxes import farthest, nearest
+
+_SPLITS = 8  # of two nodes, before they count as far
 
 Numbers = NDArray[np.int64]
 
@@ -82,3 +86,36 @@ def _build(x: NDArray[np.float64], tree: Tree) -> int:
         size += 2
         node += 1
     return size
+
+
+@njit(cache=True, nogil=True)
+def may_be_far(kind: int, tree: Tree, a: int, b: int, t: float, splits: int = _SPLITS) -> bool:
+    """Whether a point of node a may be at least t from one of node b, as seen by the boxes some generations below.
+
+    Never False if there is such a pair; where these are single points, True only if there is one. The formula::
+
+        def may_be_far(a, b, splits=_SPLITS):
+            if farthest(a, b) < t:
+                return False
+            if splits == 0 or nearest(a, b) >= t:
+                return True
+            wide, other = sorted((a, b), key=diameter, reverse=True)
+            return any(may_be_far(child, other, splits - 1) for child in children(wide))
+    """
+    low, high, left = tree.low, tree.high, tree.left
+    pairs = np.empty((splits + 2, 3), np.int64)
+    pairs[0] = a, b, splits
+    size = 1
+    while size > 0:
+        size -= 1
+        a, b, splits = pairs[size, 0], pairs[size, 1], pairs[size, 2]
+        if farthest(kind, low[a], high[a], low[b], high[b]) < t:
+            continue
+        if splits == 0 or nearest(kind, low[a], high[a], low[b], high[b]) >= t:
+            return True
+        if farthest(kind, low[a], high[a], low[a], high[a]) < farthest(kind, low[b], high[b], low[b], high[b]):
+            a, b = b, a
+        for child in range(left[a], left[a] + 2):
+            pairs[size, 0], pairs[size, 1], pairs[size, 2] = child, b, splits - 1
+            size += 1
+    return False

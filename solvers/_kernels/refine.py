@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from solvers._kernels.bits import Words, bit, lowest, popcount
 from solvers._kernels.boxes import farthest, nearest
-from solvers._kernels.kdtree import Tree
+from solvers._kernels.kdtree import Tree, may_be_far
 
 DISSOLVED, REAL, FULL = range(3)
 
@@ -98,12 +98,11 @@ def _place(kind: int, tree: Tree, parts: Parts, p: int, size: int, node: int, c:
     """Make a node part p of cell c, and compare it with the first ``size`` parts."""
     parts.node[p], parts.cell[p] = node, c
     parts.of_cell[c, p >> 6] |= bit(p)
-    low, high = tree.low[node], tree.high[node]
     for q in range(size):
         if q == p:
             continue
         other = parts.node[q]
-        if parts.cell[q] != c and farthest(kind, low, high, tree.low[other], tree.high[other]) >= t:
+        if parts.cell[q] != c and may_be_far(kind, tree, node, other, t):
             parts.adjacent[p, q >> 6] |= bit(q)
             parts.adjacent[q, p >> 6] |= bit(p)
         else:

@@ -1,0 +1,57 @@
+"""Proof on cells: coarse cells are refined to the optimum, and cells stay joined as long as they hold a far pair."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import solvers
+from mmdp import Problem
+from solvers._exact import relaxation
+from solvers._kernels import kdtree
+from solvers._kernels.boxes import farthest
+from solvers._kernels.numba import KINDS
+
+WEAK = {"heuristics": ("random",)}  # so that the search has to find the optimum, not only to confirm it
+
+
+def some_points(draw, n, d):
+    """On a lattice (ties, duplicates), in clusters, or spread evenly."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kind = draw(st.sampled_from(["lattice", "clusters", "even"]))
+    if kind == "lattice":
+        return rng.integers(0, 30, (n, d)).astype(float)
+    spread = rng.uniform(0, 50, (n, d))
+    return spread if kind == "even" else spread[rng.integers(0, min(n, 12), n)] + rng.normal(0, 2, (n, d))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_coarse_cells_are_refined_to_the_optimum(data, monkeypatch):
+    monkeypatch.setattr(relaxation, "_CELLS", data.draw(st.sampled_from([1, 5])))
+    monkeypatch.setattr(relaxation, "_CLIQUES", data.draw(st.sampled_from([1, 8])))
+    monkeypatch.setattr(relaxation, "_BLOCKS", data.draw(st.sampled_from([0, 1, 128])))
+    points = some_points(data.draw, n=data.draw(st.integers(50, 200)), d=data.draw(st.integers(1, 3)))
+    metric = data.draw(st.sampled_from(["euclidean", "manhattan", "chebyshev", "euc_2d", "ceil_2d"]))
+    problem = Problem(data.draw(st.integers(2, 7)), points=points, metric=metric)
+    cells = solvers.solve(problem, solver="exact", method="cells", **WEAK)
+    dense = solvers.solve(problem, solver="exact", method="dense", **WEAK)
+    assert cells.is_optimal
+    assert dense.is_optimal
+    assert cells.objective == dense.objective
+
+
+@pytest.mark.parametrize("splits", [0, 2, 30])
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_nodes_with_a_far_pair_are_never_told_apart(splits, data):
+    points = some_points(data.draw, n=data.draw(st.integers(2, 40)), d=data.draw(st.integers(1, 3)))
+    kind = KINDS[data.draw(st.sampled_from(["sqeuclidean", "manhattan", "chebyshev"]))]
+    tree = kdtree.build(points)
+    a, b = (data.draw(st.integers(0, len(tree.first) - 1)) for _ in range(2))
+    of_a, of_b = (points[tree.points[tree.first[node] : tree.last[node]]] for node in (a, b))
+    truth = max(farthest(kind, x, x, y, y) for x in of_a for y in of_b)
+    for t in (np.nextafter(truth, 0), truth):
+        assert kdtree.may_be_far(kind, tree, a, b, t, splits)
+    if splits == 30:
+        assert not kdtree.may_be_far(kind, tree, a, b, np.nextafter(truth, np.inf), splits)
