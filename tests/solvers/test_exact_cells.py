@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 import solvers
 from mmdp import Problem
 from solvers._exact import relaxation
-from solvers._kernels import kdtree
+from solvers._kernels import kdtree, refuted
 from solvers._kernels.boxes import farthest
+from solvers._kernels.cells import inherit
 from solvers._kernels.numba import KINDS
 
 WEAK = {"heuristics": ("random",)}  # so that the search has to find the optimum, not only to confirm it
@@ -55,3 +56,35 @@ def test_nodes_with_a_far_pair_are_never_told_apart(splits, data):
         assert kdtree.may_be_far(kind, tree, a, b, t, splits)
     if splits == 30:
         assert not kdtree.may_be_far(kind, tree, a, b, np.nextafter(truth, np.inf), splits)
+
+
+def words_of(members, width):
+    """A set of vertices, 64 a word."""
+    bits = np.zeros(64 * width, dtype=np.uint8)
+    bits[list(members)] = 1
+    return np.packbits(bits, bitorder="little").view(np.uint64)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_refuted_sets_are_found_and_handed_on(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    n, blocks, most, size = 150, data.draw(st.integers(1, 3)), data.draw(st.integers(1, 6)), 2
+    known = refuted.new_refuted(size, blocks, width=3)
+    sets = [frozenset(np.flatnonzero(rng.random(n) < 0.9).tolist()) for _ in range(data.draw(st.integers(0, 300)))]
+    for one in sets:
+        refuted.remember(known, size, words_of(one, 3))
+    for _ in range(2):
+        remembered = [one for one in sets if rng.random() < 0.05 or one is sets[-1]] or [frozenset(range(n))]
+        given_set = frozenset(v for v in remembered[0] if rng.random() < 0.5) | {int(rng.integers(n))}
+        place, left = refuted.closest(known, size, words_of(given_set, 3), most)
+        fewest = min((len(given_set - one) for one in sets), default=most)
+        assert (left == most) if place < 0 else (fewest <= left < most)
+        if len(sets) <= refuted.BLOCK * blocks:
+            assert left == min(fewest, most)
+    parent = np.sort(rng.integers(0, n, 170))
+    heirs = refuted.new_refuted(size, blocks, width=3)
+    inherit(known, parent, heirs)
+    for one in sets[-refuted.BLOCK * blocks :][:40]:
+        place, left = refuted.closest(heirs, size, words_of(np.flatnonzero(np.isin(parent, list(one))), 3), 1)
+        assert left == 0
