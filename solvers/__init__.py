@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -37,7 +37,8 @@ def load(name: str) -> type[Solver]:
     MissingDependencyError
         If its file needs a package that is not installed; the message gives the install command.
     """
-    if name not in names():
+    public = str(name).isidentifier() and not name.startswith("_")
+    if not (public and importlib.util.find_spec(f"{__name__}.{name}")):
         raise UnknownNameError(f"no solver named {name!r}; choose one of {', '.join(names())}")
     try:
         module = importlib.import_module(f"{__name__}.{name}")

@@ -17,6 +17,7 @@ from solvers._exact.proof_tree import proof_tree
 from solvers._exact.rehearsal import rehearse
 from solvers._incumbent import from_sample, restarts, warm_start
 
+_FEW = 32  # points whose proof takes less time than a local search
 _MANY = 100_000  # points from which the optimum of a sample is a better start than a local search
 
 
@@ -65,7 +66,8 @@ class Exact(Solver):
         method = choose(problem, self.method)
         stated = on_matrix(problem) if method == "dense" else problem
         many = method == "cells" and not problem.include and len(problem.candidates) > _MANY
-        warm_start(stated, clock, rng, self.heuristics[:1] if many else self.heuristics)
+        few = len(problem.candidates) <= _FEW
+        warm_start(stated, clock, rng, self.heuristics[:1] if few or many else self.heuristics)
         if many:
             from_sample(stated, clock, rng)
 

@@ -214,7 +214,11 @@ class _Rows:
             extremes: tuple[Vector, Vector] = neighbour_extremes(self.kind, self.problem.vectors, candidates)
             return extremes
         nearest, farthest = np.empty(len(candidates)), np.empty(len(candidates))
-        for place, i in enumerate(candidates):
-            others = np.delete(self.problem.surrogates(i)[0, candidates], place)
-            nearest[place], farthest[place] = others.min(), others.max()
+        for block in self.problem.blocks(len(candidates)):
+            rows = self.problem.surrogates(candidates[block], candidates)
+            own = np.arange(len(rows))
+            rows[own, block.start + own] = np.inf
+            nearest[block] = rows.min(axis=1)
+            rows[own, block.start + own] = -np.inf
+            farthest[block] = rows.max(axis=1)
         return nearest, farthest

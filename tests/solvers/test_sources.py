@@ -46,7 +46,7 @@ def test_a_csv_file_with_names_and_labels(tmp_path, monkeypatch, arrow):
     lines = [f'"Site {i}",{x!r},7,{y!r}' for i, (x, y) in enumerate(X.tolist())]
     path.write_text("\n".join(["name,x,kind,y", *lines]) + "\n")
     if not arrow:
-        monkeypatch.setattr(_sources.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
     table = _sources.source(path, ("name", "kind"))
     assert (table.n, table.d) == (50, 2)
     assert solve(table, 5).indices.tolist() == solve(X, 5).indices.tolist()
