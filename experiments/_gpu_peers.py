@@ -77,6 +77,7 @@ def as_graph(call: Call) -> Call:
     if not torch.cuda.is_available():
         return call
     torch.cuda.synchronize()
+    torch.cuda.empty_cache()  # a capture cannot reuse what earlier calls and graphs have given back
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         call()

@@ -13,6 +13,8 @@ from mmdp.metrics import is_tensor, resolve
 from solvers._base import Run
 from solvers._kernels import torch as torch_kernels
 
+_ITEMS = 2**16 - 1  # of a launch at most: programs along the second axis of a grid
+
 Engine = Callable[
     [torch.Tensor, int, str, str, torch.Tensor | None, torch.Tensor | None], torch.Tensor
 ]  # points (b, n, d), k, metric, start, fixed, counts
@@ -67,10 +69,12 @@ def farthest_first(
     fixed: torch.Tensor | None,
     counts: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Farthest-first of points (b, n, d), as many items at once as their matrices fit."""
+    """Farthest-first of points (b, n, d), as many items at once as a launch takes and their matrices fit."""
     engine = engine_for(points, metric)
     b, n, _ = points.shape
-    together = max(1, torch_kernels.MATRIX_BYTES // (4 * n * n)) if torch_kernels.matrix_fits(points) else b
+    together = _ITEMS
+    if torch_kernels.matrix_fits(points):
+        together = min(together, torch_kernels.MATRIX_BYTES // (4 * n * n))
     if b <= together:
         return engine(points, k, metric, start, fixed, counts)
     return torch.cat(

@@ -48,6 +48,15 @@ def test_the_operator_keeps_its_promises_to_torch():
         torch.library.opcheck(farthest_first, (points, 4, "euclidean", "sweep", fixed, torch.tensor([4, 2])))
 
 
+def test_a_batch_of_more_items_than_a_launch_takes():
+    points = torch.randn(70_000, 5, 2, generator=torch.Generator().manual_seed(0))
+    counts = torch.arange(70_000) % 3
+    picks = Greedy().select(points, 2, "euclidean", counts=counts)
+    for item in (0, 1, 65_534, 65_535, 65_536, 69_999):
+        alone = Greedy().select(points[item], 2, "euclidean").tolist()
+        assert picks[item].tolist() == [*alone[: counts[item]], -1, -1][:2]
+
+
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(
