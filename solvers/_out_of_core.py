@@ -25,14 +25,17 @@ from mmdp import DataFileError, InvalidOptionError, Result
 from mmdp._validation import picks as checked_picks
 from mmdp.metrics import Metric, Vector, resolve
 from solvers._graded import graded
-from solvers._kernels.numba import KINDS
+from solvers._kernels.numba import FEW_DIMENSIONS, KINDS
 from solvers._kernels.passes import lower_block
 from solvers._pool import Pool
 from solvers._pruned import kernel
+from solvers._rehearsal import is_first
 from solvers._sources import Source
+from solvers._sources import source as opened
 
 _Far = tuple[int, NDArray[np.int64], NDArray[Any], float]
 _POOL_BYTES = 2**26
+_PART, _PART_PICKS = 256, 3  # rows on which kernels are compiled, and picks among them
 
 
 def greedy(
@@ -67,6 +70,7 @@ def greedy(
         raise InvalidOptionError(
             f"metric {geometry.name!r} has no compiled kernel to read blocks with; load the points"
         )
+    _rehearse(source, geometry)
     begin = time.perf_counter()
     traversal = _Traversal(source, k, geometry, None if checkpoint is None else Path(checkpoint), progress)
     picks, rows, radius, passes = traversal.run()
@@ -83,6 +87,13 @@ def greedy(
         iterations=k,
         notes={"passes": passes},
     )
+
+
+def _rehearse(source: Source, geometry: Metric) -> None:
+    """Compile on the first rows, once a process, before the clock starts."""
+    _, block = next(source.blocks(geometry))
+    if len(block) >= _PART_PICKS and is_first("blocks", geometry.kernel, str(block.dtype), source.d <= FEW_DIMENSIONS):
+        _Traversal(opened([block[:_PART]]), _PART_PICKS, geometry, None, progress=False).run()
 
 
 class _Traversal:
