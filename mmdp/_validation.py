@@ -11,7 +11,7 @@ import numpy as np
 from mmdp.exceptions import InvalidProblemError
 from mmdp.metrics import Array, describe_rows, is_tensor, namespace
 
-_LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64
+_LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64, and so is that of 1 / it
 _CACHED_ENTRIES = 2**18
 _ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
 
@@ -51,6 +51,10 @@ def data(points: Array, distances: Array) -> tuple[Array, Array]:
 
 
 def _table(x: Any, name: str) -> Array:
+    if hasattr(x, "toarray"):
+        raise InvalidProblemError(f"{name} is a sparse matrix; convert with .toarray()")
+    if np.ma.is_masked(x):
+        raise InvalidProblemError(f"{name} has masked entries; drop such rows, or fill them with .filled()")
     if not is_tensor(x):
         try:
             x = np.asarray(x)
@@ -78,6 +82,7 @@ def _table(x: Any, name: str) -> Array:
 
 def value_range(x: Array) -> tuple[float, float]:
     """Smallest and largest entry, NaN if there is one; by blocks that stay in cache for the second look."""
+    x = x.detach() if is_tensor(x) else x
     step = len(x) if is_tensor(x) else max(1, _CACHED_ENTRIES // x.shape[1])
     blocks = (x[i : i + step] for i in range(0, len(x), step))
     ends = [(float(block.min()), float(block.max())) for block in blocks]
@@ -90,6 +95,10 @@ def _points(points: Any) -> Array:
     if largest > _LARGEST_COORDINATE:
         raise InvalidProblemError(
             f"points reach {largest:.3g}: squared distances would overflow; divide them all by a common factor"
+        )
+    if 0 < largest < 1 / _LARGEST_COORDINATE:
+        raise InvalidProblemError(
+            f"points reach only {largest:.3g}: squared distances would vanish; multiply them all by a common factor"
         )
     return x
 

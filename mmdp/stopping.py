@@ -51,7 +51,7 @@ class Stop:
     def __post_init__(self) -> None:
         for field in fields(self):
             limit = getattr(self, field.name)
-            if limit is not None and not limit >= 0:
+            if limit is not None and not (isinstance(limit, (int, float, np.number)) and limit >= 0):
                 raise InvalidOptionError(
                     f"Stop({field.name}={limit!r}): a limit is a number >= 0, or None for no limit"
                 )

@@ -102,6 +102,8 @@ def make(solver: str | Solver, **options: Any) -> Solver:
                 f"{', '.join(options)}: options go into the Solver itself, or pass its name instead"
             )
         return solver
+    if isinstance(solver, type):
+        raise InvalidOptionError(f"solver is the class {solver.__name__}; pass {solver.__name__}() or its keyword")
     method = load(solver)
     known = [field.name for field in fields(method)]
     if unknown := sorted(set(options) - set(known)):

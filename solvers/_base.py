@@ -95,18 +95,19 @@ class Solver(ABC):
         Raises
         ------
         InvalidOptionError
-            If the problem has group counts and the solver does not keep them.
+            If the problem has group counts and the solver does not keep them, or stop, seed or certify is none.
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """
         if problem.quotas is not None and not self.keeps_counts:
             raise InvalidOptionError(f"{self.keyword()} does not keep group counts; use one of {_keepers()}")
+        generator = _checked_options(stop, seed, certify)
         run = _only_solution(problem)
         if run is None:
             self._prepare(problem)
         clock = Clock(self.default_stop if stop is None else stop, watch)
         try:
-            run = run or self._run(problem, clock, np.random.default_rng(seed))
+            run = run or self._run(problem, clock, generator)
         except (KeyboardInterrupt, SystemError) as stopped:
             if clock.indices is None or not _is_interrupt(stopped):
                 raise
@@ -197,6 +198,17 @@ def selection_problem(points: NDArray[Any], k: int, metric: str) -> Problem:
         as_given = Problem(k, points=points)  # names NaN, shapes and k before the rows are normalised
         return Problem(k, points=unit_vectors(as_given.points), metric="sqeuclidean")
     return Problem(k, points=points, metric=metric)
+
+
+def _checked_options(stop: Any, seed: Any, certify: Any) -> np.random.Generator:
+    if not (stop is None or isinstance(stop, Stop)):
+        raise InvalidOptionError(f"stop is a Stop, such as Stop(seconds=5), not {stop!r}")
+    if not (isinstance(certify, (int, float, np.number)) and certify >= 0):
+        raise InvalidOptionError(f"certify = {certify!r}: give seconds, a number >= 0")
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise InvalidOptionError(f"seed = {seed!r}: give a whole number >= 0") from error
 
 
 def _keepers() -> str:

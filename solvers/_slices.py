@@ -28,7 +28,7 @@ class Slices:
         endless = stop.seconds is None and stop.iterations is None
         self._patience = patience if endless and stop.no_improvement is None else stop.no_improvement
         self._moves = _FIRST
-        self._dealt_at = 0.0
+        self._dealt, self._counted, self._dealt_at = 0, 0, 0.0
 
     def next(self) -> int:
         """Moves that the next slice may make; 0 at the end."""
@@ -38,14 +38,14 @@ class Slices:
             allowed = min(allowed, int(clock.stop.iterations) - clock.iterations)
         if self._patience is not None:
             allowed = min(allowed, int(self._patience) - (clock.iterations - clock.last_gain))
-        self._dealt_at = time.perf_counter()
-        return 0 if clock.expired else max(0, allowed)
+        self._dealt, self._counted, self._dealt_at = max(0, allowed), clock.iterations, time.perf_counter()
+        return 0 if clock.expired else self._dealt
 
     def done(self, moves: int) -> None:
         """Count the moves of a slice, and deal more or fewer next time."""
         self._clock.iterations = moves
-        seconds = time.perf_counter() - self._dealt_at
-        if seconds < _SECONDS / 2:
-            self._moves *= _GROWTH if seconds < _SECONDS / _GROWTH else 2
+        seconds, whole = time.perf_counter() - self._dealt_at, moves - self._counted >= self._dealt
+        if whole and seconds < _SECONDS / 2:  # one that ended early says nothing about the time of more moves
+            self._moves = self._dealt * (_GROWTH if seconds < _SECONDS / _GROWTH else 2)
         elif seconds > _SECONDS * 2:
-            self._moves = max(1, self._moves // 2)
+            self._moves = max(1, self._dealt // 2)

@@ -21,6 +21,7 @@ from mmdp.problem import Indices
 from solvers._base import Run, Solver
 from solvers._kernels.numba import KINDS
 from solvers._kernels.passes import lower_block
+from solvers._rehearsal import rehearse
 from solvers.greedy import Greedy
 
 Matrix = NDArray[Any]
@@ -65,6 +66,9 @@ class Coreset(Solver):
     def __post_init__(self) -> None:
         if self.partitions < 1 or (self.size is not None and self.size < 1):
             raise InvalidOptionError(f"partitions = {self.partitions}, size = {self.size}: give at least 1")
+
+    def _prepare(self, problem: Problem) -> None:
+        rehearse(self, problem, 1)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         parts = np.array_split(problem.candidates, self.partitions)

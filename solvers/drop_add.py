@@ -12,6 +12,7 @@ from solvers._base import Run, Solver
 from solvers._kernels.drop_add import LAST_GAIN, MOVES, drop_and_add, new_ages
 from solvers._kernels.swaps import new_picks, reset
 from solvers._random_starts import randomized_greedy
+from solvers._rehearsal import rehearse
 from solvers._slices import Slices
 
 
@@ -36,6 +37,9 @@ class DropAdd(Solver):
     def __post_init__(self) -> None:
         if self.patience < 1:
             raise InvalidOptionError(f"patience = {self.patience}: wait at least one move before a restart")
+
+    def _prepare(self, problem: Problem) -> None:
+        rehearse(self, problem, 2 * self.patience)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = randomized_greedy(problem, rng, greed=1.0)

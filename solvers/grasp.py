@@ -13,6 +13,7 @@ from solvers._base import Run, Solver
 from solvers._climb import climb, going_on
 from solvers._kernels.swaps import Picks, closest, new_picks, put, reset
 from solvers._random_starts import randomized_greedy
+from solvers._rehearsal import rehearse
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Grasp(Solver):
             raise InvalidOptionError(f"greed = {self.greed}: a share between 0 (random) and 1 (farthest-first)")
         if self.elite < 1:
             raise InvalidOptionError(f"elite = {self.elite}: keep at least one subset")
+
+    def _prepare(self, problem: Problem) -> None:
+        rehearse(self, problem, 3)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = randomized_greedy(problem, rng, self.greed)

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from mmdp.bounds import upper_bound
+from solvers import make
 from solvers._base import _ROUNDING, Run, Solver
 from solvers._ilp.thresholds import Answer, Count, decide
 from solvers._incumbent import warm_start
 from solvers._process import call
+from solvers._rehearsal import is_first
 
 FORMULATIONS = ("thresholds", "node_packing", "compact", "big_m")
 BACKENDS = ("highs", "scip")
@@ -67,6 +69,12 @@ class Ilp(Solver):
             raise InvalidOptionError(f"threads = {self.threads}: use at least one")
         if not self.heuristics:
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
+
+    def _prepare(self, problem: Problem) -> None:
+        for name in self.heuristics if problem.quotas is None else ("fair",):
+            make(name)._prepare(problem)
+        if is_first(self.keyword()):
+            decide(1.0 - np.eye(3), 1.0, 2, [], [], np.arange(2), seconds=1.0, threads=1, seed=0)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         warm_start(problem, clock, rng, self.heuristics if problem.quotas is None else ("fair",))

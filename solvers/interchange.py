@@ -12,6 +12,7 @@ from solvers._base import Run, Solver
 from solvers._climb import climb, going_on
 from solvers._kernels.swaps import new_picks, reset
 from solvers._random_starts import random_subset
+from solvers._rehearsal import rehearse
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Interchange(Solver):
 
     cost = "O(n k) a swap, memory O(n k)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=10)
+
+    def _prepare(self, problem: Problem) -> None:
+        rehearse(self, problem, 2)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = random_subset(problem, rng)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 import solvers
 from mmdp import (
@@ -39,6 +40,9 @@ BAD_INPUT = {
     "infinity": (lambda: solve(changed(X, (0, 0), -np.inf), 2), InvalidProblemError, "row 0"),
     "nan distance": (lambda: Problem(2, distances=changed(D, (1, 2), np.nan)), InvalidProblemError, r"\[1, 2\]"),
     "overflow": (lambda: solve(X * 1e200, 2), InvalidProblemError, "overflow; divide"),
+    "underflow": (lambda: solve(X * 1e-200, 2), InvalidProblemError, "vanish; multiply"),
+    "masked": (lambda: solve(np.ma.masked_equal(X, 3), 2), InvalidProblemError, "masked entries; drop"),
+    "sparse": (lambda: solve(csr_matrix(X), 2), InvalidProblemError, r"sparse matrix; convert with .toarray"),
     "k missing": (lambda: solve(X), InvalidProblemError, "give k"),
     "k one": (lambda: solve(X, 1), InvalidProblemError, "k = 1 is out of range"),
     "k above n": (lambda: solve(X, 7), InvalidProblemError, "k = 7 is out of range.*n = 6"),
@@ -81,6 +85,7 @@ BAD_INPUT = {
         "3000000 x 3000000.*GiB.*use a solver that reads rows",
     ),
     "unknown solver": (lambda: solve(X, 2, solver="best"), UnknownNameError, "no solver named 'best'; choose.*greedy"),
+    "a class": (lambda: solve(X, 2, solver=solvers.load("exact")), InvalidOptionError, r"pass Exact\(\) or"),
     "unknown metric": (lambda: solve(X, 2, metric="l3"), UnknownNameError, "no metric named 'l3'; choose.*euclidean"),
     "metric a number": (lambda: solve(X, 2, metric=3), UnknownNameError, "not int"),
     "unknown option": (lambda: solve(X, 2, speed=1), InvalidOptionError, "no option speed; it takes start"),
@@ -95,6 +100,10 @@ BAD_INPUT = {
     "tries": (lambda: solve(X, 2, solver="random", tries=0), InvalidOptionError, "at least one"),
     "stop negative": (lambda: Stop(seconds=-1), InvalidOptionError, "seconds=-1.*>= 0"),
     "stop nan": (lambda: Stop(target=float("nan")), InvalidOptionError, "target=nan"),
+    "stop a text": (lambda: Stop(seconds="5"), InvalidOptionError, "seconds='5'"),
+    "stop a number": (lambda: solve(X, 2, stop=5), InvalidOptionError, r"Stop\(seconds=5\), not 5"),
+    "seed negative": (lambda: solve(X, 2, seed=-1), InvalidOptionError, "seed = -1.*whole number >= 0"),
+    "certify negative": (lambda: solve(X, 2, certify=-1), InvalidOptionError, "certify = -1"),
     "too many subsets": (
         lambda: solve(np.random.default_rng(0).normal(size=(90, 2)), 40, solver="brute_force"),
         InvalidOptionError,

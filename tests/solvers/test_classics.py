@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import solvers
-from mmdp import Problem, Stop
+from mmdp import Clock, Problem, Stop
 from mmdp.instances import geo, ran
 from solvers._kernels.swaps import closest, improve, new_picks
+from solvers._slices import Slices
 from tests import naive
 
 CLASSICS = ("drop_add", "grasp", "interchange")
@@ -45,3 +46,14 @@ def test_fixed_and_excluded_picks(name):
     chosen = set(solvers.solve(problem, solver=name, stop=Stop(iterations=20)).indices.tolist())
     assert {3, 11} <= chosen
     assert not chosen & set(range(30, 50))
+
+
+def test_slices_that_end_early_do_not_make_later_ones_longer():
+    slices = Slices(Clock(Stop(seconds=60)), patience=0)
+    first = slices.next()
+    slices.done(first)
+    longer = slices.next()
+    assert longer > first
+    for moves in range(first, first + 100):  # one move each time
+        slices.done(moves)
+        assert slices.next() <= longer
