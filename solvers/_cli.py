@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import numpy as np
 import typer
@@ -76,6 +77,7 @@ def select(
     """
     if output is not None and output.suffix not in _WRITTEN:
         raise DataFileError(f"{output}: unknown kind of file; write one of {', '.join(_WRITTEN)}")
+    _check_writable(output, checkpoint)
     if (groups is None) != (not count):
         raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
     solver = solver or ("greedy" if groups is None else "fair")
@@ -94,10 +96,14 @@ def select(
         typer.echo(f"  groups       {', '.join(f'{taken} of {label}' for label, taken in of_each)}", err=True)
     chosen = _chosen_rows(table, result.indices) if rows else result.indices
     if output is None:
-        np.savetxt(sys.stdout, chosen, fmt="%.17g" if rows else "%d", delimiter=",")
-    else:
+        _write_csv(sys.stdout, chosen)
+        return
+    try:
         _write(output, chosen)
-        typer.echo(f"  written to   {output}", err=True)
+    except OSError as error:
+        _write_csv(sys.stdout, chosen)
+        raise DataFileError(f"{output}: cannot be written ({error}); the answer is on the standard output") from error
+    typer.echo(f"  written to   {output}", err=True)
 
 
 @application.command("solvers")
@@ -119,11 +125,21 @@ def _chosen_rows(table: Any, indices: Any) -> Any:
     return rows
 
 
+def _check_writable(*paths: Path | None) -> None:
+    for path in paths:
+        if path is not None and not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise DataFileError(f"{path}: cannot be written; is there such a folder, and may you write to it?")
+
+
+def _write_csv(file: Path | TextIO, table: Any) -> None:
+    np.savetxt(file, table, fmt="%d" if table.ndim == 1 else "%.17g", delimiter=",")
+
+
 def _write(path: Path, table: Any) -> None:
     if path.suffix == ".npy":
         np.save(path, table)
     elif path.suffix == ".csv":
-        np.savetxt(path, table, fmt="%d" if table.ndim == 1 else "%.17g", delimiter=",")
+        _write_csv(path, table)
     else:
         import pyarrow as pa
         from pyarrow import parquet

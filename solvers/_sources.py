@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -130,6 +130,7 @@ def source(points: Any, without: Collection[str] = ()) -> Source:
     if path.suffix not in FORMATS and not path.is_dir():
         raise DataFileError(f"{path}: unknown kind of file; give one of {', '.join(FORMATS)}")
     if path.suffix == ".npy":
+        _others([], without, path)  # an array has no names
         return _npy(path)
     return _csv(path, without) if path.suffix == ".csv" else _parquet(path, without)
 
@@ -203,12 +204,21 @@ def _table(batch: Any, path: Path) -> Matrix:
     return np.column_stack(arrays)
 
 
+def _others(names: Sequence[str], without: Collection[str], path: Path) -> list[str]:
+    if missing := [name for name in without if name not in names]:
+        raise DataFileError(f"{path}: has no column {missing[0]!r}; it has {', '.join(names) or 'none with a name'}")
+    left = [name for name in names if name not in without]
+    if without and not left:
+        raise DataFileError(f"{path}: no column is left; all of {', '.join(names)} are left out")
+    return left
+
+
 def _parquet(path: Path, without: Collection[str]) -> Source:
     dataset, lib = arrow("pyarrow.dataset"), arrow("pyarrow.lib")
     try:
         table = dataset.dataset(path, format="parquet")
         n = table.count_rows()
-        columns = [name for name in table.schema.names if name not in without]
+        columns = _others(table.schema.names, without, path)
         first = _table(next(iter(table.to_batches(columns, batch_size=1))), path)
     except (lib.ArrowException, OSError, StopIteration) as error:
         raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
@@ -226,10 +236,10 @@ def _parquet(path: Path, without: Collection[str]) -> Source:
 
 
 def _csv(path: Path, without: Collection[str]) -> Source:
-    with path.open() as file:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         cells = [cell.strip().strip('"') for cell in file.readline().split(",")]
     headed = not all(map(_is_number, cells))
-    columns = [cell for cell in cells if cell not in without] if headed else cells
+    columns = _others(cells if headed else [], without, path) if without else cells
     if importlib.util.find_spec("pyarrow") is None:
         return _small_csv(path, headed, [cells.index(cell) for cell in columns] if headed and without else None)
     csv, lib = arrow("pyarrow.csv"), arrow("pyarrow.lib")

@@ -191,3 +191,32 @@ def test_command_line_names_what_is_wrong(tmp_path):
     assert done.returncode == 1
     assert "no such file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("suffix", _sources.FORMATS)
+def test_left_out_columns_exist_and_others_stay(tmp_path, suffix):
+    path = write(data(), tmp_path, suffix)
+    with pytest.raises(DataFileError, match=rf"points\{suffix}: has no column 'nmae'; it has "):
+        _sources.source(path, ["nmae"])
+
+
+def test_not_all_columns_are_left_out(tmp_path):
+    (tmp_path / "points.csv").write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(DataFileError, match="no column is left; all of a, b"):
+        _sources.source(tmp_path / "points.csv", ["a", "b"])
+
+
+def test_where_the_answer_cannot_go_is_named_before_the_search(tmp_path):
+    points = write(data(), tmp_path, ".npy")
+    for option in ("-o", "--checkpoint"):
+        arguments = ["select", str(points), "-k", "3", option, str(tmp_path / "no such folder" / "picks.npy")]
+        with pytest.raises(DataFileError, match=r"picks\.npy: cannot be written; is there such a folder"):
+            application(arguments, standalone_mode=False)
+
+
+def test_an_answer_that_cannot_be_written_is_printed(tmp_path, capsys):
+    points = write(data(), tmp_path, ".npy")
+    (tmp_path / "picks.npy").mkdir()
+    with pytest.raises(DataFileError, match=r"picks\.npy: cannot be written .*the answer is on the standard output"):
+        application(["select", str(points), "-k", "3", "-o", str(tmp_path / "picks.npy")], standalone_mode=False)
+    assert list(map(int, capsys.readouterr().out.split())) == solve(data(), 3).indices.tolist()
