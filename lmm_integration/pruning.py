@@ -20,6 +20,7 @@ from lmm_integration.budget import check_keep
 from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.families import Family, family_of
 from lmm_integration.selection import Rule, chooser
+from mmdp import Stop
 from mmdp.exceptions import InvalidOptionError
 
 __all__ = ["Pruning", "prune"]
@@ -36,6 +37,7 @@ def prune(
     modalities: tuple[str, ...] = ("image", "video"),
     seed: int = 0,
     centre: bool = False,
+    stop: Stop | None = None,
     attention: Callable[[Tensor], Tensor] | None = None,
     family: Family | None = None,
     **options: Any,
@@ -66,6 +68,8 @@ def prune(
         Of random choices.
     centre : bool
         Whether rules see the features of a picture less their mean; the model gets them as they are.
+    stop : Stop, optional
+        Limits of a solver that searches or proves, for each picture, such as ``Stop(seconds=0.1)``.
     attention : callable, optional
         Feature rows (n, d) of one picture to attention scores (n,), for selectors that rank by it.
     family : Family, optional
@@ -102,7 +106,7 @@ def prune(
     preparation = Preparation(
         model,
         family=family or family_of(config.model_type),
-        choose=chooser(solver, metric, seed, centre=centre, **options),
+        choose=chooser(solver, metric, seed, centre=centre, stop=stop, **options),
         keep=check_keep(keep),
         pooled=scope == "sample",
         positions=positions,

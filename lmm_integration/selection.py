@@ -14,6 +14,7 @@ import solvers
 from lmm_integration import selectors
 from lmm_integration.budget import retained_count
 from lmm_integration.selectors import Context, Selector
+from mmdp import Stop
 from mmdp.exceptions import InvalidOptionError, InvalidProblemError, SolverContractError, UnknownNameError
 from solvers import Solver
 from solvers._base import selection_problem
@@ -29,6 +30,7 @@ class Chooser:
     metric: str = "cosine"
     seed: int = 0
     centre: bool = False
+    stop: Stop | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -42,13 +44,13 @@ class Chooser:
             return torch.arange(n, device=features.device).expand(*features.shape[:-2], n)
         if self.centre:
             return replace(self, centre=False)(centred(features), k, context)
-        if isinstance(self.rule, Solver) and (k == 1 or not self.seed):
+        if isinstance(self.rule, Solver) and (k == 1 or not (self.seed or self.stop)):
             chosen = self.rule.select(features.detach(), k, metric=self.metric)
         elif features.ndim > 2:
             return torch.stack([self(item, k, context.of_item(i)) for i, item in enumerate(features)])
         elif isinstance(self.rule, Solver):
             rows = features.detach().double().cpu().numpy()
-            chosen = self.rule.solve(selection_problem(rows, k, self.metric), seed=self.seed).indices
+            chosen = self.rule.solve(selection_problem(rows, k, self.metric), self.stop, self.seed).indices
         elif isinstance(self.rule, Selector):
             chosen = self.rule(features, k, context)
         else:
@@ -74,20 +76,28 @@ def checked(chosen: Any, features: Tensor, k: int) -> Tensor:
     SolverContractError
         If they are not k distinct integers in [0, n).
     """
-    indices = torch.as_tensor(np.asarray(chosen) if not isinstance(chosen, Tensor) else chosen).to(features.device)
+    found = chosen if isinstance(chosen, Tensor) else np.asarray(chosen)
     expected = (*features.shape[:-2], k)
-    if tuple(indices.shape) != expected or indices.is_floating_point() or indices.dtype == torch.bool:
+    if tuple(found.shape) != expected or "int" not in str(found.dtype):
         raise SolverContractError(
-            f"the rule returned {indices.dtype} of shape {tuple(indices.shape)}; expected integers of {expected}"
+            f"the rule returned {found.dtype} of shape {tuple(found.shape)}; expected integers of {expected}"
         )
-    indices = indices.long().sort(dim=-1).values
+    indices = torch.as_tensor(found).to(features.device).long().sort(dim=-1).values
     outside = (indices < 0) | (indices >= features.shape[-2])
     if bool(outside.any() | (indices.diff(dim=-1) == 0).any()):
         raise SolverContractError(f"the rule must return {k} distinct indices below {features.shape[-2]}: {indices}")
     return indices
 
 
-def chooser(solver: Rule, metric: str = "cosine", seed: int = 0, *, centre: bool = False, **options: Any) -> Chooser:
+def chooser(
+    solver: Rule,
+    metric: str = "cosine",
+    seed: int = 0,
+    *,
+    centre: bool = False,
+    stop: Stop | None = None,
+    **options: Any,
+) -> Chooser:
     """Resolve a solver's or selector's name, an instance, or any callable ``(features, k) -> k distinct indices``.
 
     Raises
@@ -95,26 +105,31 @@ def chooser(solver: Rule, metric: str = "cosine", seed: int = 0, *, centre: bool
     UnknownNameError
         If neither a solver nor a selector has the name.
     InvalidOptionError
-        If ``options`` do not fit the rule, or it is no rule at all.
+        If ``options`` or ``stop`` do not fit the rule, or it is no rule at all.
     """
+    rule: Solver | Selector | Callable[[Tensor, int], Any]
     if isinstance(solver, str) and solver in selectors.names():
-        return Chooser(selectors.make(solver, **options), metric, seed, centre)
-    if isinstance(solver, str) and solver not in solvers.names():
+        rule = selectors.make(solver, **options)
+    elif isinstance(solver, str) and solver not in solvers.names():
         raise UnknownNameError(
             f"no solver or selector named {solver!r}; solvers: {', '.join(solvers.names())}; "
             f"selectors: {', '.join(selectors.names())}"
         )
-    if isinstance(solver, (str, Solver)):
-        return Chooser(solvers.make(solver, **options), metric, seed, centre)
-    if not callable(solver) or isinstance(solver, type):
+    elif isinstance(solver, (str, Solver)):
+        rule = solvers.make(solver, **options)
+    elif not callable(solver) or isinstance(solver, type):
         raise InvalidOptionError(
             f"solver={solver!r} is neither a name, a Solver, a Selector, nor a callable (features, k) -> indices"
         )
-    if options:
+    elif options:
         raise InvalidOptionError(
             f"options {sorted(options)} go with a solver's name; bind them to the callable instead"
         )
-    return Chooser(solver, metric, seed, centre)
+    else:
+        rule = solver
+    if stop is not None and not isinstance(rule, Solver):
+        raise InvalidOptionError(f"stop limits solvers, and {solver!r} is none; choose one of solvers.names()")
+    return Chooser(rule, metric, seed, centre, stop)
 
 
 def select_tokens(
@@ -125,6 +140,7 @@ def select_tokens(
     metric: str = "cosine",
     seed: int = 0,
     centre: bool = False,
+    stop: Stop | None = None,
     prompt: Tensor | None = None,
     attention: Tensor | None = None,
     grid: selectors.Grid | None = None,
@@ -147,6 +163,8 @@ def select_tokens(
         Of random choices.
     centre : bool
         Whether the rule sees the features less their mean over the rows, see :func:`centred`; a prompt stays as it is.
+    stop : Stop, optional
+        Limits of a solver, for each item; its ``default_stop`` if not given.
     prompt, attention, grid
         For the selectors that need them, see :class:`~lmm_integration.selectors.Context`; a prompt and an attention
         may also have the leading dimensions of the features.
@@ -178,7 +196,7 @@ def select_tokens(
     if not bool(features.isfinite().all()):
         bad = (~features.isfinite().all(-1)).nonzero()[0].tolist()
         raise InvalidProblemError(f"features[{', '.join(map(str, bad))}] has a NaN or an infinity; check the encoder")
-    choose = chooser(solver, metric, seed, centre=centre, **options)
+    choose = chooser(solver, metric, seed, centre=centre, stop=stop, **options)
     k = retained_count(features.shape[-2], keep)
     if features.ndim == 2:
         return choose(features, k, Context(prompt, attention, grid, seed))

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import solvers
+from mmdp import Stop
 from mmdp.exceptions import InvalidOptionError, InvalidProblemError, MMDPError, SolverContractError, UnknownNameError
+from solvers._base import selection_problem
 from tests import naive
 
 torch = pytest.importorskip("torch")
@@ -83,6 +85,16 @@ def test_options_metric_and_seed_arrive():
         drawn = {tuple(select_tokens(X, 5, rule, seed=seed).tolist()) for seed in range(1, 6)}
         assert len(drawn) > 1
         assert len(select_tokens(X, 1, rule, seed=3)) == 1
+
+
+def test_a_limit_ends_a_search():
+    X = tokens(300, 40)
+    problem = selection_problem(X.double().numpy(), 30, "cosine")
+    for moves in (5, 5000):
+        expected = solvers.solve(problem, solver="local_search", stop=Stop(iterations=moves)).indices
+        kept = select_tokens(X, 30, "local_search", stop=Stop(iterations=moves))
+        assert kept.tolist() == sorted(expected.tolist())
+    assert len(select_tokens(X, 30, "exact", stop=Stop(iterations=100))) == 30  # a proof would take for ever
 
 
 @pytest.mark.parametrize("rule", [*SOLVERS, "dpp", "random_subset", lambda X, k: X.norm(dim=-1).argsort()[:k]])
@@ -164,6 +176,8 @@ BAD = {
     "solver option": (lambda: select_tokens(X5, 2, "greedy", pivots=1), InvalidOptionError, "no option pivots"),
     "options of a callable": (lambda: select_tokens(X5, 2, max, a=1), InvalidOptionError, "bind them to the callable"),
     "prompt": (lambda: select_tokens(X5, 2, "mmtok"), InvalidOptionError, "MMTok needs the prompt's embeddings"),
+    "stop of a selector": (lambda: select_tokens(X5, 2, "stride", stop=Stop()), InvalidOptionError, "stop limits solv"),
+    "nothing": (lambda: select_tokens(X5, 2, lambda x, k: None), SolverContractError, "object of shape"),
     "too few": (lambda: select_tokens(X5, 2, lambda x, k: [0]), SolverContractError, r"shape \(1,\)"),
     "twice": (lambda: select_tokens(X5, 2, lambda x, k: [1, 1]), SolverContractError, "2 distinct indices"),
     "outside": (lambda: select_tokens(X5, 2, lambda x, k: [1, 5]), SolverContractError, "below 5"),
