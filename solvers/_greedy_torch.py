@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
 import torch
 
-from mmdp import InvalidOptionError, Problem
+from mmdp import InvalidOptionError, InvalidProblemError, Problem
 from mmdp.metrics import is_tensor, resolve
 from solvers._base import Run
 from solvers._kernels import torch as torch_kernels
@@ -54,6 +55,7 @@ def select(
     n, d = points.shape[-2:]
     if not isinstance(start, str) and not 0 <= start < n:
         raise InvalidOptionError(f"start = {start} is not among the {n} points to choose from")
+    _check_shapes(points, {"lengths": lengths, "counts": counts}, {"include": include, "exclude": exclude})
     fixed = _fixed(points, lengths, include, exclude)
     counts = None if counts is None else counts.reshape(-1)
     picks: torch.Tensor = farthest_first(points.detach().reshape(-1, n, d), k, metric, str(start), fixed, counts)
@@ -70,6 +72,7 @@ def farthest_first(
     counts: torch.Tensor | None,
 ) -> torch.Tensor:
     """Farthest-first of points (b, n, d), as many items at once as a launch takes and their matrices fit."""
+    _check_finite(points, fixed)
     engine = engine_for(points, metric)
     b, n, _ = points.shape
     together = _ITEMS
@@ -104,6 +107,30 @@ def engine_for(points: torch.Tensor, metric: str) -> Engine:
 
 def _item(tensor: torch.Tensor | None, part: slice) -> torch.Tensor | None:
     return None if tensor is None else tensor[part]
+
+
+def _check_shapes(
+    points: torch.Tensor, per_item: dict[str, torch.Tensor | None], per_point: dict[str, torch.Tensor | None]
+) -> None:
+    items = math.prod(points.shape[:-2])
+    for name, tensor in per_item.items():
+        if tensor is not None and (tensor.numel() != items or tensor.is_floating_point()):
+            raise InvalidOptionError(f"{name} is {_kind(tensor)}; give a whole number for each of {items} items")
+    for name, tensor in per_point.items():
+        if tensor is not None and (tensor.shape != points.shape[:-1] or tensor.dtype != torch.bool):
+            raise InvalidOptionError(f"{name} is {_kind(tensor)}; give bool of shape {tuple(points.shape[:-1])}")
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+
+
+def _check_finite(points: torch.Tensor, fixed: torch.Tensor | None) -> None:
+    """Refuse NaN and infinity among points that may be chosen, where looking for them waits for no device."""
+    if points.device.type == "cpu" and points.is_floating_point():
+        finite = points.isfinite().all(-1)
+        if not (finite if fixed is None else finite | (fixed < 0)).all():
+            raise InvalidProblemError("points has NaN or infinity; drop such rows, or leave them out with `exclude`")
 
 
 def _fixed(

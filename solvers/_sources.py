@@ -279,9 +279,11 @@ def _spooled(blocks: Iterable[Matrix]) -> Source:
     n, d = 0, 0
     dtype: Any = None
     for number, block in enumerate(map(np.asarray, blocks)):
-        dtype, d = dtype or block.dtype, d or block.shape[-1]
+        dtype, d = dtype or block.dtype, d or (block.shape[-1] if block.ndim else 0)
         if block.ndim != 2 or block.shape[1] != d:
-            raise InvalidProblemError(f"block {number} has shape {block.shape}, not (rows, {d})")
+            raise InvalidProblemError(f"block {number} has shape {block.shape}, not (rows, {d or 'columns'})")
+        if not np.can_cast(block.dtype, dtype, "same_kind"):
+            raise InvalidProblemError(f"block {number} holds {block.dtype} and block 0 {dtype}; give them one dtype")
         block.astype(dtype).tofile(file)
         n += len(block)
     if not n:

@@ -126,3 +126,27 @@ def test_wrong_calls_say_what_to_do():
         Greedy(start=3).select(torch.eye(3), 2)
     with pytest.raises(InvalidProblemError, match="k = 4"):
         Greedy().select(torch.eye(3), 4)
+
+
+POINTS = torch.zeros(2, 5, 3) + torch.arange(5.0)[:, None]
+BAD_MASKS = {
+    "lengths": torch.tensor([5, 5, 5]),
+    "counts": torch.tensor([1.0, 2.0]),
+    "include": torch.zeros(2, 4, dtype=torch.bool),
+    "exclude": torch.zeros(2, 5),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MASKS)
+def test_masks_of_another_shape_or_dtype_are_named(name):
+    with pytest.raises(InvalidOptionError, match=rf"{name} is torch\.\w+ of shape .*; give "):
+        Greedy().select(POINTS, 2, "euclidean", **{name: BAD_MASKS[name]})
+
+
+def test_nan_is_refused_but_in_points_that_are_left_out():
+    points = POINTS.clone()
+    points[1, 4] = torch.nan
+    with pytest.raises(InvalidProblemError, match="NaN or infinity"):
+        Greedy().select(points, 2, "euclidean")
+    kept = Greedy("sweep").select(points, 2, "euclidean", lengths=torch.tensor([5, 4]))
+    assert kept.tolist() == [[4, 0], [3, 0]]

@@ -154,6 +154,19 @@ def test_a_truncated_file_is_named(tmp_path, kind):
         solve(path, 4)
 
 
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([1, 2], r"block 0 has shape \(\), not \(rows, columns\)"),
+        ([np.ones((3, 2)), np.ones((3, 3))], r"block 1 has shape \(3, 3\), not \(rows, 2\)"),
+        ([np.ones((3, 2), int), np.full((3, 2), 0.5)], "block 1 holds float64 and block 0 int64; give them"),
+    ],
+)
+def test_blocks_that_do_not_belong_together_are_named(blocks, message):
+    with pytest.raises(InvalidProblemError, match=message):
+        solve(iter(blocks), 2)
+
+
 def test_nan_is_named_with_block_row_and_column():
     blocks = np.array_split(data(6400), 64)
     blocks[37][4, 2] = np.nan
