@@ -13,6 +13,7 @@ from mmdp.metrics import Array, describe_rows, is_tensor, namespace
 
 _LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64, and so is that of 1 / it
 _CACHED_ENTRIES = 2**18
+_STRIP = 64  # rows and columns of a matrix that are compared at a time
 _ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
 
 
@@ -53,6 +54,8 @@ def data(points: Array, distances: Array) -> tuple[Array, Array]:
 def _table(x: Any, name: str) -> Array:
     if hasattr(x, "toarray"):
         raise InvalidProblemError(f"{name} is a sparse matrix; convert with .toarray()")
+    if is_tensor(x) and "sparse" in str(x.layout):
+        raise InvalidProblemError(f"{name} is a sparse tensor; convert with .to_dense()")
     if np.ma.is_masked(x):
         raise InvalidProblemError(f"{name} has masked entries; drop such rows, or fill them with .filled()")
     if not is_tensor(x):
@@ -89,13 +92,18 @@ def value_range(x: Array) -> tuple[float, float]:
     return float(np.min(ends)), float(np.max(ends))
 
 
+def check_reach(name: str, largest: float) -> None:
+    """Refuse coordinates so large that squared distances overflow."""
+    if largest > _LARGEST_COORDINATE:
+        raise InvalidProblemError(
+            f"{name} reach {largest:.3g}: squared distances would overflow; divide them all by a common factor"
+        )
+
+
 def _points(points: Any) -> Array:
     x = _table(points, "points")
     largest = max(map(abs, value_range(x))) if str(x.dtype).endswith("float64") else 0.0
-    if largest > _LARGEST_COORDINATE:
-        raise InvalidProblemError(
-            f"points reach {largest:.3g}: squared distances would overflow; divide them all by a common factor"
-        )
+    check_reach("points", largest)
     if 0 < largest < 1 / _LARGEST_COORDINATE:
         raise InvalidProblemError(
             f"points reach only {largest:.3g}: squared distances would vanish; multiply them all by a common factor"
@@ -109,24 +117,36 @@ def _distances(distances: Any) -> Any:
         raise InvalidProblemError(f"distances must be square, not {D.shape}; for an (n, d) array of points use points=")
     precision = float(np.finfo(D.dtype).eps) if D.dtype.kind == "f" else 0.0
     D = D.astype(np.float64) if D.dtype.kind != "f" else D
-    tolerance = _ROUNDING_STEPS * precision * float(np.abs(D).max())
+    least, largest = value_range(D)
+    tolerance = _ROUNDING_STEPS * precision * max(-least, largest)
     if (diagonal := np.abs(np.diagonal(D))).max() > tolerance:
         i = int(diagonal.argmax())
         raise InvalidProblemError(f"distances[{i}, {i}] is {D[i, i]:.6g}, and a point is at distance 0 from itself")
-    if D.min() < -tolerance:
+    if least < -tolerance:
         i, j = divmod(int(D.argmin()), len(D))
         raise InvalidProblemError(f"distances[{i}, {j}] is {D[i, j]:.6g}; distances are never negative")
-    skew = np.abs(D - D.T)
-    if skew.max() > tolerance:
-        i, j = divmod(int(skew.argmax()), len(D))
+    skew, i, j = _largest_skew(D)
+    if skew > tolerance:
         raise InvalidProblemError(
             f"distances are not symmetric: [{i}, {j}] is {D[i, j]:.6g} and [{j}, {i}] is {D[j, i]:.6g}; "
             "if either will do, pass np.minimum(D, D.T)"
         )
-    if skew.any() or np.diagonal(D).any() or D.min() < 0:  # rounding left by whoever computed the matrix
+    if skew or np.diagonal(D).any() or least < 0:  # rounding left by whoever computed the matrix
         D = np.maximum((D + D.T) / 2, 0.0)
         np.fill_diagonal(D, 0.0)
     return D
+
+
+def _largest_skew(D: Any) -> tuple[float, int, int]:
+    """The largest ``|D[i, j] - D[j, i]|`` and where it is, by strips that stay in cache."""
+    largest, place = 0.0, (0, 0)
+    for start in range(0, len(D), _STRIP):
+        rows = D[start : start + _STRIP, start:]
+        skew = np.abs(rows - D[start:, start : start + _STRIP].T)
+        if (most := float(skew.max())) > largest:
+            i, j = divmod(int(skew.argmax()), skew.shape[1])
+            largest, place = most, (start + i, start + j)
+    return largest, *place
 
 
 def picks(n: int, k: Any, include: Sequence[int], exclude: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -87,8 +87,12 @@ def degree_bound(problem: Problem) -> float:
     bounds it. Cheap, and useful for matrices without structure.
     """
     k, candidates = problem.k, problem.candidates
-    rows = problem.surrogate_matrix()[np.ix_(candidates, candidates)]
-    reach = np.partition(rows, len(candidates) - (k - 1), axis=1)[:, len(candidates) - (k - 1)]
+    D, place = problem.surrogate_matrix(), len(candidates) - (k - 1)
+    reach = np.empty(len(candidates))
+    for block in problem.blocks(problem.n):
+        rows = D[np.ix_(candidates[block], candidates)]
+        rows.partition(place, axis=1)
+        reach[block] = rows[:, place]
     return _distance(problem, np.partition(reach, len(reach) - k)[len(reach) - k])
 
 

@@ -16,6 +16,7 @@ from mmdp.metrics import is_tensor
 
 Numbers = NDArray[np.int64]
 Counts = Mapping[Any, int | tuple[int | None, int | None]]
+_UNLIMITED = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,8 @@ def quotas(
 def _bounds(label: Any, count: Any) -> tuple[int, int]:
     low, high = count if isinstance(count, (tuple, list)) and len(count) == 2 else (count, count)
     try:
-        low, high = 0 if low is None else operator.index(low), 2**62 if high is None else operator.index(high)
+        low = 0 if low is None else min(operator.index(low), _UNLIMITED)
+        high = _UNLIMITED if high is None else min(operator.index(high), _UNLIMITED)
     except TypeError as error:
         raise InvalidProblemError(
             f"counts[{label!r}] = {count!r}: give a whole number, or (at least, at most) with None for no limit"

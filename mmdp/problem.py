@@ -135,6 +135,10 @@ class Problem:
 
     @cached_property
     def _surrogate_matrix(self) -> Vector:
+        return self._whole(lambda surrogates: surrogates)
+
+    def _whole(self, transform: Callable[[Vector], Any]) -> Vector:
+        """All surrogates transformed, by bands that stay in cache."""
         need, free = 8 * self.n**2, psutil.virtual_memory().available
         if need > 0.8 * free:
             raise TooLargeError(
@@ -144,11 +148,11 @@ class Problem:
         if self.distances is not None:
             return np.ascontiguousarray(self.distances, dtype=np.float64)
         if self.geometry.function is not None:
-            return self.surrogates(np.arange(self.n))
+            return np.asarray(transform(self.surrogates(np.arange(self.n))))
         x, whole = self.vectors, np.empty((self.n, self.n))
         for start in range(0, self.n, _BAND):  # the named kernels give the same number for (i, j) as for (j, i)
             band = slice(start, start + _BAND)
-            whole[band, start:] = self.geometry.pairwise(x[band], x[start:])
+            whole[band, start:] = transform(self.geometry.pairwise(x[band], x[start:]))
             whole[start:, band] = whole[band, start:].T
         return whole
 
@@ -169,8 +173,7 @@ class Problem:
 
     def matrix(self) -> Vector:
         """All true distances, (n, n) float64; raises ``TooLargeError`` like :meth:`surrogate_matrix`."""
-        values: Vector = self.value(self.surrogate_matrix())
-        return values
+        return self._whole(self.value)
 
     def objective(self, indices: ArrayLike) -> tuple[float, tuple[int, int]]:
         """The smallest pairwise distance of a subset, in float64, and the first pair that attains it.

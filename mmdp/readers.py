@@ -82,7 +82,9 @@ def _coordinates(lines: _Lines, n: int, d: int) -> Floats:
 def _pairs(lines: _Lines, n: int) -> Floats:
     table = _rows(lines, 1, n * (n - 1) // 2, 3)
     i, j = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
-    outside = np.flatnonzero((i < 0) | (j < 0) | (i >= n) | (j >= n) | (i == j))
+    outside = np.flatnonzero(
+        (i < 0) | (j < 0) | (i >= n) | (j >= n) | (i == j) | (i != table[:, 0]) | (j != table[:, 1])
+    )
     if len(outside):
         raise lines.error(1 + int(outside[0]), f"two different indices from 0 to {n - 1} were expected")
     D = np.full((n, n), np.nan)
@@ -99,6 +101,9 @@ def _rows(lines: _Lines, start: int, count: int, width: int) -> Floats:
         raise lines.error(
             len(lines) - 1, f"the file is cut short: {count} rows were announced, {len(lines) - start} are there"
         )
+    after = next((line for line in range(start + count, len(lines)) if lines.text(line)), None)
+    if after is not None and lines.fields(after)[0].replace(".", "", 1).isdigit():
+        raise lines.error(after, f"{count} rows were announced, and here is one more")
     table = np.empty((count, width))
     for row in range(count):
         fields = lines.fields(start + row)

@@ -19,8 +19,8 @@ class Status(StrEnum):
     """Why a run ended."""
 
     OPTIMAL = "optimal"  # the objective meets a proven upper bound
-    HEURISTIC = "heuristic"  # the method ran to its end, which proves nothing by itself
-    STOPPED = "stopped"  # a limit of Stop was reached
+    HEURISTIC = "heuristic"  # a method that proves nothing ended, by itself or by a limit of Stop
+    STOPPED = "stopped"  # a limit of Stop ended a method before its proof
     INTERRUPTED = "interrupted"  # Ctrl-C
 
 

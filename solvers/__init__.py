@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 from tabulate import tabulate
@@ -14,11 +15,12 @@ from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, MissingDepe
 from mmdp import UnknownNameError as UnknownNameError
 from mmdp.metrics import Array
 from solvers import _sources
-from solvers._base import Run, Solver
+from solvers._base import Run, Solver, checked_options
 
 __all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "solve"]
 
 LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
+_DISK_OPTIONS = {"checkpoint", "progress"}
 _EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "distributed": "scale", "triton": "gpu"}
 
 
@@ -140,12 +142,12 @@ def solve(
     metric : str, Metric or callable
         Of the points; a Problem brings its own.
     stop : Stop, optional
-        Limits on the run.
+        Limits on a search; ``greedy`` and ``streaming`` construct one solution and run to its end.
     seed : int
     watch : callable, optional
         Called with each :class:`mmdp.Incumbent`.
     certify : float
-        Seconds to spend after the run on a smaller upper bound.
+        Seconds to spend after the run on a smaller upper bound, for points in memory.
     **options
         The solver's own fields, such as ``start="isolated"`` of greedy.
 
@@ -162,25 +164,20 @@ def solve(
     >>> solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force").objective
     5.0
     """
-    if hasattr(points, "__dask_graph__"):
-        return _over_dask(points, k, make(solver, **options), metric)
-    if _sources.is_source(points):
-        points = _sources.source(points)
-        if (
-            k is not None
-            and solver == "greedy"
-            and points.n > LOADED_ROWS
-            and options.keys() <= {"checkpoint", "progress"}
-        ):
-            from solvers import _out_of_core
-
-            return _out_of_core.greedy(points, k, metric, **options)
-        if k is not None and solver == "streaming" and not options:
-            from solvers import streaming
-
-            return streaming.over_source(points, k, metric)
-        points = points.load()
-        options = {name: value for name, value in options.items() if name not in ("checkpoint", "progress")}
+    if _is_dask(points) or _sources.is_source(points):
+        table: Any = points if _is_dask(points) else _sources.source(points)
+        run = _by_blocks(table, k, solver, metric, stop, seed, options)
+        if run is not None:
+            checked_options(stop, seed, certify)
+            if certify:
+                raise InvalidOptionError(f"certify = {certify!r}: a proof needs all points in memory; pass an array")
+            result = replace(run(), seed=seed)
+            if watch is not None:
+                watch(result.history[-1])
+            return result
+        points = table.load()
+        if solver == "greedy" and len(points) <= LOADED_ROWS:  # too quick to save or show anything
+            options = {name: value for name, value in options.items() if name not in _DISK_OPTIONS}
     if isinstance(points, Problem):
         if k is not None or metric != "euclidean":
             raise InvalidProblemError("a Problem has its own k and metric; do not give them again")
@@ -192,13 +189,39 @@ def solve(
     return make(solver, **options).solve(problem, stop=stop, seed=seed, watch=watch, certify=certify)
 
 
-def _over_dask(points: Any, k: int | None, solver: Solver, metric: Any) -> Result:
-    if solver.keyword() != "coreset" or k is None:
-        raise InvalidProblemError("a Dask collection takes solver='coreset' and k; or compute() it into memory first")
-    from solvers.coreset import Coreset
+def _is_dask(points: object) -> bool:
+    return hasattr(points, "__dask_graph__")
 
-    assert isinstance(solver, Coreset)
-    return solver.distributed(points, k, metric)
+
+def _by_blocks(
+    points: Any,
+    k: int | None,
+    solver: str | Solver,
+    metric: Any,
+    stop: Stop | None,
+    seed: int,
+    options: Mapping[str, Any],
+) -> Callable[[], Result] | None:
+    """How to solve a table that is not in memory, or None if it has to be loaded."""
+    if _is_dask(points):
+        method = make(solver, **options)
+        if method.keyword() != "coreset" or k is None:
+            raise InvalidProblemError(
+                "a Dask collection takes solver='coreset' and k; or compute() it into memory first"
+            )
+        from solvers.coreset import Coreset
+
+        assert isinstance(method, Coreset)
+        return partial(method.distributed, points, k, metric, stop, seed)
+    if k is not None and solver == "greedy" and points.n > LOADED_ROWS and options.keys() <= _DISK_OPTIONS:
+        from solvers import _out_of_core
+
+        return partial(_out_of_core.greedy, points, k, metric, **options)
+    if k is not None and solver == "streaming" and not options:
+        from solvers import streaming
+
+        return partial(streaming.over_source, points, k, metric)
+    return None
 
 
 def __getattr__(name: str) -> Any:

@@ -101,7 +101,7 @@ class Solver(ABC):
         """
         if problem.quotas is not None and not self.keeps_counts:
             raise InvalidOptionError(f"{self.keyword()} does not keep group counts; use one of {_keepers()}")
-        generator = _checked_options(stop, seed, certify)
+        generator = checked_options(stop, seed, certify)
         run = _only_solution(problem)
         if run is None:
             self._prepare(problem)
@@ -156,7 +156,7 @@ class Solver(ABC):
             raise SolverContractError(
                 f"{self.keyword()} claims that nothing exceeds {claimed!r} and returns {objective!r}"
             )
-        return objective if claimed <= objective * (1 + _ROUNDING) else claimed
+        return max(claimed, objective)
 
     def select(self, points: Array, k: int, metric: str = "cosine") -> Array:
         """Return indices only, for pruning: (n, d) points to (k,), (batch, n, d) points to (batch, k), int64.
@@ -200,7 +200,8 @@ def selection_problem(points: NDArray[Any], k: int, metric: str) -> Problem:
     return Problem(k, points=points, metric=metric)
 
 
-def _checked_options(stop: Any, seed: Any, certify: Any) -> np.random.Generator:
+def checked_options(stop: Any, seed: Any, certify: Any) -> np.random.Generator:
+    """Refuse what is no option of ``solve``; the generator of the seed."""
     if not (stop is None or isinstance(stop, Stop)):
         raise InvalidOptionError(f"stop is a Stop, such as Stop(seconds=5), not {stop!r}")
     if not (isinstance(certify, (int, float, np.number)) and certify >= 0):
@@ -209,6 +210,14 @@ def _checked_options(stop: Any, seed: Any, certify: Any) -> np.random.Generator:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise InvalidOptionError(f"seed = {seed!r}: give a whole number >= 0") from error
+
+
+def check_whole(options: Solver, *names: str, least: int = 1) -> None:
+    """Refuse fields of a solver that are no whole numbers of at least so much."""
+    for name in names:
+        given = getattr(options, name)
+        if not isinstance(given, (int, np.integer)) or given < least:
+            raise InvalidOptionError(f"{name} = {given!r}: give a whole number of at least {least}")
 
 
 def _keepers() -> str:

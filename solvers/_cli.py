@@ -81,6 +81,8 @@ def select(
     if (groups is None) != (not count):
         raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
     solver = solver or ("greedy" if groups is None else "fair")
+    if checkpoint is not None and solver != "greedy":
+        raise InvalidOptionError(f"--checkpoint: only greedy goes on from one, and the solver is {solver}")
     run = partial(solvers.solve, solver=solver, stop=None if seconds is None else Stop(seconds=seconds), seed=seed)
     if groups is None:
         table, labels = source(points, leave_out or ()), None

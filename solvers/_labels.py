@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from mmdp import DataFileError, InvalidOptionError
 from mmdp.groups import Counts
-from solvers._sources import FORMATS, Source, arrow, source
+from solvers._blocks import Source
+from solvers._sources import FORMATS, arrow, source
 
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
 
@@ -71,7 +72,7 @@ def counts(typed: Sequence[str], labels: NDArray[Any]) -> Counts:
 def _like(label: str, labels: NDArray[Any]) -> Any:
     try:
         return labels.dtype.type(label).item() if labels.dtype.kind in "iuf" else label
-    except ValueError:
+    except (ValueError, OverflowError):
         return label
 
 

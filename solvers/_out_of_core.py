@@ -24,14 +24,13 @@ from numpy.typing import NDArray
 from mmdp import DataFileError, InvalidOptionError, Result
 from mmdp._validation import picks as checked_picks
 from mmdp.metrics import Metric, Vector, resolve
+from solvers._blocks import Source, listed
 from solvers._graded import graded
 from solvers._kernels.numba import FEW_DIMENSIONS, KINDS
 from solvers._kernels.passes import lower_block
 from solvers._pool import Pool
 from solvers._pruned import kernel
 from solvers._rehearsal import is_first
-from solvers._sources import Source
-from solvers._sources import source as opened
 
 _Far = tuple[int, NDArray[np.int64], NDArray[Any], float]
 _POOL_BYTES = 2**26
@@ -93,7 +92,7 @@ def _rehearse(source: Source, geometry: Metric) -> None:
     """Compile on the first rows, once a process, before the clock starts."""
     _, block = next(source.blocks(geometry))
     if len(block) >= _PART_PICKS and is_first("blocks", geometry.kernel, str(block.dtype), source.d <= FEW_DIMENSIONS):
-        _Traversal(opened([block[:_PART]]), _PART_PICKS, geometry, None, progress=False).run()
+        _Traversal(listed([block[:_PART]]), _PART_PICKS, geometry, None, progress=False).run()
 
 
 class _Traversal:
@@ -197,6 +196,8 @@ class _Traversal:
             raise DataFileError(f"{self.checkpoint}: not a checkpoint of this program; remove it") from error
         if saved != self._identity:
             raise DataFileError(f"{self.checkpoint}: belongs to {saved}, not to {self._identity}; remove it")
+        if not picks or len(set(picks)) < len(picks) or not 0 <= min(picks) <= max(picks) < self.source.n:
+            raise DataFileError(f"{self.checkpoint}: its picks are not distinct rows of {self.source.name}; remove it")
         picks = picks[: self.k - 1]
         self.bar.update(len(picks))
         return picks

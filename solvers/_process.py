@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_STARTUP_SECONDS = 10.0  # how much longer than its time limit a function may take to come back
+_STARTUP_SECONDS = 5.0  # how much longer than its time limit a function may take to come back
 
 
 def call(function: str, *arguments: Any, seconds: float) -> Any:

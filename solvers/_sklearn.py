@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mmdp import Problem, Result
@@ -14,7 +15,7 @@ from mmdp._validation import kernel_dtype
 from mmdp.metrics import METRICS
 
 
-class DiversitySelector(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Fit the k most diverse rows as landmarks; transform rows to their distances from these.
 
     Parameters
@@ -51,14 +52,14 @@ class DiversitySelector(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         from solvers import solve
 
         X = validate_data(self, X, dtype=[np.float64, np.float32])
+        if not isinstance(self.k, Integral) or self.k < 2:
+            Problem(self.k, points=np.zeros((2, 1)))  # names what is wrong with k
         self.result_: Result | None = None
         self.indices_ = np.arange(len(X))
-        if 2 <= self.k < len(X):
+        if self.k < len(X):
             problem = Problem(self.k, points=X, metric=self.metric)
             self.result_ = solve(problem, solver=self.solver, seed=self.random_state)
             self.indices_ = self.result_.indices
-        elif self.k < 2:
-            Problem(self.k, points=np.zeros((2, 1)))  # names what is wrong with k
         self.landmarks_ = X[self.indices_]
         self._n_features_out = len(self.indices_)
         return self

@@ -1,93 +1,22 @@
-"""Points that are read block by block: .npy, CSV and Parquet files, memory maps, iterables of blocks."""
+"""Points that stay where they are until they are read: .npy, CSV and Parquet files, and blocks of rows."""
 
 from __future__ import annotations
 
+import csv
 import importlib.util
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmdp import DataFileError, InvalidProblemError, MissingDependencyError
-from mmdp._validation import kernel_dtype, value_range
-from mmdp.metrics import Metric
+from solvers import _blocks
+from solvers._blocks import BLOCK_BYTES, Matrix, Source, in_turn
 
-Matrix = NDArray[Any]
-_BLOCK_BYTES = 2**22
 _LEAVE_OUT = "leave such columns out: `mmdp select --leave-out NAME`, or pass an array of the others"
+_MISSING = ("", "na", "n/a", "#n/a", "null", "none")  # what tables say where a value is missing
 FORMATS = (".npy", ".csv", ".parquet")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A table of n rows that can be read again and again, a block at a time.
-
-    Parameters
-    ----------
-    name : str
-        For messages.
-    n, d : int
-    parts : callable
-        Begins a pass: an iterator over the blocks in order, of each its number of rows and a function that reads it,
-        which any thread may call.
-    """
-
-    name: str
-    n: int
-    d: int
-    parts: Callable[[], Iterator[tuple[int, Callable[[], Matrix]]]] = field(repr=False)
-
-    def read(self) -> Iterator[Matrix]:
-        """Blocks of rows as they are stored, in order."""
-        return (part() for _, part in self.parts())
-
-    def tasks(self, geometry: Metric, checked: bool = False) -> Iterator[Callable[[], tuple[int, Matrix]]]:
-        """Functions for threads to call, in order: each gives the first row and the embedded points of a block.
-
-        A block with NaN or infinity is named. ``checked`` leaves out the search for it, for passes after the first.
-        """
-        start = 0
-        for number, (rows, part) in enumerate(self.parts()):
-            yield partial(self._embedded, part, number, start, geometry, checked)
-            start += rows
-        if start != self.n:
-            raise DataFileError(f"{self.name}: {start} rows came in this pass, {self.n} in the first one")
-
-    def blocks(self, geometry: Metric, checked: bool = False) -> Iterator[tuple[int, Matrix]]:
-        """What the tasks give; the next block is read while the caller is busy with this one."""
-        coming = (task() for task in self.tasks(geometry, checked))
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            pending = reader.submit(next, coming, None)
-            while (block := pending.result()) is not None:
-                pending = reader.submit(next, coming, None)
-                yield block
-
-    def _embedded(
-        self, part: Callable[[], Matrix], number: int, start: int, geometry: Metric, checked: bool
-    ) -> tuple[int, Matrix]:
-        block = part()
-        if block.ndim != 2 or block.shape[1] != self.d:
-            raise DataFileError(f"{self.name}: block {number} has shape {block.shape}, not (rows, {self.d})")
-        if block.dtype.kind not in "fiub":
-            raise InvalidProblemError(f"{self.name} must hold real numbers, not {block.dtype}")
-        if not checked and block.dtype.kind == "f" and len(block) and not np.isfinite(value_range(block)).all():
-            row, column = np.argwhere(~np.isfinite(block))[0]
-            raise InvalidProblemError(
-                f"{self.name}: NaN or infinity in block {number} at row {start + row}, column {column}; "
-                "drop or fill such rows"
-            )
-        block = block.astype(np.float32) if block.dtype == np.float16 else block
-        return start, np.ascontiguousarray(kernel_dtype(geometry.embed(block)))
-
-    def load(self) -> Matrix:
-        """All rows, for solvers that need them at once."""
-        return np.concatenate(list(self.read()))
 
 
 def is_source(points: object) -> bool:
@@ -112,18 +41,17 @@ def source(points: Any, without: Collection[str] = ()) -> Source:
     ------
     DataFileError
         If the file is missing, cut short, or of an unknown kind.
+    InvalidProblemError
+        If there are no rows, or blocks do not belong together.
     """
     if isinstance(points, Source):
         return points
     if isinstance(points, np.memmap):
-        return _mapped(points)
+        return _blocks.mapped(points)
     if isinstance(points, (list, tuple)):
-        blocks = list(points)
-        if not blocks:
-            raise InvalidProblemError("there are no blocks: give at least one (rows, d) array")
-        return _one_after_the_other("blocks", sum(map(len, blocks)), blocks[0].shape[1], lambda: iter(blocks))
+        return _blocks.listed(points)
     if isinstance(points, Iterator):
-        return _spooled(points)
+        return _blocks.spooled(points)
     path = Path(points)
     if not path.exists():
         raise DataFileError(f"{path}: no such file")
@@ -135,49 +63,6 @@ def source(points: Any, without: Collection[str] = ()) -> Source:
     return _csv(path, without) if path.suffix == ".csv" else _parquet(path, without)
 
 
-def _one_after_the_other(name: str, n: int, d: int, read: Callable[[], Iterator[Matrix]]) -> Source:
-    return Source(name, n, d, lambda: ((len(block), partial(np.asarray, block)) for block in read()))
-
-
-def _npy(path: Path) -> Source:
-    try:
-        mapped = np.load(path, mmap_mode="r")
-    except (ValueError, OSError, EOFError) as error:
-        raise DataFileError(f"{path}: not a whole .npy file ({error}); was it cut short? write it again") from error
-    return _mapped(mapped)
-
-
-def _mapped(mapped: np.memmap[Any, Any]) -> Source:
-    """Read the file anew for each pass: pages of a map that are kept would count as memory of this process."""
-    if mapped.ndim != 2:
-        raise DataFileError(f"{mapped.filename}: a table of two dimensions is needed, not shape {mapped.shape}")
-    n, d = mapped.shape
-    step = max(1, _BLOCK_BYTES // max(1, d * mapped.itemsize))
-    starts = range(0, n, step)
-    if mapped.base is None or not mapped.flags.c_contiguous or mapped.filename is None:
-        views = [mapped[i : i + step] for i in starts]
-        return Source("memory map", n, d, lambda: ((len(view), partial(np.array, view)) for view in views))
-    first = mapped.offset + mapped.ctypes.data - _base_address(mapped)
-    filename, dtype = mapped.filename, mapped.dtype
-
-    def part(start: int, rows: int) -> Matrix:
-        block = np.fromfile(filename, dtype, rows * d, offset=first + start * d * dtype.itemsize)
-        if block.size < rows * d:
-            raise DataFileError(f"{filename}: ends in row {start + block.size // d} of {n}; was it cut short?")
-        return block.reshape(rows, d)
-
-    lengths = [(i, min(step, n - i)) for i in starts]
-    return Source(str(filename), n, d, lambda: ((rows, partial(part, i, rows)) for i, rows in lengths))
-
-
-def _base_address(mapped: np.memmap[Any, Any]) -> int:
-    """Address of the first item of the map that ``mapped`` is a view of; ``offset`` belongs to that item."""
-    owner = mapped
-    while isinstance(owner.base, np.memmap):
-        owner = owner.base
-    return int(owner.ctypes.data)
-
-
 def arrow(name: str) -> Any:
     try:
         return importlib.import_module(name)
@@ -185,6 +70,16 @@ def arrow(name: str) -> Any:
         raise MissingDependencyError(
             "Parquet files and columns of labels need pyarrow: pip install 'mmdp[scale]'"
         ) from error
+
+
+def _npy(path: Path) -> Source:
+    try:
+        table = np.load(path, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise DataFileError(f"{path}: not a whole .npy file ({error}); was it cut short? write it again") from error
+    if not isinstance(table, np.memmap):
+        raise DataFileError(f"{path}: an archive of arrays; save the one with the points by numpy.save")
+    return _blocks.mapped(table)
 
 
 def _table(batch: Any, path: Path) -> Matrix:
@@ -217,13 +112,14 @@ def _parquet(path: Path, without: Collection[str]) -> Source:
     dataset, lib = arrow("pyarrow.dataset"), arrow("pyarrow.lib")
     try:
         table = dataset.dataset(path, format="parquet")
-        n = table.count_rows()
+        if not (n := table.count_rows()):
+            raise DataFileError(f"{path}: there are no rows")
         columns = _others(table.schema.names, without, path)
         first = _table(next(iter(table.to_batches(columns, batch_size=1))), path)
     except (lib.ArrowException, OSError, StopIteration) as error:
         raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
     d = first.shape[1]
-    rows = max(1, _BLOCK_BYTES // max(1, d * first.itemsize))
+    rows = max(1, BLOCK_BYTES // max(1, d * first.itemsize))
 
     def read() -> Iterator[Matrix]:
         batches = table.to_batches(columns, batch_size=rows, batch_readahead=1, fragment_readahead=1)
@@ -232,28 +128,57 @@ def _parquet(path: Path, without: Collection[str]) -> Source:
         except (lib.ArrowException, OSError) as error:
             raise DataFileError(f"{path}: cannot be read to its end ({error})") from error
 
-    return _one_after_the_other(str(path), n, d, read)
+    return in_turn(str(path), n, d, read)
 
 
 def _csv(path: Path, without: Collection[str]) -> Source:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        cells = [cell.strip().strip('"') for cell in file.readline().split(",")]
-    headed = not all(map(_is_number, cells))
+    cells = _first_line(path)
+    headed = _is_header(cells, path)
     columns = _others(cells if headed else [], without, path) if without else cells
+    if headed and "" in columns:
+        raise DataFileError(
+            f"{path}: column {columns.index('')} has no name in the first line. If it numbers the rows, leave it out: "
+            "`mmdp select --leave-out ''`; if the line is a point, fill its empty cells"
+        )
     if importlib.util.find_spec("pyarrow") is None:
         return _small_csv(path, headed, [cells.index(cell) for cell in columns] if headed and without else None)
-    csv, lib = arrow("pyarrow.csv"), arrow("pyarrow.lib")
-    options = csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, autogenerate_column_names=not headed)
-    convert = csv.ConvertOptions(include_columns=columns if headed and without else [])
+    text, lib, types = arrow("pyarrow.csv"), arrow("pyarrow.lib"), arrow("pyarrow.types")
+    options = text.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=not headed)
+    chosen = columns if headed and without else []
+
+    def opened(**kinds: Any) -> Any:
+        convert = text.ConvertOptions(include_columns=chosen, **kinds)
+        return text.open_csv(path, read_options=options, convert_options=convert)
 
     def read() -> Iterator[Matrix]:
         try:
-            with csv.open_csv(path, read_options=options, convert_options=convert) as reader:
+            with opened() as reader:  # a column of whole numbers may have others further down
+                whole = [field for field in reader.schema if types.is_integer(field.type) or types.is_null(field.type)]
+            with opened(column_types={field.name: lib.float64() for field in whole}) as reader:
                 yield from (_table(batch, path) for batch in reader if len(batch))
         except (lib.ArrowException, OSError) as error:
             raise DataFileError(f"{path}: {error}") from error
 
-    return _one_after_the_other(str(path), sum(map(len, read())), len(columns), read)
+    return in_turn(str(path), sum(map(len, read())), len(columns), read)
+
+
+def _first_line(path: Path) -> list[str]:
+    """Cells of the first line that is not empty."""
+    with path.open("rb") as file:
+        lines = csv.reader(line.decode("utf-8-sig") for line in file)
+        try:
+            return [cell.strip() for cell in next(filter(None, lines), [])]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataFileError(f"{path}: no table of texts in UTF-8 ({error}); save it as one") from error
+
+
+def _is_header(cells: Sequence[str], path: Path) -> bool:
+    """Whether the first line names columns instead of being a point."""
+    if all(map(_is_number, cells)):
+        return False
+    if all(_is_number(cell) or cell.lower() in _MISSING for cell in cells):
+        raise DataFileError(f"{path}: the first line, {','.join(cells)}, has empty cells; drop or fill such rows")
+    return True
 
 
 def _small_csv(path: Path, headed: bool, columns: list[int] | None) -> Source:
@@ -262,7 +187,7 @@ def _small_csv(path: Path, headed: bool, columns: list[int] | None) -> Source:
         rows = np.loadtxt(path, delimiter=",", skiprows=int(headed), usecols=columns, quotechar='"', ndmin=2)
     except ValueError as error:
         raise DataFileError(f"{path}: {error}; {_LEAVE_OUT}") from error
-    return _one_after_the_other(str(path), len(rows), rows.shape[1], lambda: iter([rows]))
+    return in_turn(str(path), len(rows), rows.shape[1], lambda: iter([rows]))
 
 
 def _is_number(cell: str) -> bool:
@@ -271,28 +196,3 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _spooled(blocks: Iterable[Matrix]) -> Source:
-    """Blocks that come only once are written to a temporary file, because the traversal reads them several times."""
-    file = tempfile.NamedTemporaryFile(suffix=".rows")  # noqa: SIM115, it lives as long as the source
-    n, d = 0, 0
-    dtype: Any = None
-    for number, block in enumerate(map(np.asarray, blocks)):
-        dtype, d = dtype or block.dtype, d or (block.shape[-1] if block.ndim else 0)
-        if block.ndim != 2 or block.shape[1] != d:
-            raise InvalidProblemError(f"block {number} has shape {block.shape}, not (rows, {d or 'columns'})")
-        if not np.can_cast(block.dtype, dtype, "same_kind"):
-            raise InvalidProblemError(f"block {number} holds {block.dtype} and block 0 {dtype}; give them one dtype")
-        block.astype(dtype).tofile(file)
-        n += len(block)
-    if not n:
-        raise InvalidProblemError("there are no rows in the blocks")
-    file.flush()
-    mapped = _mapped(np.memmap(file.name, dtype, "r", shape=(n, d)))
-
-    def parts() -> Iterator[tuple[int, Callable[[], Matrix]]]:
-        yield from mapped.parts()
-        file.seek(0)  # keeps the file, which goes with the last reader
-
-    return Source("blocks", n, d, parts)

@@ -15,10 +15,10 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from mmdp import Clock, Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Status, Stop
-from mmdp._validation import kernel_dtype
+from mmdp._validation import check_reach, kernel_dtype
 from mmdp.metrics import METRICS, Metric, resolve
 from mmdp.problem import Indices
-from solvers._base import Run, Solver
+from solvers._base import Run, Solver, check_whole
 from solvers._kernels.numba import KINDS
 from solvers._kernels.passes import lower_block
 from solvers._rehearsal import rehearse
@@ -64,8 +64,9 @@ class Coreset(Solver):
     partitions: int = 4
 
     def __post_init__(self) -> None:
-        if self.partitions < 1 or (self.size is not None and self.size < 1):
-            raise InvalidOptionError(f"partitions = {self.partitions}, size = {self.size}: give at least 1")
+        check_whole(self, "partitions")
+        if self.size is not None:
+            check_whole(self, "size")
 
     def _prepare(self, problem: Problem) -> None:
         rehearse(self, problem, 1)
@@ -82,8 +83,12 @@ class Coreset(Solver):
         factor = math.inf if problem.include else ratio(problem.geometry, inner, reach)
         return Run(union[inner.indices], iterations=len(union), notes={"ratio": factor, "union": len(union)})
 
-    def distributed(self, points: Any, k: int, metric: str = "euclidean") -> Result:
+    def distributed(
+        self, points: Any, k: int, metric: str = "euclidean", stop: Stop | None = None, seed: int = 0
+    ) -> Result:
         """Solve over a ``dask.array`` of shape (n, d) or a ``dask.dataframe`` of numeric columns.
+
+        ``stop`` and ``seed`` are those of the solver of the union.
 
         Raises
         ------
@@ -104,11 +109,11 @@ class Coreset(Solver):
         union = np.concatenate([start + rows for start, (_, rows, _, _) in zip(starts, cores, strict=True)])
         vectors = np.concatenate([part for _, rows, part, _ in cores if len(rows)])
         problem = Problem(k, points=vectors, metric=replace(geometry, embed=_AS_IS))
-        inner = _solver(self.inner).solve(problem)
+        inner = _solver(self.inner).solve(problem, stop=stop, seed=seed)
         centres = vectors[_core(problem, max(2, k - 1))[0][: k - 1]]
         radius = max(_compute([delayed(_radius)(block, i, metric, centres) for i, block in enumerate(blocks)]))
         bound = math.inf if geometry.two_hops is None else float(problem.value(geometry.two_hops * radius))
-        bound = inner.objective if bound <= inner.objective * (1 + 1e-9) else bound
+        bound = max(bound, inner.objective)
         a, b = sorted(int(union[i]) for i in inner.critical_pair)
         return Result(
             indices=union[inner.indices],
@@ -123,7 +128,7 @@ class Coreset(Solver):
             metric=geometry.name,
             n=n,
             k=k,
-            seed=0,
+            seed=seed,
             notes={
                 "ratio": ratio(geometry, inner, max(hop for *_, hop in cores)),
                 "union": len(union),
@@ -198,6 +203,7 @@ def _embedded(block: Any, number: int, metric: str) -> Matrix:
     if not np.isfinite(x).all():
         row, column = np.argwhere(~np.isfinite(x))[0]
         raise InvalidProblemError(f"partition {number} has NaN or infinity at row {row}, column {column} of it")
+    check_reach(f"points of partition {number}", float(np.abs(x).max(initial=0)))
     return np.ascontiguousarray(kernel_dtype(resolve(metric).embed(x)))
 
 

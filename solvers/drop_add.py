@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmdp import Clock, InvalidOptionError, Problem, Stop
-from solvers._base import Run, Solver
+from mmdp import Clock, Problem, Stop
+from solvers._base import Run, Solver, check_whole
 from solvers._kernels.drop_add import LAST_GAIN, MOVES, drop_and_add, new_ages
 from solvers._kernels.swaps import new_picks, reset
 from solvers._random_starts import randomized_greedy
@@ -35,8 +35,7 @@ class DropAdd(Solver):
     patience: int = 1000
 
     def __post_init__(self) -> None:
-        if self.patience < 1:
-            raise InvalidOptionError(f"patience = {self.patience}: wait at least one move before a restart")
+        check_whole(self, "patience")
 
     def _prepare(self, problem: Problem) -> None:
         rehearse(self, problem, 2 * self.patience)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from mmdp.bounds import cheap_bound
-from solvers._base import Run, Solver
+from solvers._base import Run, Solver, check_whole
 from solvers._exact.dense import on_matrix
 from solvers._exact.optima import optimal_subsets
 from solvers._exact.proof import METHODS, choose, prove
@@ -40,6 +40,10 @@ class Exact(Solver):
         List up to so many optimal subsets as ``result.notes["optima"]``: all of them if there are fewer.
     threads : int
         How many parts of a long proof on the matrix run at the same time; value and bound do not depend on it.
+
+    Notes
+    -----
+    "dense" looks at the time limit once the matrix is there, which takes two or three seconds for 8,000 points.
     """
 
     exact = True
@@ -56,8 +60,8 @@ class Exact(Solver):
             raise InvalidOptionError(f"method = {self.method!r}; choose one of {', '.join(METHODS)}")
         if not self.heuristics:
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
-        if self.threads < 1:
-            raise InvalidOptionError(f"threads = {self.threads}: give a whole number of at least 1")
+        check_whole(self, "threads")
+        check_whole(self, "certificate", "optima", least=0)
 
     def _prepare(self, problem: Problem) -> None:
         rehearse(problem, choose(problem, self.method), self.heuristics)

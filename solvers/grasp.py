@@ -9,7 +9,7 @@ import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
 from mmdp.problem import Indices
-from solvers._base import Run, Solver
+from solvers._base import Run, Solver, check_whole
 from solvers._climb import climb, going_on
 from solvers._kernels.swaps import Picks, closest, new_picks, put, reset
 from solvers._random_starts import randomized_greedy
@@ -41,8 +41,7 @@ class Grasp(Solver):
     def __post_init__(self) -> None:
         if not 0 <= self.greed <= 1:
             raise InvalidOptionError(f"greed = {self.greed}: a share between 0 (random) and 1 (farthest-first)")
-        if self.elite < 1:
-            raise InvalidOptionError(f"elite = {self.elite}: keep at least one subset")
+        check_whole(self, "elite")
 
     def _prepare(self, problem: Problem) -> None:
         rehearse(self, problem, 3)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from mmdp.bounds import upper_bound
 from solvers import make
-from solvers._base import _ROUNDING, Run, Solver
+from solvers._base import _ROUNDING, Run, Solver, check_whole
 from solvers._ilp.thresholds import Answer, Count, decide
 from solvers._incumbent import warm_start
 from solvers._process import call
@@ -65,8 +65,7 @@ class Ilp(Solver):
         for name, known in (("formulation", FORMULATIONS), ("backend", BACKENDS)):
             if getattr(self, name) not in known:
                 raise InvalidOptionError(f"{name} = {getattr(self, name)!r}; choose one of {', '.join(known)}")
-        if self.threads < 1:
-            raise InvalidOptionError(f"threads = {self.threads}: use at least one")
+        check_whole(self, "threads")
         if not self.heuristics:
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
 

@@ -9,10 +9,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmdp import Clock, InvalidOptionError, Problem, Stop
+from mmdp import Clock, Problem, Stop
 from mmdp.bounds import included_bound
 from mmdp.problem import Indices
-from solvers._base import Run, Solver
+from solvers._base import Run, Solver, check_whole
 from solvers._core import Core
 from solvers._rehearsal import MANY_COORDINATES, is_first, part_of
 from solvers._tie_break import fewer_critical_pairs
@@ -25,7 +25,7 @@ _SHARE = 40  # points per pick, up to which the search looks at all of them toge
 _MATRIX = 3000  # points of a matrix,
 _LISTABLE = 15_000  # points whose near pairs are found in seconds,
 _PAIRS = 3 * 10**7  # near pairs, 12 bytes each
-_PART, _REHEARSAL = 3000, 2000  # points and moves of a run that compiles
+_PART, _REHEARSAL = 3001, 2000  # points and moves of a run that compiles
 _IN_BYTES = 1500  # points from which near pairs are listed, see ``_core``
 
 
@@ -61,9 +61,7 @@ class LocalSearch(Solver):
     tie_break: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("patience", "starts", "threads"):
-            if getattr(self, name) < 1:
-                raise InvalidOptionError(f"{name} = {getattr(self, name)}: give a whole number of at least 1")
+        check_whole(self, "patience", "starts", "threads")
 
     def _prepare(self, problem: Problem) -> None:
         """Compile on the problem, or on a part of it that is searched in the same way, once a process."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmdp import Clock, InvalidOptionError, Problem
-from solvers._base import Run, Solver
+from mmdp import Clock, Problem
+from solvers._base import Run, Solver, check_whole
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,7 @@ class Random(Solver):
     tries: int = 1
 
     def __post_init__(self) -> None:
-        if self.tries < 1:
-            raise InvalidOptionError(f"tries = {self.tries}: draw at least one subset")
+        check_whole(self, "tries")
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         fixed = np.array(problem.include, dtype=np.int64)

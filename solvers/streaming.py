@@ -16,8 +16,8 @@ from mmdp._validation import picks as checked_picks
 from mmdp.metrics import Metric, Vector, resolve
 from mmdp.problem import Indices
 from solvers._base import Run, Solver
+from solvers._blocks import Source
 from solvers._graded import graded, held_problem
-from solvers._sources import Source
 
 _RATIO = 8.0  # in distances that obey the triangle inequality
 

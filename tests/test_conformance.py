@@ -80,6 +80,14 @@ def test_stopped_at_once_still_answers(solver, stop):
     assert result.upper_bound >= solvers.solve(problem, solver="greedy").objective
 
 
+def test_a_bound_that_rounds_to_the_objective_is_no_proof(solver):
+    D = 1.0 - np.eye(6)
+    D[3:, 3:] += 5e-10 * D[3:, 3:]
+    result = solver.solve(Problem(3, distances=D))
+    assert result.upper_bound >= D.max()
+    assert result.is_optimal == (result.objective == result.upper_bound)
+
+
 def test_more_picks_than_distinct_points(solver):
     X = np.repeat([[0.0, 0.0], [3.0, 4.0]], 6, axis=0)
     result = solver.solve(Problem(5, points=X))

@@ -50,7 +50,7 @@ class DenseProof:
 
     def run(self) -> None:
         """Search until the optimum is proven or the clock expires."""
-        while not self._clock.satisfied:
+        while not self._clock.expired:
             search = self._search(pairs_above(self._D, self._clock.objective))
             if not self._settle(search):
                 break

@@ -11,6 +11,7 @@ from solvers._rehearsal import MANY_COORDINATES, is_first, part_of
 
 _PICKS = 5
 _POINTS, _ROWS = 700, 60
+_WIDE = 3001  # rows of a matrix that the local search zooms into
 _STOP = Stop(seconds=1.0, iterations=2000)
 
 
@@ -19,12 +20,13 @@ def rehearse(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
     rows = problem.points if problem.distances is None else problem.distances
     assert rows is not None
     large = method == "cells" and problem.vectors.size >= MANY_COORDINATES
-    key = (method, *heuristics, problem.geometry.kernel, problem.points is None, str(rows.dtype), large)
+    wide = method == "dense" and problem.n >= _WIDE
+    key = (method, *heuristics, problem.geometry.kernel, problem.points is None, str(rows.dtype), large, wide)
     if not is_first("exact", *key):  # the run below comes here itself
         return
     exact = make("exact", method=method, heuristics=("random",))
     exact.solve(part_of(problem, _POINTS if method == "cells" else _ROWS, _PICKS), _STOP)
-    part = part_of(problem, _POINTS, _PICKS)
+    part = part_of(problem, _WIDE if wide else _POINTS, _PICKS)
     for name in heuristics:
         make(name).solve(part if method == "cells" else on_matrix(part), _STOP)
     if large:

@@ -15,6 +15,7 @@ Group counts are sums of x_i between two bounds, in each of them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -94,8 +95,9 @@ def maximise(
     backend : str
         "highs" or "scip".
     seconds : float
-        Time limit, may be infinite.
+        Time limit of building and solving, may be infinite.
     """
+    started = time.perf_counter()
     builders: dict[str, Callable[..., Built]] = {"big_m": big_m, "compact": compact, "node_packing": node_packing}
     built, chosen = builders[model](*arguments)
     if backend != "highs":  # OR-Tools 9.15 crashes on a hint for HiGHS
@@ -103,7 +105,9 @@ def maximise(
             built.add_hint(x, float(i in hint))
     solver = model_builder.Solver(backend)
     if np.isfinite(seconds):
-        solver.set_time_limit_in_seconds(seconds)
+        if (left := seconds - (time.perf_counter() - started)) <= 0:
+            return None, np.inf
+        solver.set_time_limit_in_seconds(left)
     status = solver.solve(built)
     if status == model_builder.SolveStatus.INFEASIBLE:
         return None, -np.inf

@@ -158,7 +158,7 @@ def lower_block(
     (m,) int64 array, float
         The rows that reach ``floor``, with ``nearest`` exact, and the largest bound of the others, -1 without any.
     """
-    if kind == SQEUCLIDEAN and x.shape[1] > FEW_DIMENSIONS and x.dtype == centres.dtype:
+    if kind == SQEUCLIDEAN and x.shape[1] > FEW_DIMENSIONS and x.dtype == centres.dtype and x.dtype.kind == "f":
         _lower_by_products(x, centres, (2 * x.shape[1] + 16) * float(np.finfo(x.dtype).eps), nearest, seen, floor)
     far: tuple[Numbers, float] = _lower_one_by_one(kind, single_precision(kind, x), x, centres, nearest, seen, floor)
     return far

@@ -56,6 +56,8 @@ BROKEN = {
     "nan": ("2\n2\n0 1 nan\n1 2 2\n", "line 3: a number is NaN"),
     "wrong index": ("2\n1\n0 1\n5 2\n", "line 4: point 1 was expected, not 5"),
     "pairs cut short": ("3\n0 1 5\n0 2 5\n", "line 3: the file is cut short"),
+    "a row too many": ("2\n1\n0 1\n1 2\n2 3\n", "line 5: 2 rows were announced, and here is one more"),
+    "half an index": ("3\n0 1 5\n0.5 2 5\n1 2 5\n", "line 3: two different indices from 0 to 2"),
     "pair out of range": ("2\n0 2 5\n", "line 2: two different indices from 0 to 1"),
     "pair twice": ("3\n0 1 5\n1 0 5\n1 2 3\n", "no line gives the distance of 0 and 2"),
     "tsp without section": ("NAME : x\nDIMENSION : 3\n", "ends before NODE_COORD_SECTION"),

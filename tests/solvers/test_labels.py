@@ -91,6 +91,7 @@ BAD = {
     "no number": (["--groups", "city", "--count", "Oslo=many"], InvalidOptionError, "Oslo=many: give LABEL=N"),
     "no limit": (["--groups", "city", "--count", "Oslo=:"], InvalidOptionError, "give LABEL=N"),
     "no label": (["--groups", "city", "--count", "3"], InvalidOptionError, "give LABEL=N"),
+    "no group can have it": (["--groups", "city", "--count", f"Oslo={10**30}"], InvalidProblemError, "'Oslo', and 20"),
     "twice": (["--groups", "city", *typed(["Oslo=1:", "Oslo=:3"])], InvalidOptionError, "Oslo has a count already"),
     "reversed": (["--groups", "city", "--count", "Oslo=5:2"], InvalidProblemError, "at least <= at most"),
     "too many": (["--groups", "city", "--count", "Oslo=10:"], InvalidProblemError, "at least 10 points.*k = 9"),
@@ -112,6 +113,13 @@ def test_a_file_of_another_length_is_named(tmp_path, kind):
     labels = label_file(tmp_path, kind, CITIES[:50])
     with pytest.raises(DataFileError, match=f"labels{kind}: 50 labels for 60 points"):
         select(tmp_path, tmp_path / "points.npy", "--groups", labels, *typed(TYPED))
+
+
+def test_a_label_that_no_byte_can_be_is_an_unknown_group(tmp_path):
+    np.save(tmp_path / "points.npy", X)
+    np.save(tmp_path / "bytes.npy", np.arange(60, dtype=np.uint8))
+    with pytest.raises(InvalidProblemError, match="'300', and no point is of that group"):
+        select(tmp_path, tmp_path / "points.npy", "--groups", tmp_path / "bytes.npy", "--count", "300=1")
 
 
 def test_files_that_hold_no_labels_are_named(tmp_path):

@@ -25,3 +25,10 @@ def test_landmarks_are_those_of_solve():
 def test_wrong_k_is_named():
     with pytest.raises(ValueError, match="k = 1 is out of range"):
         DiversitySelector(1).fit(np.eye(3))
+    with pytest.raises(ValueError, match="k is how many points to choose, a whole number, not '3'"):
+        DiversitySelector("3").fit(np.eye(3))
+
+
+def test_columns_have_names_for_data_frames():
+    fitted = DiversitySelector(2).fit(np.eye(3))
+    assert fitted.get_feature_names_out().tolist() == ["diversityselector0", "diversityselector1"]

@@ -1,13 +1,14 @@
 """Files and blocks give the picks of the array they hold; broken input is named with where it breaks."""
 
+import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from mmdp import DataFileError, InvalidProblemError
-from solvers import _out_of_core, _sources, solve
+from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, Problem
+from solvers import _blocks, _out_of_core, _sources, solve
 from solvers._cli import application
 
 pa = pytest.importorskip("pyarrow")
@@ -116,13 +117,22 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         solve([data()], 4, checkpoint=tmp_path / "run.json")
 
 
+@pytest.mark.parametrize("picks", [[], [1, 1], [-1], [6000]])
+def test_a_checkpoint_with_picks_that_cannot_be_is_refused(tmp_path, picks):
+    saved = {"source": "blocks", "n": 6000, "d": 5, "metric": "euclidean", "picks": picks}
+    (tmp_path / "run.json").write_text(json.dumps(saved))
+    with pytest.raises(DataFileError, match="its picks are not distinct rows of blocks"):
+        solve([data()], 4, checkpoint=tmp_path / "run.json")
+
+
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "hamming"])
 @pytest.mark.parametrize("kind", _sources.FORMATS)
 def test_streaming_reads_a_file_once_without_loading_it(tmp_path, monkeypatch, kind, metric):
     X = np.round(data(3000), 1) if metric == "hamming" else data(3000)
     path = write(X, tmp_path, kind)
     expected = solve(X, 12, solver="streaming", metric=metric)
-    monkeypatch.setattr(_sources, "_BLOCK_BYTES", 4000)
+    monkeypatch.setattr(_sources, "BLOCK_BYTES", 4000)
+    monkeypatch.setattr(_blocks, "BLOCK_BYTES", 4000)
     monkeypatch.setattr(_sources.Source, "load", None)
     result = solve(path, 12, solver="streaming", metric=metric)
     assert result.indices.tolist() == expected.indices.tolist()
@@ -165,6 +175,92 @@ def test_a_truncated_file_is_named(tmp_path, kind):
 def test_blocks_that_do_not_belong_together_are_named(blocks, message):
     with pytest.raises(InvalidProblemError, match=message):
         solve(iter(blocks), 2)
+
+
+def test_blocks_of_several_dtypes_are_the_table_they_make():
+    whole, parts = data(3000, seed=1).astype(np.float64), np.random.default_rng(2).integers(0, 9, (3000, 5), np.uint8)
+    joined = np.concatenate([parts, whole])
+    for solver in ("greedy", "streaming", "local_search"):
+        result = solve([parts, whole], 9, solver=solver)
+        assert result.objective == pytest.approx(Problem(9, points=joined).objective(result.indices)[0])
+        assert result.upper_bound >= solve(joined, 9).objective
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([np.ones((3, 2)), np.ones((3, 3))], r"block 1 has shape \(3, 3\), not \(rows, 2\)"),
+        ([np.ones((0, 2))], "there are no points, but 0 rows"),
+        ([np.full((5000, 2), 1e200)], "block 0 reach 1e.200: squared distances would overflow"),
+    ],
+)
+def test_lists_of_blocks_that_are_no_table_are_named(blocks, message):
+    for solver in ("greedy", "streaming"):
+        with pytest.raises(InvalidProblemError, match=message):
+            solve(blocks, 2, solver=solver)
+
+
+def test_changes_of_a_map_that_are_not_in_its_file_count(tmp_path):
+    table = np.load(write(data(), tmp_path, ".npy"), mmap_mode="c")
+    table[4321] = 1e4
+    assert 4321 in solve(table, 3).indices
+
+
+def test_bytes_in_many_dimensions():
+    X = np.random.default_rng(3).integers(0, 255, (6000, 16), np.uint8)
+    assert solve([X], 9).indices.tolist() == solve(X.astype(float), 9).indices.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (",2\n1,2\n5,6\n", "the first line, ,2, has empty cells"),
+        ("1,NA\n1,2\n5,6\n", "the first line, 1,NA, has empty cells"),
+        (",x,y\n0,1,2\n1,5,6\n", "column 0 has no name in the first line.*--leave-out ''"),
+        ("x,y\n", "there are no points, but 0 rows of 2 columns"),
+        ("gr\xf6sse,y\n1,2\n", "no table of texts in UTF-8"),
+    ],
+)
+def test_first_lines_that_could_be_taken_for_something_else_are_named(tmp_path, text, message):
+    (tmp_path / "points.csv").write_text(text, encoding="latin-1")
+    with pytest.raises((DataFileError, InvalidProblemError), match=message):
+        solve(tmp_path / "points.csv", 2)
+
+
+def test_first_lines_that_can_be_told(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("\n7,2\n1,2\n5,6\n")
+    assert _sources.source(path).load()[0].tolist() == [7, 2]
+    path.write_text(',"x, y",z\n0,1,2\n1,5,6\n')
+    assert _sources.source(path, [""]).load().tolist() == [[1, 2], [5, 6]]
+
+
+def test_whole_numbers_that_get_fractions_further_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(_sources, "BLOCK_BYTES", 1000)
+    (tmp_path / "points.csv").write_text("1,2\n" * 900 + "1.5,2\n")
+    assert _sources.source(tmp_path / "points.csv").load()[-1].tolist() == [1.5, 2]
+
+
+def test_an_archive_and_an_empty_array_are_named(tmp_path):
+    with (tmp_path / "points.npy").open("wb") as file:
+        np.savez(file, X=data())
+    with pytest.raises(DataFileError, match="an archive of arrays"):
+        solve(tmp_path / "points.npy", 3)
+    np.save(tmp_path / "points.npy", np.empty((0, 3)))
+    with pytest.raises(InvalidProblemError, match="there are no points"):
+        solve(tmp_path / "points.npy", 3)
+
+
+def test_options_of_solve_count_for_blocks_too():
+    told = []
+    result = solve([data()], 5, seed=3, watch=told.append)
+    assert (result.seed, [moment.objective for moment in told]) == (3, [result.objective])
+    with pytest.raises(InvalidOptionError, match="seed"):
+        solve([data()], 5, seed=-1)
+    with pytest.raises(InvalidOptionError, match="a proof needs all points in memory"):
+        solve([data()], 5, solver="streaming", certify=1)
+    with pytest.raises(InvalidOptionError, match="no option checkpoint"):
+        solve([data()], 5, solver="random", checkpoint="picks.json")
 
 
 def test_nan_is_named_with_block_row_and_column():
@@ -225,6 +321,12 @@ def test_where_the_answer_cannot_go_is_named_before_the_search(tmp_path):
         arguments = ["select", str(points), "-k", "3", option, str(tmp_path / "no such folder" / "picks.npy")]
         with pytest.raises(DataFileError, match=r"picks\.npy: cannot be written; is there such a folder"):
             application(arguments, standalone_mode=False)
+
+
+def test_a_checkpoint_is_for_greedy(tmp_path):
+    arguments = ["select", str(write(data(), tmp_path, ".npy")), "-k", "3", "--solver", "random"]
+    with pytest.raises(InvalidOptionError, match="--checkpoint: only greedy"):
+        application([*arguments, "--checkpoint", str(tmp_path / "picks.json")], standalone_mode=False)
 
 
 def test_an_answer_that_cannot_be_written_is_printed(tmp_path, capsys):
