@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import triton
@@ -13,6 +13,7 @@ import triton.language as tl
 from solvers._kernels.triton_select import gram
 
 Call = Callable[[], object]
+_MORE_THAN_CACHE = 2**28  # bytes
 
 
 def divprune_loop(features: torch.Tensor, k: int) -> torch.Tensor:
@@ -28,7 +29,8 @@ def divprune_loop(features: torch.Tensor, k: int) -> torch.Tensor:
         if step == 0:
             scores = distances.topk(2, dim=0, largest=False).values[1]
         else:
-            scores = distances.index_select(0, selected[:step]).min(dim=0).values
+            rows = torch.index_select(selected, 0, torch.arange(0, step, device=selected.device))
+            scores = torch.index_select(distances, 0, rows).min(dim=0).values
         selected[step] = scores.argmax()
     return selected
 
@@ -49,7 +51,7 @@ def fps(points: torch.Tensor, k: int) -> torch.Tensor | None:
 def _dependent_loads(links, ends, n, k):
     place = tl.program_id(0).to(tl.int64)
     for _ in range(k):
-        place = tl.load(links + place)
+        place = tl.load(links + place, cache_modifier=".cg")  # from the L2 cache, as a row of distances comes
     tl.store(ends + tl.program_id(0), place)
 
 
@@ -84,20 +86,34 @@ def as_graph(call: Call) -> Call:
     return graph.replay
 
 
-def milliseconds(calls: Sequence[Call], repeats: int) -> tuple[float, float, float]:
-    """Median, lower and upper quartile of the time of one call, taking turns, after a warm-up: by device events."""
-    for call in calls:
-        call()
-    times = [_one(calls[i % len(calls)]) for i in range(max(2, repeats))]
+def milliseconds(call: Call, repeats: int, queued: bool = False) -> tuple[float, float, float]:
+    """Median, lower and upper quartile of the time of a call, by device events, with cold caches after a warm-up.
+
+    ``queued`` calls come while the device is still busy, so that the time is the device's alone; the others come to an
+    idle device, and launching them counts.
+    """
+    call()
+    clear = _cleared_cache()
+    times = [_one(call, clear, queued) for _ in range(max(2, repeats))]
     low, median, high = statistics.quantiles(times, n=4)
     return median, low, high
 
 
-def _one(call: Call) -> float:
+def _cleared_cache() -> Call:
+    """Return a call that writes more than any L2 cache holds, for about a tenth of a millisecond."""
+    if not torch.cuda.is_available():
+        return lambda: None
+    return torch.empty(_MORE_THAN_CACHE, dtype=torch.int8, device="cuda").zero_
+
+
+def _one(call: Call, clear: Call, queued: bool) -> float:
+    clear()
     if not torch.cuda.is_available():
         start = time.perf_counter()
         call()
         return (time.perf_counter() - start) * 1e3
+    if not queued:
+        torch.cuda.synchronize()
     begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     begin.record()
     call()

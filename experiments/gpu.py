@@ -26,7 +26,6 @@ from solvers.greedy import Greedy
 
 KEY = ("device", "method", "n", "d", "k", "batch", "dtype")
 BATCHES = (1, 8, 32, 64)
-BUFFERS = 4  # inputs that take turns, so that no run finds its own in the cache
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def main(
     lines = []
     for size in SMALL_SIZES if interpret else SIZES:
         for batch in (1, 2) if interpret else BATCHES:
-            if batch * size.n**2 * 4 > 2**33:
+            if size.d > FEW_DIMENSIONS and batch * size.n**2 * 4 > 2**33:
                 console.print(f"{size.name}, batch {batch}: left out, its matrices need more than 8 GiB")
                 continue
             points = _features(size, batch, getattr(torch, dtype), device)
@@ -89,7 +88,7 @@ def main(
                     device=where, method=method, size=size.name, n=size.n, d=size.d, k=size.k, batch=batch,
                     dtype=dtype, milliseconds=median, lower_quartile=low, upper_quartile=high,
                 )  # fmt: skip
-            lines.append(_line(size, batch, points[0], {name: times[0] for name, times in measured.items()}))
+            lines.append(_line(size, batch, points, {name: times[0] for name, times in measured.items()}))
     console.print(tabulate(lines, headers="keys", disable_numparse=True, stralign="right"), soft_wrap=True)
 
 
@@ -114,28 +113,23 @@ def _check(count: int, most: int, device: str) -> Agreement:
     return agreement
 
 
-def _features(size: Size, batch: int, dtype: torch.dtype, device: str) -> list[torch.Tensor]:
+def _features(size: Size, batch: int, dtype: torch.dtype, device: str) -> torch.Tensor:
     generator = torch.Generator(device).manual_seed(1)
-    shape = (batch, size.n, size.d)
-    return [torch.randn(shape, generator=generator, device=device).to(dtype) for _ in range(BUFFERS)]
+    return torch.randn(batch, size.n, size.d, generator=generator, device=device).to(dtype)
 
 
-def _measure(size: Size, points: list[torch.Tensor], repeats: int) -> Iterator[tuple[str, tuple[float, float, float]]]:
+def _measure(size: Size, points: torch.Tensor, repeats: int) -> Iterator[tuple[str, tuple[float, float, float]]]:
     """Each method's name and times; DivPrune's loop takes one image, so a batch is as many calls."""
-    if points[0].is_cuda:
-        select = partial(Greedy().select, k=size.k, metric=size.metric)
-    else:
-        select = partial(_interpreted, k=size.k, metric=size.metric)
-    ours = [partial(select, x) for x in points]
-    yield "greedy", milliseconds([as_graph(call) for call in ours], repeats)
-    yield "greedy, launched from Python", milliseconds(ours, repeats)
-    yield "DivPrune's loop", milliseconds([partial(_one_by_one, x, size.k) for x in points], max(2, repeats // 10))
-    if size.d <= FEW_DIMENSIONS and fps(points[0], size.k) is not None:
-        yield "torch_cluster fps", milliseconds([partial(fps, x, size.k) for x in points], repeats)
-    floors = [Floor(x, size.k) for x in points]
+    select = partial(Greedy().select if points.is_cuda else _interpreted, points, k=size.k, metric=size.metric)
+    yield "greedy", milliseconds(as_graph(select), repeats, queued=True)
+    yield "greedy, launched from Python", milliseconds(select, repeats)
+    yield "DivPrune's loop", milliseconds(partial(_one_by_one, points, size.k), max(2, repeats // 10))
+    if size.d <= FEW_DIMENSIONS and fps(points, size.k) is not None:
+        yield "torch_cluster fps", milliseconds(partial(fps, points, size.k), repeats)
+    floor = Floor(points, size.k)
     if size.d > FEW_DIMENSIONS:
-        yield "floor: products", milliseconds([as_graph(floor.products) for floor in floors], repeats)
-    yield "floor: steps", milliseconds([as_graph(floor.steps) for floor in floors], repeats)
+        yield "floor: products", milliseconds(as_graph(floor.products), repeats, queued=True)
+    yield "floor: steps", milliseconds(as_graph(floor.steps), repeats, queued=True)
 
 
 def _interpreted(points: torch.Tensor, k: int, metric: str) -> torch.Tensor:

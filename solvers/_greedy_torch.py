@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 
 import numpy as np
@@ -78,14 +79,15 @@ def farthest_first(
     together = _ITEMS
     if torch_kernels.matrix_fits(points):
         together = min(together, torch_kernels.MATRIX_BYTES // (4 * n * n))
-    if b <= together:
-        return engine(points, k, metric, start, fixed, counts)
-    return torch.cat(
-        [
-            engine(points[part], k, metric, start, _item(fixed, part), _item(counts, part))
-            for part in (slice(i, i + together) for i in range(0, b, together))
-        ]
-    )
+    with _as_given(points.device.type):
+        if b <= together:
+            return engine(points, k, metric, start, fixed, counts)
+        return torch.cat(
+            [
+                engine(points[part], k, metric, start, _item(fixed, part), _item(counts, part))
+                for part in (slice(i, i + together) for i in range(0, b, together))
+            ]
+        )
 
 
 @farthest_first.register_fake
@@ -103,6 +105,11 @@ def engine_for(points: torch.Tensor, metric: str) -> Engine:
         if metric in triton_select.METRICS and points.dtype in triton_select.DTYPES:
             return triton_select.select
     return torch_kernels.select
+
+
+def _as_given(device: str) -> AbstractContextManager[object]:
+    """Within it, autocast narrows no product."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _item(tensor: torch.Tensor | None, part: slice) -> torch.Tensor | None:

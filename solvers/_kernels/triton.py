@@ -2,12 +2,13 @@
 
 The formula, for one item, with ``ranking`` as in :mod:`solvers._kernels.torch`::
 
-    score = ranking                                         # who may be chosen, and who begins
-    for step in range(k):
-        pick = argmax(score)                                # the lowest index among equals
-        free = 0 <= score < infinity
-        score[free] = min(distances[pick], score if step > 0 else infinity)[free]
+    pick = argmax(ranking)                                  # the lowest index among equals
+    floor = infinity where ranking is, else 0               # who must be chosen stays ahead of the others
+    score = -1 where ranking is, else infinity              # who must not be chosen stays behind
+    k times:
+        score = min(score, max(distances[pick], floor))
         score[pick] = -1
+        pick = argmax(score)
 
 Distances are squared Euclidean ones, accumulated in float32: of unit vectors from a Gram matrix under the angular
 metrics (``|x|^2 + |y|^2 - 2 x.y``), by differences under the others and in few dimensions. No kernel waits for another
@@ -122,7 +123,7 @@ def _highest(scores, indices):
 
 
 @triton.jit
-def _lowered(score, source, pick, columns, first, n, d, MATRIX: tl.constexpr, UNROLL: tl.constexpr):
+def _lowered(score, floor, source, pick, columns, n, d, MATRIX: tl.constexpr, UNROLL: tl.constexpr):
     """Scores after a pick: never above the distance to it, by a row of the matrix or differences from the point."""
     if MATRIX:
         distances = tl.load(source + pick * n + columns, mask=columns < n, other=0.0)
@@ -136,9 +137,7 @@ def _lowered(score, source, pick, columns, first, n, d, MATRIX: tl.constexpr, UN
                 part += difference * difference
                 line += n
             distances += part
-    lower = (distances < score) | (first & (score >= 0))
-    score = tl.where(lower & (score < float("inf")), distances, score)
-    return tl.where(columns == pick, -1.0, score)
+    return tl.where(columns == pick, -1.0, tl.minimum(score, tl.maximum(distances, floor)))
 
 
 @triton.jit
@@ -152,11 +151,14 @@ def traverse(
     count = tl.load(counts + item) if COUNTED else k
     columns = tl.arange(0, BLOCK)
     score = tl.load(ranking + item * n + columns, mask=columns < n, other=-1.0)
+    top, place = _highest(score, columns)
+    floor = tl.where(score == float("inf"), score, 0.0)
+    score = tl.where(score >= 0, float("inf"), -1.0)
     for step in range(k):
-        top, place = _highest(score, columns)
         pick = place.to(tl.int64)
         tl.store(picks + item * k + step, tl.where((top >= 0) & (step < count), pick, -1))
-        score = _lowered(score, source, pick, columns, step == 0, n, d, MATRIX, UNROLL)
+        score = _lowered(score, floor, source, pick, columns, n, d, MATRIX, UNROLL)
+        top, place = _highest(score, columns)
 
 
 @triton.jit(do_not_specialize=["step"])
@@ -177,7 +179,10 @@ def traverse_step(
         tl.store(picks + item * k + step, tl.where((top >= 0) & (step < count), pick, -1))
     columns = block * BLOCK + tl.arange(0, BLOCK)
     score = tl.load(scores + columns, mask=columns < n, other=-1.0)
-    score = _lowered(score, source, pick, columns, step == 0, n, d, MATRIX, UNROLL)
+    floor = tl.where(score == float("inf"), score, 0.0)
+    if step == 0:
+        score = tl.where(score >= 0, float("inf"), -1.0)
+    score = _lowered(score, floor, source, pick, columns, n, d, MATRIX, UNROLL)
     tl.store(scores + columns, score, mask=columns < n)
     best, place = _highest(score, columns)
     tl.store(tops + after + block, best)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from solvers.greedy import Greedy
 from tests import naive
 
 torch = pytest.importorskip("torch")
@@ -165,6 +166,16 @@ def test_float32_products_are_not_rounded_to_tf32():
     x = torch.randn(1, 20, 300, device=DEVICE)
     torch.testing.assert_close(triton_select.gram(x), (x.double() @ x.double().mT).float(), rtol=1e-5, atol=1e-4)
     assert torch.backends.cuda.matmul.fp32_precision == before
+
+
+def test_autocast_narrows_nothing(monkeypatch):
+    from solvers import _greedy_torch
+
+    monkeypatch.setattr(_greedy_torch, "engine_for", lambda points, metric: triton_select.select)
+    points = torch.randn(2, 60, 40, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    expected = Greedy().select(points, 20)
+    with torch.autocast(DEVICE, dtype=torch.bfloat16):
+        assert torch.equal(Greedy().select(points, 20), expected)
 
 
 def test_masks_and_counts_of_any_layout():
