@@ -112,8 +112,9 @@ class _Traversal:
         if self.picks:
             centres = self._rows(self.picks)
         else:
-            centres = next(block[:1] for _, block in self.source.blocks(self.geometry))
+            centres = next(block[:1] for _, block in self.source.blocks(self.geometry) if len(block))
             farthest = Pool(1, self.nearest)
+            self.nearest[0] = -1.0  # another row begins
             self._pass(centres, farthest)
             best = int(np.lexsort((farthest.indices, -self.nearest[farthest.indices]))[0])
             self.picks, centres = [int(farthest.indices[best])], farthest.rows[best : best + 1].copy()

@@ -200,6 +200,14 @@ def test_lists_of_blocks_that_are_no_table_are_named(blocks, message):
             solve(blocks, 2, solver=solver)
 
 
+def test_blocks_without_rows_change_nothing():
+    X = data()
+    for solver in ("greedy", "streaming"):
+        assert (
+            solve([X[:0], X, X[:0]], 9, solver=solver).indices.tolist() == solve([X], 9, solver=solver).indices.tolist()
+        )
+
+
 def test_changes_of_a_map_that_are_not_in_its_file_count(tmp_path):
     table = np.load(write(data(), tmp_path, ".npy"), mmap_mode="c")
     table[4321] = 1e4
