@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mmdp import DataFileError, InvalidOptionError
 from mmdp.groups import Counts
 from solvers._blocks import Source
-from solvers._sources import FORMATS, arrow, source
+from solvers._sources import FORMATS, arrow, existing, source
 
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
 
@@ -77,9 +77,7 @@ def _like(label: str, labels: NDArray[Any]) -> Any:
 
 
 def _column(path: Path, name: str) -> NDArray[Any]:
-    if not path.exists():
-        raise DataFileError(f"{path}: no such file")
-    if path.suffix == ".npy":
+    if existing(path).suffix == ".npy":
         raise DataFileError(f"{path}: an array has no column {name!r}; give the labels as a file of their own")
     table = _opened(path)
     if name not in table.schema.names:
@@ -88,9 +86,7 @@ def _column(path: Path, name: str) -> NDArray[Any]:
 
 
 def _file(path: Path) -> NDArray[Any]:
-    if not path.exists():
-        raise DataFileError(f"{path}: no such file")
-    if path.suffix == ".npy":
+    if existing(path).suffix == ".npy":
         try:
             return _texts_or_numbers(np.load(path))
         except (ValueError, OSError, EOFError) as error:

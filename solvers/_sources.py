@@ -52,9 +52,7 @@ def source(points: Any, without: Collection[str] = ()) -> Source:
         return _blocks.listed(points)
     if isinstance(points, Iterator):
         return _blocks.spooled(points)
-    path = Path(points)
-    if not path.exists():
-        raise DataFileError(f"{path}: no such file")
+    path = existing(Path(points))
     if path.suffix not in FORMATS and not path.is_dir():
         raise DataFileError(f"{path}: unknown kind of file; give one of {', '.join(FORMATS)}")
     if path.suffix == ".npy":
@@ -63,7 +61,15 @@ def source(points: Any, without: Collection[str] = ()) -> Source:
     return _csv(path, without) if path.suffix == ".csv" else _parquet(path, without)
 
 
+def existing(path: Path) -> Path:
+    """Return the path, or name it if nothing is there."""
+    if not path.exists():
+        raise DataFileError(f"{path}: no such file")
+    return path
+
+
 def arrow(name: str) -> Any:
+    """Import a module of pyarrow."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
