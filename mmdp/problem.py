@@ -137,7 +137,7 @@ class Problem:
     def _surrogate_matrix(self) -> Vector:
         return self._whole(lambda surrogates: surrogates)
 
-    def _whole(self, transform: Callable[[Vector], Any]) -> Vector:
+    def _whole(self, transform: Callable[[Vector], Any], expired: Callable[[], bool] = lambda: False) -> Vector:
         """All surrogates transformed, by bands that stay in cache."""
         need, free = 8 * self.n**2, psutil.virtual_memory().available
         if need > 0.8 * free:
@@ -151,9 +151,11 @@ class Problem:
             return np.asarray(transform(self.surrogates(np.arange(self.n))))
         x, whole = self.vectors, np.empty((self.n, self.n))
         for start in range(0, self.n, _BAND):  # the named kernels give the same number for (i, j) as for (j, i)
+            if expired():
+                raise TooLargeError(f"the {self.n} x {self.n} distance matrix takes longer than the time limit")
             band = slice(start, start + _BAND)
+            whole[band, :start] = whole[:start, band].T  # row after row, so that memory is touched as it is needed
             whole[band, start:] = transform(self.geometry.pairwise(x[band], x[start:]))
-            whole[start:, band] = whole[band, start:].T
         return whole
 
     def surrogate_matrix(self) -> Vector:
@@ -171,9 +173,15 @@ class Problem:
         values = self.geometry.value(np.asarray(surrogate, dtype=np.float64))
         return float(values) if np.ndim(surrogate) == 0 else values
 
-    def matrix(self) -> Vector:
-        """All true distances, (n, n) float64; raises ``TooLargeError`` like :meth:`surrogate_matrix`."""
-        return self._whole(self.value)
+    def matrix(self, expired: Callable[[], bool] = lambda: False) -> Vector:
+        """All true distances, (n, n) float64.
+
+        Raises
+        ------
+        TooLargeError
+            If the matrix does not fit the free memory, or ``expired()`` before it is there.
+        """
+        return self._whole(self.value, expired)
 
     def objective(self, indices: ArrayLike) -> tuple[float, tuple[int, int]]:
         """The smallest pairwise distance of a subset, in float64, and the first pair that attains it.

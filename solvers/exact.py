@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mmdp import Clock, InvalidOptionError, Problem, Status
+from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
 from mmdp.bounds import cheap_bound
+from solvers import make
 from solvers._base import Run, Solver, check_whole
 from solvers._exact.dense import on_matrix
 from solvers._exact.optima import optimal_subsets
@@ -18,6 +19,7 @@ from solvers._exact.rehearsal import rehearse
 from solvers._incumbent import from_sample, restarts, warm_start
 
 _FEW = 32  # points whose proof takes less time than a local search
+_LARGE_MATRIX = 2000  # points whose matrix takes so long that an answer comes first
 _MANY = 100_000  # points from which the optimum of a sample is a better start than a local search
 
 
@@ -40,10 +42,6 @@ class Exact(Solver):
         List up to so many optimal subsets as ``result.notes["optima"]``: all of them if there are fewer.
     threads : int
         How many parts of a long proof on the matrix run at the same time; value and bound do not depend on it.
-
-    Notes
-    -----
-    "dense" looks at the time limit once the matrix is there, which takes two or three seconds for 8,000 points.
     """
 
     exact = True
@@ -64,24 +62,17 @@ class Exact(Solver):
         check_whole(self, "certificate", "optima", least=0)
 
     def _prepare(self, problem: Problem) -> None:
-        rehearse(problem, choose(problem, self.method), self.heuristics)
+        method = choose(problem, self.method)
+        rehearse(problem, method, self.heuristics)
+        if method == "dense" and problem.n > _LARGE_MATRIX:
+            make(self.heuristics[0])._prepare(problem)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        method = choose(problem, self.method)
-        stated = on_matrix(problem) if method == "dense" else problem
-        many = method == "cells" and not problem.include and len(problem.candidates) > _MANY
-        few = len(problem.candidates) <= _FEW
-        warm_start(stated, clock, rng, self.heuristics[:1] if few or many else self.heuristics)
-        if many:
-            from_sample(stated, clock, rng)
-
-        def improve() -> None:
-            if method == "cells":  # cells find what is near an incumbent; other arrangements need other starts
-                restarts(stated, clock, rng, self.heuristics[1:])
-            else:
-                warm_start(stated, clock, rng, self.heuristics[1:], quick=False)
-
-        prove(stated, clock, method, improve, self.threads)
+        try:
+            self._search(problem, clock, rng)
+        except TooLargeError:
+            if clock.remaining > 0:
+                raise
         assert clock.indices is not None
         proven = clock.objective >= clock.upper_bound
         if not proven:
@@ -93,3 +84,23 @@ class Exact(Solver):
             notes["optima"] = optimal_subsets(problem, clock.objective, self.optima)
         status = Status.OPTIMAL if proven else Status.STOPPED
         return Run(clock.indices, clock.upper_bound, status, clock.iterations, notes)
+
+    def _search(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
+        method, n = choose(problem, self.method), len(problem.candidates)
+        stated = problem
+        if method == "dense":
+            if n > _LARGE_MATRIX:
+                warm_start(problem, clock, rng, self.heuristics[:1])
+            stated = on_matrix(problem, clock)
+        many = method == "cells" and not problem.include and n > _MANY
+        warm_start(stated, clock, rng, self.heuristics[:1] if n <= _FEW or many else self.heuristics)
+        if many:
+            from_sample(stated, clock, rng)
+
+        def improve() -> None:
+            if method == "cells":  # cells find what is near an incumbent; other arrangements need other starts
+                restarts(stated, clock, rng, self.heuristics[1:])
+            else:
+                warm_start(stated, clock, rng, self.heuristics[1:], quick=False)
+
+        prove(stated, clock, method, improve, self.threads)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import squareform
 
 from mmdp import Clock, Problem
 from solvers._exact.search import EXHAUSTED, FOUND, PAUSED, CliqueSearch
@@ -20,14 +21,21 @@ _LAST_SHARE = 0.2  # and of all time at the end, which goes to the bound alone
 _PROBES = 16  # questions about a bound may cost as many nodes, all together, as the turn at the proof before them;
 _PROBE_SHARE = 0.25  # one takes at most this share of their time,
 _FINE = 0.1  # and none is asked about less than this share of the gap
+_SORTABLE = 5000**2  # entries of a matrix that are sorted in about a second
 _FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turns with the clique search,
 _CLIQUE_SHARE, _PACKING_SHARE = 0.25, 0.75  # shares of the time left that each gets then, at most,
 _PACKING_TURN, _PACKING_PROBE = 120.0, 4.0  # and seconds of its first turn, and for a question about a bound
 
 
-def on_matrix(problem: Problem) -> Problem:
-    """State a problem by its distances, so that heuristics and proof read the same ones and compute them once."""
-    D = problem.matrix()
+def on_matrix(problem: Problem, clock: Clock) -> Problem:
+    """State a problem by its distances, so that heuristics and proof read the same ones and compute them once.
+
+    Raises
+    ------
+    TooLargeError
+        If the matrix does not fit the memory, or, once there is an incumbent, the time of the clock.
+    """
+    D = problem.matrix(lambda: clock.indices is not None and clock.remaining <= 0)
     if problem.geometry.function is not None:  # may differ in the last digit between (x, y) and (y, x)
         D = np.minimum(D, D.T)
         np.fill_diagonal(D, 0.0)
@@ -45,7 +53,7 @@ class DenseProof:
         self._problem, self._clock = problem, clock
         self._points = problem.candidates
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
-        whole = problem.matrix()
+        whole = problem.matrix(lambda: clock.remaining <= 0)
         self._D = whole if len(self._points) == problem.n else whole[np.ix_(self._points, self._points)]
 
     def run(self) -> None:
@@ -115,8 +123,9 @@ class DenseProof:
         The larger the distance, the easier. It ends where more of it would hardly make the gap smaller.
         """
         clock, end = self._clock, self._clock.elapsed + patience
-        first, last = np.searchsorted(self._distances, [clock.objective, clock.upper_bound], side="right")
-        above = self._distances[first:last]
+        levels, complete = self._levels
+        first, last = np.searchsorted(levels, [clock.objective, clock.upper_bound], side="right")
+        above = levels[first:last]
         low, high = -1, len(above) - 1  # not answered, or kept by k points; not yet refuted
         while low < high and clock.elapsed < end and not clock.expired:
             known = above[low] if low >= 0 else clock.objective
@@ -129,10 +138,14 @@ class DenseProof:
                 self._pack(search, min(_PROBE_SHARE * patience, _PACKING_PROBE, clock.remaining))
             if search.outcome == EXHAUSTED:
                 high = middle - 1
-                clock.report(upper_bound=float(above[high]) if high >= 0 else clock.objective)
+                below = float(above[high]) if high >= 0 else clock.objective
+                clock.report(upper_bound=below if complete else float(above[middle]))
             else:
                 low = middle
 
     @cached_property
-    def _distances(self) -> NDArray[np.float64]:
-        return np.unique(self._D[np.triu_indices(len(self._D), 1)])
+    def _levels(self) -> tuple[NDArray[np.float64], bool]:
+        """Distances in ascending order, and whether these are all: of a large matrix some rows are enough."""
+        step = 1 + self._D.size // _SORTABLE
+        values = squareform(self._D, checks=False) if step == 1 else self._D[::step]
+        return np.unique(values), step == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmdp import Problem, Stop
+from mmdp import Clock, Problem, Stop
 from solvers import make
 from solvers._exact.dense import on_matrix
 from solvers._rehearsal import MANY_COORDINATES, is_first, part_of
@@ -28,6 +28,6 @@ def rehearse(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
     exact.solve(part_of(problem, _POINTS if method == "cells" else _ROWS, _PICKS), _STOP)
     part = part_of(problem, _WIDE if wide else _POINTS, _PICKS)
     for name in heuristics:
-        make(name).solve(part if method == "cells" else on_matrix(part), _STOP)
+        make(name).solve(part if method == "cells" else on_matrix(part, Clock(Stop())), _STOP)
     if large:
         make(heuristics[0]).solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], _PICKS), _STOP)

@@ -1,5 +1,6 @@
 """The exact solver: both searches against enumeration, honest bounds when stopped, thresholds that respect rounding."""
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -8,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import solvers
-from mmdp import InvalidOptionError, Problem, Status, Stop
+from mmdp import Clock, InvalidOptionError, Problem, Status, Stop, TooLargeError
 from mmdp.instances import uniform
+from solvers._exact import dense
 from solvers._exact import search as clique_search
+from solvers._exact.dense import DenseProof
 from solvers._exact.search import EXHAUSTED, FOUND, CliqueSearch
 from solvers._exact.surrogate import least_surrogate_above
 from tests.solvers.interrupting import last_line
@@ -81,6 +84,27 @@ def test_any_result_can_be_certified(n, d, k):
     truth = solvers.solve(problem, solver="exact")
     assert certified.indices.tolist() == plain.indices.tolist()
     assert truth.objective <= certified.upper_bound < plain.upper_bound
+
+
+def test_a_matrix_for_which_there_is_no_time_still_leaves_an_answer():
+    problem = Problem(10, points=np.random.default_rng(7).random((2500, 8)))
+    result = solvers.solve(problem, solver="exact", stop=Stop(seconds=0))
+    assert result.status is Status.STOPPED
+    assert result.objective == solvers.solve(problem, solver="greedy").objective
+    with pytest.raises(TooLargeError, match="2500 x 2500 distance matrix takes longer than the time limit"):
+        problem.matrix(lambda: True)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 12])
+@pytest.mark.parametrize("seed", range(20))
+def test_bounds_from_some_rows_of_a_matrix_hold(monkeypatch, rows, seed):
+    monkeypatch.setattr(dense, "_SORTABLE", 13 * rows)
+    D = np.triu(np.random.default_rng(seed).uniform(1, 2, (12, 12)), 1)
+    problem, clock = Problem(4, distances=D + D.T), Clock(Stop())
+    clock.report(range(4), problem.objective(range(4))[0])
+    DenseProof(problem, clock, lambda: None)._lower_bound(math.inf, math.inf)
+    optimum = solvers.solve(problem, solver="exact").objective
+    assert clock.objective <= optimum <= clock.upper_bound < math.inf
 
 
 def test_nodes_are_limited_exactly():
