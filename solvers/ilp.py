@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdp import Clock, InvalidOptionError, Problem, Status
+from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
 from mmdp.bounds import upper_bound
 from solvers import make
 from solvers._base import _ROUNDING, Run, Solver, check_whole
@@ -78,12 +78,17 @@ class Ilp(Solver):
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         warm_start(problem, clock, rng, self.heuristics if problem.quotas is None else ("fair",))
         clock.report(upper_bound=upper_bound(problem))
-        search = _Search(self, problem, clock, int(rng.integers(2**31)))
+        assert clock.indices is not None
+        try:
+            search = _Search(self, problem, clock, int(rng.integers(2**31)))
+        except TooLargeError:
+            if clock.remaining > 0:
+                raise
+            return Run(clock.indices, clock.upper_bound, Status.STOPPED)
         if self.formulation in ("thresholds", "node_packing"):
             search.by_rank()
         elif not clock.expired:
             search.at_once()
-        assert clock.indices is not None
         status = Status.OPTIMAL if search.low >= search.high else Status.STOPPED
         return Run(clock.indices, float(search.values[search.high]), status, clock.iterations)
 
@@ -94,7 +99,7 @@ class _Search:
     def __init__(self, options: Ilp, problem: Problem, clock: Clock, seed: int) -> None:
         self._options, self._problem, self._clock, self._seed = options, problem, clock, seed
         self._points = problem.candidates
-        self._D = problem.matrix()[np.ix_(self._points, self._points)]
+        self._D = problem.matrix(lambda: clock.remaining <= 0)[np.ix_(self._points, self._points)]
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
         self._counts: list[Count] = []
         if quota := problem.quotas:
