@@ -19,7 +19,7 @@ from solvers._exact.rehearsal import rehearse
 from solvers._incumbent import from_sample, restarts, warm_start
 
 _FEW = 32  # points whose proof takes less time than a local search
-_LARGE_MATRIX = 2000  # points whose matrix takes so long that an answer comes first
+_LARGE_MATRIX = 2000  # points whose matrix takes so long that the greedy answers first
 _MANY = 100_000  # points from which the optimum of a sample is a better start than a local search
 
 
@@ -65,7 +65,7 @@ class Exact(Solver):
         method = choose(problem, self.method)
         rehearse(problem, method, self.heuristics)
         if method == "dense" and problem.n > _LARGE_MATRIX:
-            make(self.heuristics[0])._prepare(problem)
+            make("greedy")._prepare(problem)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         try:
@@ -90,7 +90,7 @@ class Exact(Solver):
         stated = problem
         if method == "dense":
             if n > _LARGE_MATRIX:
-                warm_start(problem, clock, rng, self.heuristics[:1])
+                warm_start(problem, clock, rng, ("greedy",))
             stated = on_matrix(problem, clock)
         many = method == "cells" and not problem.include and n > _MANY
         warm_start(stated, clock, rng, self.heuristics[:1] if n <= _FEW or many else self.heuristics)
