@@ -19,7 +19,7 @@ from solvers._rehearsal import is_first
 
 FORMULATIONS = ("thresholds", "node_packing", "compact", "big_m")
 BACKENDS = ("highs", "scip")
-_SOLVER_TOLERANCE = 1e-6  # relative; to which the floating-point solvers satisfy their constraints
+_SOLVER_TOLERANCE = 1e-6  # of 1, the scale they are given; to which floating-point solvers satisfy their constraints
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Ilp(Solver):
         - "compact": one model over the sorted distances (Sayah and Irnich 2017)
         - "big_m": one model with a continuous objective (Kuby 1987)
 
-        The last three are for comparison, and are solved in a process of their own.
+        The last three are for comparison, and are solved in a process of their own. Distances that differ by less than
+        the tolerance of floating-point solvers are told apart by CP-SAT.
     backend : str
         "highs" or "scip", of the last three.
     threads : int
@@ -89,6 +90,7 @@ class Ilp(Solver):
             search.by_rank()
         elif not clock.expired:
             search.at_once()
+            search.by_rank()  # about distances so close to the bound that the solver cannot tell
         status = Status.OPTIMAL if search.low >= search.high else Status.STOPPED
         return Run(clock.indices, float(search.values[search.high]), status, clock.iterations)
 
@@ -133,19 +135,20 @@ class _Search:
                 unanswered = self.low
 
     def at_once(self) -> None:
-        """Solve one model of the whole problem."""
-        bounds = (float(self.values[self.low]), float(self.values[self.high]))
-        arguments = (self._D, self._problem.k, self._forced, self._counts, *bounds)
+        """Solve one model of the whole problem, with distances up to 1."""
+        scale = float(self.values[-1]) or 1.0
+        bounds = (float(self.values[rank]) / scale for rank in (self.low, self.high))
+        arguments = (self._D / scale, self._problem.k, self._forced, self._counts, *bounds)
         chosen, bound = self._maximise(arguments, self._clock.remaining)
         self._clock.iterations += 1
         if chosen is not None:
             self._found(chosen)
-        reached = self._rank(bound * (1 + _SOLVER_TOLERANCE))  # the optimum is a distance, so it rounds down
+        reached = self._rank((bound + 2 * _SOLVER_TOLERANCE) * scale)  # the optimum is a distance: it rounds down
         self.high = max(self.low, min(self.high, reached))
 
     def _ask(self, t: float, seconds: float) -> Answer:
         k, forced, options = self._problem.k, self._forced, self._options
-        if options.formulation == "thresholds":
+        if options.formulation != "node_packing":
             question = (self._D, t, k, forced, self._counts, self._hint)
             return decide(*question, seconds=seconds, threads=options.threads, seed=self._seed)
         chosen, bound = self._maximise((self._D, k, forced, self._counts, t), seconds)

@@ -58,6 +58,18 @@ def test_textbook_models_agree_with_the_clique_search(formulation, backend):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("formulation", ["compact", "big_m"])
+@pytest.mark.parametrize("backend", ["highs", "scip"])
+def test_small_numbers_are_no_smaller_than_their_tolerance(formulation, backend):
+    for seed in range(3):
+        problem = Problem(5, points=np.random.default_rng(seed).random((12, 2)) * 1e-7)
+        truth = solvers.solve(problem, solver="brute_force")
+        result = solvers.solve(problem, solver="ilp", formulation=formulation, backend=backend)
+        assert result.is_optimal
+        assert result.objective == truth.objective
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("formulation", ["thresholds", "node_packing", "compact", "big_m"])
 def test_every_formulation_returns_a_valid_bound_in_time(formulation):
     problem = Problem(15, points=np.random.default_rng(4).random((90, 5)))
