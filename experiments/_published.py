@@ -52,7 +52,7 @@ def tables(folder: Path) -> list[Published]:
     """
     found = []
     for path in sorted(folder.glob("*.csv")):
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             rows = csv.DictReader(file)
             low = next((name for name in _LOW if name in (rows.fieldnames or ())), None)
             if low is None:
@@ -65,7 +65,7 @@ def tables(folder: Path) -> list[Published]:
                     known = Published(
                         row["instance"], int(row["k"]), value, high, row.get(_SECONDS) or "", _rounding(row[low])
                     )
-                except (KeyError, ValueError) as error:
+                except (KeyError, TypeError, ValueError) as error:
                     raise DataFileError(f"{path}, line {number}: {error!r}") from error
                 found.append(known)
     return found

@@ -10,6 +10,7 @@ branch stands for the points at distance >= threshold from the branch point, amo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,8 @@ def check(certificate: Certificate, problem: Problem, objective: float) -> bool:
     It is if k points reach it, which the caller has seen, if no distance lies between it and the threshold, and if
     the tree refutes the threshold.
     """
+    if math.isnan(certificate.threshold) or math.isnan(objective):
+        return False
     D = problem.matrix()
     chosen = list(problem.include)
     allowed = D[np.ix_(problem.candidates, problem.candidates)]

@@ -103,12 +103,12 @@ def _directions(x: Array) -> Array:
 def _sphere(x: Array) -> Array:
     x = _double(x)
     if x.shape[1] != 2:
-        raise InvalidProblemError(f"haversine takes (latitude, longitude) in degrees, not {x.shape[1]} columns")
+        raise InvalidProblemError(f"a great circle takes (latitude, longitude) in degrees, not {x.shape[1]} columns")
     xp = namespace(x)
     if bool((xp.abs(x[:, 0]) > 90).any()) or bool((xp.abs(x[:, 1]) > 360).any()):
         raise InvalidProblemError(
-            "haversine takes degrees: column 0 a latitude in [-90, 90], column 1 a longitude in [-360, 360]; "
-            "are the columns swapped?"
+            "a great circle takes degrees: column 0 a latitude in [-90, 90], column 1 a longitude in [-360, 360]; "
+            "are the columns swapped, or, under 'geo', the minutes behind the point more than 60?"
         )
     latitude, longitude = x[:, 0] * (np.pi / 180), x[:, 1] * (np.pi / 180)
     flat = xp.cos(latitude)

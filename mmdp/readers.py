@@ -28,7 +28,7 @@ def read(path: str | Path) -> Instance:
     path = Path(path)
     lines = _Lines(path)
     first = lines.fields(0)
-    if not first or not first[0].replace(".", "", 1).isdigit():
+    if not first or not first[0].replace(".", "", 1).isdecimal():
         return read_tsplib(path)
     n = lines.integer(0, 0)
     if len(lines.fields(1)) == 1:
@@ -60,7 +60,7 @@ def read_tsplib(path: str | Path, distinct: bool = True) -> Instance:
         number += 1
     if number == len(lines):
         raise lines.error(number - 1, "the file ends before NODE_COORD_SECTION")
-    if not header.get("DIMENSION", "").isdigit():
+    if not header.get("DIMENSION", "").isdecimal():
         raise lines.error(number, "no line 'DIMENSION : n' before the coordinates")
     points = _rows(lines, number + 1, int(header["DIMENSION"]), 3)[:, 1:]
     if distinct:
@@ -102,8 +102,10 @@ def _rows(lines: _Lines, start: int, count: int, width: int) -> Floats:
             len(lines) - 1, f"the file is cut short: {count} rows were announced, {len(lines) - start} are there"
         )
     after = next((line for line in range(start + count, len(lines)) if lines.text(line)), None)
-    if after is not None and lines.fields(after)[0].replace(".", "", 1).isdigit():
+    if after is not None and lines.fields(after)[0].lstrip("-").replace(".", "", 1).isdecimal():
         raise lines.error(after, f"{count} rows were announced, and here is one more")
+    if count and len(lines.fields(start)) != width:
+        raise lines.error(start, f"{width} numbers were expected, {len(lines.fields(start))} fields are there")
     table = np.empty((count, width))
     for row in range(count):
         fields = lines.fields(start + row)
@@ -124,7 +126,7 @@ class _Lines:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            lines = path.read_text().splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataFileError(f"{path} cannot be read as text: {error}") from error
         self._lines = list(self._until_end(lines))
@@ -149,7 +151,7 @@ class _Lines:
 
     def integer(self, number: int, place: int) -> int:
         text = self.fields(number)[place]
-        if not text.isdigit():
+        if not text.isdecimal():
             raise self.error(number, f"a whole number was expected, not {text!r}")
         return int(text)
 

@@ -55,6 +55,8 @@ class Stop:
                 raise InvalidOptionError(
                     f"Stop({field.name}={limit!r}): a limit is a number >= 0, or None for no limit"
                 )
+            if limit == math.inf:
+                object.__setattr__(self, field.name, None)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from mmdp import (
     SolverContractError,
     Status,
     Stop,
+    TooLargeError,
 )
 from mmdp._validation import to_numpy
 from mmdp.bounds import averaging_bound, cheap_bound, included_bound
@@ -107,6 +109,8 @@ class Solver(ABC):
             self._prepare(problem)
         clock = Clock(self.default_stop if stop is None else stop, watch)
         try:
+            if clock.stop.gap is not None:  # which needs a bound from the start
+                clock.upper_bound = min(clock.upper_bound, cheap_bound(problem))
             run = run or self._run(problem, clock, generator)
         except (KeyboardInterrupt, SystemError) as stopped:
             if clock.indices is None or not _is_interrupt(stopped):
@@ -118,10 +122,16 @@ class Solver(ABC):
         bound = math.inf
         try:
             bound = self._bound(problem, run, clock, objective)
+            clock.report(indices, objective, bound)
             if certify > 0 and bound > objective:
-                from solvers._exact.proof import certified_bound  # compiled searches, loaded by those who ask for them
-
-                bound = max(objective, certified_bound(problem, indices, objective, bound, certify))
+                proof = Clock(Stop(seconds=certify))
+                proof.report(indices, objective, bound)
+                try:
+                    _certify(problem, proof)
+                finally:
+                    bound = max(objective, proof.upper_bound)
+            elif bound == objective:
+                run = replace(run, notes={**run.notes, **self._proof_notes(problem, clock)})
         except (KeyboardInterrupt, SystemError) as stopped:  # the answer stands, with the bound so far
             if not _is_interrupt(stopped):
                 raise
@@ -153,10 +163,16 @@ class Solver(ABC):
         else:
             claimed = min(claimed, averaging_bound(problem), included_bound(problem))
         if claimed < objective * (1 - _ROUNDING):
+            if clock.stop.upper_bound is not None and claimed == clock.stop.upper_bound:
+                raise InvalidOptionError(f"Stop(upper_bound={claimed!r}): {objective!r} has been reached")
             raise SolverContractError(
                 f"{self.keyword()} claims that nothing exceeds {claimed!r} and returns {objective!r}"
             )
         return max(claimed, objective)
+
+    def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
+        """What a proven optimum, that of the clock, has to say besides; by default nothing."""
+        return {}
 
     def select(self, points: Array, k: int, metric: str = "cosine") -> Array:
         """Return indices only, for pruning: (n, d) points to (k,), (batch, n, d) points to (batch, k), int64.
@@ -190,6 +206,14 @@ class Solver(ABC):
     @abstractmethod
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         """Solve; the trivial cases (one feasible subset) never arrive here."""
+
+
+def _certify(problem: Problem, proof: Clock) -> None:
+    """Lower the bound of a clock until it expires; a problem whose matrix fits neither memory nor time keeps it."""
+    from solvers._exact.proof import prove  # compiled searches, loaded by those who ask for them
+
+    with suppress(TooLargeError):
+        prove(problem, proof)
 
 
 def selection_problem(points: NDArray[Any], k: int, metric: str) -> Problem:

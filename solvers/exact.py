@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +38,10 @@ class Exact(Solver):
         Solvers of incumbents: the first one to start with, the others where the proof is not through at a glance.
     certificate : int
         Write down a proof of at most so many nodes: ``Certificate(**result.notes["certificate"])`` is for
-        :func:`mmdp.certificate.check`. Left out if the proof is longer.
+        :func:`mmdp.certificate.check`. Left out if the proof is longer, or the time is up before.
     optima : int
-        List up to so many optimal subsets as ``result.notes["optima"]``: all of them if there are fewer.
+        List up to so many optimal subsets as ``result.notes["optima"]``: all of them if there are fewer and there was
+        time.
     threads : int
         How many parts of a long proof on the matrix run at the same time; value and bound do not depend on it.
     """
@@ -58,6 +60,8 @@ class Exact(Solver):
             raise InvalidOptionError(f"method = {self.method!r}; choose one of {', '.join(METHODS)}")
         if not self.heuristics:
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
+        if isinstance(self.heuristics, str):
+            raise InvalidOptionError(f"heuristics = {self.heuristics!r}: give a tuple of names")
         check_whole(self, "threads")
         check_whole(self, "certificate", "optima", least=0)
 
@@ -77,13 +81,16 @@ class Exact(Solver):
         proven = clock.objective >= clock.upper_bound
         if not proven:
             clock.report(upper_bound=cheap_bound(problem))
-        notes: dict[str, Any] = {}
-        if proven and self.certificate:
-            notes["certificate"] = proof_tree(problem, clock.objective, self.certificate)
-        if proven and self.optima:
-            notes["optima"] = optimal_subsets(problem, clock.objective, self.optima)
         status = Status.OPTIMAL if proven else Status.STOPPED
-        return Run(clock.indices, clock.upper_bound, status, clock.iterations, notes)
+        return Run(clock.indices, clock.upper_bound, status, clock.iterations)
+
+    def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
+        notes: dict[str, Any] = {}
+        if self.certificate and (tree := proof_tree(problem, clock, self.certificate)):
+            notes["certificate"] = tree
+        if self.optima:
+            notes["optima"] = optimal_subsets(problem, clock, self.optima)
+        return notes
 
     def _search(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
         method, n = choose(problem, self.method), len(problem.candidates)

@@ -69,6 +69,8 @@ class Ilp(Solver):
         check_whole(self, "threads")
         if not self.heuristics:
             raise InvalidOptionError("heuristics: name at least one, such as ('greedy',)")
+        if isinstance(self.heuristics, str):
+            raise InvalidOptionError(f"heuristics = {self.heuristics!r}: give a tuple of names")
 
     def _prepare(self, problem: Problem) -> None:
         for name in self.heuristics if problem.quotas is None else ("fair",):

@@ -37,7 +37,7 @@ class LocalSearch(Solver):
     degrees; a move costs the points near the two that it swaps. Never below ``greedy``. Where the points are many for
     each pick, it searches a coarse net first and then the points near its picks; no n x n matrix is made of points.
 
-    The limits of :class:`~mmdp.Stop` count moves, for each start on its own.
+    The limits of :class:`~mmdp.Stop` count moves, for each start on its own; points laid out for a zoom count as well.
 
     Parameters
     ----------

@@ -80,6 +80,18 @@ def test_stopped_at_once_still_answers(solver, stop):
     assert result.upper_bound >= solvers.solve(problem, solver="greedy").objective
 
 
+def test_a_gap_is_measured_against_a_bound_of_ones_own():
+    problem = Problem(10, points=np.random.default_rng(0).random((300, 2)))
+    for name in ("local_search", "drop_add", "grasp", "interchange"):
+        result = solvers.solve(problem, solver=name, stop=Stop(gap=0.9))
+        assert result.gap <= 0.9
+        assert result.iterations < 1000
+
+
+def test_endless_limits_are_none():
+    assert Stop(seconds=np.inf, iterations=np.inf, no_improvement=5) == Stop(no_improvement=5)
+
+
 def test_a_bound_that_rounds_to_the_objective_is_no_proof(solver):
     D = 1.0 - np.eye(6)
     D[3:, 3:] += 5e-10 * D[3:, 3:]

@@ -101,6 +101,16 @@ BAD_INPUT = {
     "threads a text": (lambda: solve(X, 2, solver="exact", threads="a"), InvalidOptionError, "threads = 'a'.*at least"),
     "certificate": (lambda: solve(X, 2, solver="exact", certificate=-1), InvalidOptionError, "certificate = -1"),
     "stop negative": (lambda: Stop(seconds=-1), InvalidOptionError, "seconds=-1.*>= 0"),
+    "stop below the answer": (
+        lambda: solve(X, 2, stop=Stop(upper_bound=1e-6)),
+        InvalidOptionError,
+        r"Stop\(upper_bound=1e-06\): .* has been reached",
+    ),
+    "heuristics a text": (
+        lambda: solve(X, 2, solver="exact", heuristics="greedy"),
+        InvalidOptionError,
+        "heuristics = 'greedy': give a tuple",
+    ),
     "stop nan": (lambda: Stop(target=float("nan")), InvalidOptionError, "target=nan"),
     "stop a text": (lambda: Stop(seconds="5"), InvalidOptionError, "seconds='5'"),
     "stop a number": (lambda: solve(X, 2, stop=5), InvalidOptionError, r"Stop\(seconds=5\), not 5"),

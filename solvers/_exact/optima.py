@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmdp import Problem
+from mmdp import Clock, Problem
 from solvers._exact.search import FOUND, CliqueSearch
 
 
-def optimal_subsets(problem: Problem, objective: float, cap: int) -> list[list[int]]:
-    """Return up to ``cap`` subsets that reach the optimum, each ascending; fewer than ``cap`` are all there are.
+def optimal_subsets(problem: Problem, clock: Clock, cap: int) -> list[list[int]]:
+    """Return up to ``cap`` subsets that reach the optimum, the objective of the clock, each ascending.
 
-    Exponential time, and possibly exponentially many subsets.
+    Fewer than ``cap`` are all there are, if there was time. Exponential time, and possibly exponentially many subsets.
     """
     points = problem.candidates
-    adjacent = np.greater_equal(problem.matrix()[np.ix_(points, points)], objective)
+    adjacent = np.greater_equal(problem.matrix()[np.ix_(points, points)], clock.objective)
     np.fill_diagonal(adjacent, False)
     search = CliqueSearch(adjacent, problem.k, np.searchsorted(points, sorted(problem.include)).tolist())
     subsets: list[list[int]] = []
-    while len(subsets) < cap and search.run(np.inf) == FOUND:
+    while len(subsets) < cap and clock.remaining > 0 and search.run(clock.remaining) == FOUND:
         subsets.append(sorted(points[search.clique].tolist()))
     return sorted(subsets)

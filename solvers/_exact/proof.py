@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
 
-from mmdp import Clock, InvalidOptionError, Problem, Stop, TooLargeError
-from mmdp.problem import Indices
+from mmdp import Clock, InvalidOptionError, Problem
 from solvers._exact.cells import BOX_KERNELS, CellProof
 from solvers._exact.dense import DenseProof
 
@@ -37,18 +35,6 @@ def prove(
         CellProof(problem, clock, lambda: next(calls, _nothing)()).run()
     else:
         DenseProof(problem, clock, lambda: next(calls, _nothing)(), threads).run()
-
-
-def certified_bound(problem: Problem, indices: Indices, objective: float, bound: float, seconds: float) -> float:
-    """Return the best upper bound that a proof reaches in the time given, starting from a solution and a bound.
-
-    Ctrl-C ends it early, and a problem whose matrix is needed and does not fit the memory keeps its bound.
-    """
-    clock = Clock(Stop(seconds=seconds))
-    clock.report(indices, objective, bound)
-    with suppress(KeyboardInterrupt, TooLargeError):
-        prove(problem, clock)
-    return clock.upper_bound
 
 
 def choose(problem: Problem, method: str) -> str:

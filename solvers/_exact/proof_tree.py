@@ -7,24 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from mmdp import Problem
+from mmdp import Clock, Problem
 from solvers._kernels.bits import Words, full, members, pack
 from solvers._kernels.colouring import colour
 from solvers._kernels.graph import core_in_order
 
 
-def proof_tree(problem: Problem, objective: float, limit: int) -> dict[str, Any] | None:
-    """Return the fields of a ``Certificate`` that ``objective`` is the optimum, or None beyond ``limit`` nodes."""
+def proof_tree(problem: Problem, clock: Clock, limit: int) -> dict[str, Any] | None:
+    """Return the fields of a ``Certificate`` that the objective of the clock is the optimum.
+
+    None beyond ``limit`` nodes, or when the time is up.
+    """
     D = problem.matrix()
     D = np.where(np.eye(len(D), dtype=bool), -1.0, D)
     larger = D[np.ix_(problem.candidates, problem.candidates)]
-    larger = larger[larger > objective]
+    larger = larger[larger > clock.objective]
     threshold = float(larger.min()) if len(larger) else math.inf
     free = np.setdiff1d(problem.candidates, problem.include)
     free = free[np.greater_equal(D[list(problem.include)][:, free], threshold).all(axis=0)]
     adjacent = np.greater_equal(D[np.ix_(free, free)], threshold)
     order = core_in_order(adjacent, np.arange(len(adjacent)), 0)
-    writer = _Writer(pack(adjacent[np.ix_(order, order)]), free[order].tolist(), limit)
+    writer = _Writer(pack(adjacent[np.ix_(order, order)]), free[order].tolist(), limit, clock)
     try:
         tree = writer.node(full(len(free)), problem.k - len(problem.include))
     except _TooLongError:
@@ -37,13 +40,13 @@ class _TooLongError(Exception):
 
 
 class _Writer:
-    def __init__(self, adjacent: Words, names: list[int], limit: int) -> None:
-        self._adjacent, self._names, self._left = adjacent, names, limit
+    def __init__(self, adjacent: Words, names: list[int], limit: int, clock: Clock) -> None:
+        self._adjacent, self._names, self._left, self._clock = adjacent, names, limit, clock
 
     def node(self, candidates: Words, need: int) -> list[Any]:
         """Return groups and branches for a set of candidates without a clique of ``need``."""
         self._left -= 1
-        if self._left < 0:
+        if self._left < 0 or self._clock.remaining <= 0:
             raise _TooLongError
         classes = np.zeros((max(1, need), len(candidates)), dtype=np.uint64)
         rest = np.zeros_like(candidates)

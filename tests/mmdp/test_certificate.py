@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 import solvers
-from mmdp import Problem
+from mmdp import Problem, Stop
 from mmdp.certificate import Certificate, check
 from tests.strategies import cases
 
@@ -16,15 +16,14 @@ from tests.strategies import cases
 def certified(problem):
     result = solvers.solve(problem, solver="exact", certificate=10_000)
     notes = json.loads(json.dumps(result.notes))  # as a file would keep it
-    return result, Certificate(**notes["certificate"]) if notes else None
+    return result, Certificate(**notes["certificate"])
 
 
 @settings(max_examples=200)
 @given(case=cases())
 def test_every_small_optimum_is_certified(case):
     result, certificate = certified(case.problem)
-    if certificate is not None:  # none if there is a single subset
-        assert check(certificate, case.problem, result.objective)
+    assert check(certificate, case.problem, result.objective)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,27 @@ def test_other_k_is_refused(example):
 
 def test_a_proof_that_is_too_long_is_left_out():
     problem = Problem(6, points=np.random.default_rng(0).random((40, 2)))
-    assert solvers.solve(problem, solver="exact", certificate=2).notes["certificate"] is None
+    assert "certificate" not in solvers.solve(problem, solver="exact", certificate=2).notes
+
+
+def test_what_is_no_number_proves_nothing(example):
+    problem, result, certificate = example
+    nan = float("nan")
+    assert not check(certificate, problem, nan)
+    assert not check(Certificate(certificate.k, nan, certificate.tree), problem, result.objective)
+
+
+def test_the_only_subset_has_its_notes_too():
+    problem = Problem(3, points=[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    result = solvers.solve(problem, solver="exact", optima=5, certificate=100)
+    assert result.notes["optima"] == [[0, 1, 2]]
+    assert check(Certificate(**result.notes["certificate"]), problem, result.objective)
+
+
+def test_listing_subsets_ends_with_the_time():
+    problem = Problem(15, distances=1.0 - np.eye(30))  # 155 million optima
+    result = solvers.solve(problem, solver="exact", optima=10**8, stop=Stop(seconds=0.2))
+    assert 0 < len(result.notes["optima"]) < 10**8
 
 
 def test_all_optimal_subsets_are_listed():
