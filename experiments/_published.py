@@ -62,9 +62,8 @@ def tables(folder: Path) -> list[Published]:
                     value = float(row[low])
                     proven = row.get("proven_optimal", "").lower() == "true"
                     high = float(row[_HIGH]) if row.get(_HIGH) else value if proven else math.inf
-                    known = Published(
-                        row["instance"], int(row["k"]), value, high, row.get(_SECONDS) or "", _rounding(row[low])
-                    )
+                    seconds = " ".join((row.get(_SECONDS) or "").split())
+                    known = Published(row["instance"], int(row["k"]), value, high, seconds, _rounding(row[low]))
                 except (KeyError, TypeError, ValueError) as error:
                     raise DataFileError(f"{path}, line {number}: {error!r}") from error
                 found.append(known)
@@ -78,13 +77,21 @@ def _rounding(text: str) -> float:
 
 
 def problems(folder: Path, ks: list[int] | None) -> Iterator[tuple[Instance, Published]]:
-    """Every instance file under the folder, for each k of the tables, or of ``ks`` if given."""
+    """Every instance file under the folder, for each k of the tables, or of ``ks`` if given.
+
+    Raises
+    ------
+    DataFileError
+        No instance file, or no k for any of them.
+    """
     known: dict[str, dict[int, Published]] = {}
     for row in tables(folder):
         known.setdefault(row.instance, {})[row.k] = row
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".tsp", ".txt"))
     if not files:
         raise DataFileError(f"{folder} holds no instance files (*.tsp or *.txt)")
+    if not ks and not any(path.stem in known for path in files):
+        raise DataFileError(f"no table (*.csv) in {folder} gives a k for {files[0].name} or another file: pass --k")
     for path in files:
         wanted = ks or sorted(known.get(path.stem, {}))
         if wanted:

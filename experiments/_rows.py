@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from experiments._provenance import PACKAGES, RESULTS, code, machine, provenance
+from mmdp import DataFileError
 
 __all__ = ["RESULTS", "Rows"]
 
@@ -88,10 +89,10 @@ class Rows:
         if new := [name for name in row if name not in self.columns]:
             self.columns += new
             whole = self.path.with_suffix(".tmp")
-            whole.write_text(_csv([self.columns, *_cells(self.columns, self._rows)]))
+            whole.write_text(_csv([self.columns, *_cells(self.columns, self._rows)]), encoding="utf-8")
             whole.replace(self.path)
         else:
-            with self.path.open("a", newline="") as file:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
                 file.write(_csv(_cells(self.columns, [row])))
 
 
@@ -99,12 +100,20 @@ def _read(path: Path) -> tuple[list[str], list[Row]]:
     """Columns and rows of a file; a last line that a killed run left without its end is cut off the file."""
     if not path.exists():
         return [], []
-    text = path.read_text()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"{path} is no text: {error}; move it away to measure anew") from error
     if not text.endswith("\n"):
         text = text[: text.rfind("\n") + 1]
-        path.write_text(text)
-    reader = csv.DictReader(io.StringIO(text))
-    return list(reader.fieldnames or []), list(reader)
+        path.write_text(text, encoding="utf-8")
+    columns, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    for number, cells in enumerate(lines, 2):
+        if cells and len(cells) != len(columns):
+            raise DataFileError(
+                f"{path}, line {number}: {len(cells)} cells in {len(columns)} columns; mend or delete it"
+            )
+    return columns, [dict(zip(columns, cells, strict=True)) for cells in lines if cells]
 
 
 def _text(value: Any) -> str:

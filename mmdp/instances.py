@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.exceptions import InvalidOptionError
 from mmdp.problem import Problem
 
 Floats = NDArray[np.float64]
@@ -54,7 +55,13 @@ class Instance:
 
 def uniform(name: str, n: int, d: int, high: float, seed: int) -> Instance:
     """Return n points uniform in [0, high]^d."""
+    _check_sizes(n, d)
     return Instance(name, points=np.random.default_rng(seed).uniform(0.0, high, size=(n, d)))
+
+
+def _check_sizes(n: int, d: int = 1) -> None:
+    if n < 1 or d < 1:
+        raise InvalidOptionError(f"n = {n}, d = {d}: an instance has at least one point of at least one dimension")
 
 
 def geo(n: int = 100, seed: int = 0, d: int | None = None) -> Instance:
@@ -75,6 +82,7 @@ def gkd_c(n: int = 500, seed: int = 0) -> Instance:
 
 
 def _random_matrix(name: str, n: int, draw: Callable[[int], Any]) -> Instance:
+    _check_sizes(n)
     D = np.zeros((n, n))
     upper = np.triu_indices(n, 1)
     D[upper] = draw(len(upper[0]))
@@ -83,6 +91,8 @@ def _random_matrix(name: str, n: int, draw: Callable[[int], Any]) -> Instance:
 
 def ran(n: int = 100, seed: int = 0, low: int = 50, high: int = 100) -> Instance:
     """Return a Ran instance: an integer from ``low`` to ``high`` for every pair."""
+    if low > high:
+        raise InvalidOptionError(f"low = {low} is above high = {high}")
     rng = np.random.default_rng(seed)
     return _random_matrix(f"ran_{n}_{seed}", n, lambda pairs: rng.integers(low, high + 1, pairs))
 

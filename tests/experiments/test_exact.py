@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("tabulate")
 
 from experiments import exact
+from mmdp import DataFileError
 
 SQUARE = """NAME : square
 TYPE : TSP
@@ -46,3 +47,9 @@ def test_report_marks_closed_gaps_and_contradictions_and_a_second_run_measures_n
     assert "1 of 3 published values contradicted" in report
     assert "**9 to 11**" in report
     assert run(folder, tmp_path / "results") == (rows, report)
+
+
+def test_tables_that_name_none_of_the_files_are_refused(folder, tmp_path):
+    (folder / "square.tsp").rename(folder / "other.tsp")
+    with pytest.raises(DataFileError, match=r"gives a k for other\.tsp"):
+        run(folder, tmp_path / "results")

@@ -7,6 +7,7 @@ import pytest
 from experiments import _rows
 from experiments._provenance import commit, machine
 from experiments._rows import Rows
+from mmdp import DataFileError
 
 KEY = ("instance", "solver")
 
@@ -86,3 +87,15 @@ def test_a_value_of_several_lines_is_refused(path):
 def test_commas_and_quotes_round_trip(path):
     Rows(path, KEY).add(instance='a, "b"', solver="c")
     assert Rows(path, KEY).find(instance='a, "b"', solver="c") is not None
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(b"too,many,cells\n", "line 3: 3 cells"), (b"\xff\xfe\n", "is no text")],
+    ids=["cells", "bytes"],
+)
+def test_a_damaged_file_is_named(path, damage, message):
+    Rows(path, KEY).add(instance="a", solver="b")
+    path.write_bytes(path.read_bytes() + damage)
+    with pytest.raises(DataFileError, match=message):
+        Rows(path, KEY)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmdp import DataFileError
+from mmdp import DataFileError, InvalidOptionError
 from mmdp.instances import FAMILIES, geo, ran
 from mmdp.readers import read, read_tsplib
 
@@ -91,3 +91,11 @@ def test_generators_are_seeded_problems(family):
     assert np.array_equal(data[0], data[1])
     assert not np.array_equal(data[0], data[2])
     assert one.problem(3, include=[0]).n == 12
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda: geo(-1), lambda: geo(5, d=0), lambda: ran(0), lambda: ran(5, low=9, high=3)], ids=range(4)
+)
+def test_impossible_instances_are_refused(draw):
+    with pytest.raises(InvalidOptionError, match=r"at least one|above high"):
+        draw()
