@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,7 +45,7 @@ def main(
     rows = Rows(results / "exact.csv", KEY)
     _warm_up()
     table = Table(*_COLUMNS, title=f"exact, at most {seconds:g} s each; rows in {rows.path}")
-    with Live(table, console=console, vertical_overflow="visible") as live:
+    with _shown(table, console) as live:
         for task in _from_files(data, k) if data else _generated():
             limit = min(seconds, task.limit)
             key = {
@@ -58,6 +59,16 @@ def main(
                 row = rows.add(**key, **_measure(task, limit, live))
             table.add_row(*_cells(row))
     console.print(f"wrote {write_report(rows.frame(), results)}")
+
+
+@contextmanager
+def _shown(table: Table, console: Console) -> Iterator[Live]:
+    try:
+        with Live(table, console=console, vertical_overflow="visible") as live:
+            yield live
+    finally:
+        if not console.is_terminal:  # where Rich leaves the table's last line without its end
+            console.print()
 
 
 @dataclass(frozen=True)
