@@ -1,4 +1,4 @@
-"""The farthest and the nearest two points of two boxes can be, as surrogates.
+"""The farthest and the nearest two points of two boxes can be, as surrogates: box i is [low[i], high[i]].
 
 Coordinates are summed in the order in which ``mmdp.metrics`` compares two points, and every rounded operation is
 monotone: so the farthest of two boxes is never below the surrogate of two points in them, to the last bit, and it is
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from solvers._kernels.numba import CHEBYSHEV, SQEUCLIDEAN
 
-Vector = NDArray[np.float64]
+Boxes = NDArray[np.float64]
 
 
 @njit(inline="always")
@@ -26,18 +26,18 @@ def _add(kind: int, total: float, delta: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def farthest(kind: int, low: Vector, high: Vector, other_low: Vector, other_high: Vector) -> float:
-    """Return the largest surrogate between a point of [low, high] and one of [other_low, other_high]."""
+def farthest(kind: int, low: Boxes, high: Boxes, a: int, b: int) -> float:
+    """Return the largest surrogate between a point of box a and one of box b."""
     total = 0.0
-    for c in range(len(low)):
-        total = _add(kind, total, max(high[c] - other_low[c], other_high[c] - low[c]))
+    for c in range(low.shape[1]):
+        total = _add(kind, total, max(high[a, c] - low[b, c], high[b, c] - low[a, c]))
     return total
 
 
 @njit(cache=True, nogil=True)
-def nearest(kind: int, low: Vector, high: Vector, other_low: Vector, other_high: Vector) -> float:
-    """Return the smallest surrogate between a point of [low, high] and one of [other_low, other_high]."""
+def nearest(kind: int, low: Boxes, high: Boxes, a: int, b: int) -> float:
+    """Return the smallest surrogate between a point of box a and one of box b."""
     total = 0.0
-    for c in range(len(low)):
-        total = _add(kind, total, max(0.0, low[c] - other_high[c], other_low[c] - high[c]))
+    for c in range(low.shape[1]):
+        total = _add(kind, total, max(0.0, low[a, c] - high[b, c], low[b, c] - high[a, c]))
     return total

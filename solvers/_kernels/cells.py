@@ -21,12 +21,11 @@ Numbers = NDArray[np.int64]
 def frontier(kind: int, tree: Tree, t: float, count: int) -> Numbers:
     """Return about ``count`` nodes that cover all points, each of diameter < t: always the widest is split next."""
     heap = [(0.0, 0)]
-    heap[0] = (-farthest(kind, tree.low[0], tree.high[0], tree.low[0], tree.high[0]), 0)
+    heap[0] = (-farthest(kind, tree.low, tree.high, 0, 0), 0)
     while heap[0][0] <= -t or (len(heap) < count and heap[0][0] < 0):
         _, node = heapq.heappop(heap)
         for child in (tree.left[node], tree.left[node] + 1):
-            low, high = tree.low[child], tree.high[child]
-            heapq.heappush(heap, (-farthest(kind, low, high, low, high), child))
+            heapq.heappush(heap, (-farthest(kind, tree.low, tree.high, child, child), child))
     return np.array([node for _, node in heap])
 
 

@@ -109,11 +109,11 @@ def may_be_far(kind: int, tree: Tree, a: int, b: int, t: float, splits: int = _S
     while size > 0:
         size -= 1
         a, b, splits = pairs[size, 0], pairs[size, 1], pairs[size, 2]
-        if farthest(kind, low[a], high[a], low[b], high[b]) < t:
+        if farthest(kind, low, high, a, b) < t:
             continue
-        if splits == 0 or nearest(kind, low[a], high[a], low[b], high[b]) >= t:
+        if splits == 0 or nearest(kind, low, high, a, b) >= t:
             return True
-        if farthest(kind, low[a], high[a], low[a], high[a]) < farthest(kind, low[b], high[b], low[b], high[b]):
+        if farthest(kind, low, high, a, a) < farthest(kind, low, high, b, b):
             a, b = b, a
         for child in range(left[a], left[a] + 2):
             pairs[size, 0], pairs[size, 1], pairs[size, 2] = child, b, splits - 1

@@ -127,11 +127,11 @@ def _least_certain(kind: int, tree: Tree, parts: Parts, chosen: Numbers, t: floa
         one = parts.node[chosen[a]]
         for b in range(a):
             two = parts.node[chosen[b]]
-            gap = nearest(kind, tree.low[one], tree.high[one], tree.low[two], tree.high[two])
+            gap = nearest(kind, tree.low, tree.high, one, two)
             if gap < closest:
                 closest = gap
-                wide_one = farthest(kind, tree.low[one], tree.high[one], tree.low[one], tree.high[one])
-                wide_two = farthest(kind, tree.low[two], tree.high[two], tree.low[two], tree.high[two])
+                wide_one = farthest(kind, tree.low, tree.high, one, one)
+                wide_two = farthest(kind, tree.low, tree.high, two, two)
                 widest = chosen[a] if wide_one >= wide_two else chosen[b]
     return widest
 

@@ -50,8 +50,8 @@ def test_nodes_with_a_far_pair_are_never_told_apart(splits, data):
     kind = KINDS[data.draw(st.sampled_from(["sqeuclidean", "manhattan", "chebyshev"]))]
     tree = kdtree.build(points)
     a, b = (data.draw(st.integers(0, len(tree.first) - 1)) for _ in range(2))
-    of_a, of_b = (points[tree.points[tree.first[node] : tree.last[node]]] for node in (a, b))
-    truth = max(farthest(kind, x, x, y, y) for x in of_a for y in of_b)
+    of_a, of_b = (tree.points[tree.first[node] : tree.last[node]] for node in (a, b))
+    truth = max(farthest(kind, points, points, i, j) for i in of_a for j in of_b)
     for t in (np.nextafter(truth, 0), truth):
         assert kdtree.may_be_far(kind, tree, a, b, t, splits)
     if splits == 30:
