@@ -13,7 +13,7 @@ from solvers import make
 _TIME_SHARE = 0.2  # of what is left, for each heuristic
 _PATIENCE = 40  # moves without a gain for each point: a quick start goes on for fewer, a patient one for more
 _QUICK_MOVES, _PATIENT_MOVES = 500_000, 2_500_000  # at most: about a second of the local searches, and half a minute
-_SAMPLE, _SAMPLE_NODES = 20_000, 2_000_000  # points, and nodes of their proof
+_SAMPLE, _SAMPLE_NODES = 20_000, 1_000_000  # points, and nodes of their proof
 _STARTS, _POINTS_OF_STARTS = 12, 400_000  # restarts at most, and points of all of them together
 
 
