@@ -11,6 +11,7 @@ import numpy as np
 from mmdp.exceptions import InvalidProblemError
 from mmdp.metrics import Array, describe_rows, is_tensor, namespace
 
+_WIDE_BYTES = 8  # of numbers that may go beyond
 _LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64, and so is that of 1 / it
 _CACHED_ENTRIES = 2**18
 _STRIP = 64  # rows and columns of a matrix that are compared at a time
@@ -102,7 +103,7 @@ def check_reach(name: str, largest: float) -> None:
 
 def _points(points: Any) -> Array:
     x = _table(points, "points")
-    largest = max(map(abs, value_range(x))) if str(x.dtype).endswith("float64") else 0.0
+    largest = max(map(abs, value_range(x))) if x.dtype.itemsize >= _WIDE_BYTES else 0.0
     check_reach("points", largest)
     if 0 < largest < 1 / _LARGEST_COORDINATE:
         raise InvalidProblemError(

@@ -50,6 +50,13 @@ def test_result_is_a_graded_solution(name, case):
     assert again.indices.tolist() == result.indices.tolist()
 
 
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=100)
+@given(case=cases(), limit=st.integers(1, 60))
+def test_what_a_stopped_run_claims_is_true(name, case, limit):
+    check(solvers.load(name)().solve(case.problem, Stop(iterations=limit)), case)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXACT)
 @settings(max_examples=2000)
@@ -116,13 +123,16 @@ def test_every_metric(solver, metric):
     assert result.objective == pytest.approx(naive.objective(naive.matrix(metric, X), result.indices))
 
 
-@pytest.mark.parametrize("kind", ["read_only", "fortran", "strided", "float32", "float16", "int", "bool", "list"])
+@pytest.mark.parametrize(
+    "kind", ["read_only", "fortran", "strided", "swapped", "float32", "float16", "int", "bool", "list"]
+)
 def test_any_layout_and_dtype(solver, kind):
     X = np.random.default_rng(7).integers(0, 20, size=(16, 3)).astype(float)  # exact in every dtype
     given = {
         "read_only": lambda: (X.setflags(write=False), X)[1],
         "fortran": lambda: np.asfortranarray(X),
         "strided": lambda: np.repeat(X, 2, axis=0)[::2],
+        "swapped": lambda: X.astype(X.dtype.newbyteorder()),
         "float32": lambda: X.astype(np.float32),
         "float16": lambda: X.astype(np.float16),
         "int": lambda: X.astype(np.int32),

@@ -40,6 +40,7 @@ BAD_INPUT = {
     "infinity": (lambda: solve(changed(X, (0, 0), -np.inf), 2), InvalidProblemError, "row 0"),
     "nan distance": (lambda: Problem(2, distances=changed(D, (1, 2), np.nan)), InvalidProblemError, r"\[1, 2\]"),
     "overflow": (lambda: solve(X * 1e200, 2), InvalidProblemError, "overflow; divide"),
+    "overflow in the other byte order": (lambda: solve((X * 1e200).astype(">f8"), 2), InvalidProblemError, "overflow"),
     "underflow": (lambda: solve(X * 1e-200, 2), InvalidProblemError, "vanish; multiply"),
     "masked": (lambda: solve(np.ma.masked_equal(X, 3), 2), InvalidProblemError, "masked entries; drop"),
     "sparse": (lambda: solve(csr_matrix(X), 2), InvalidProblemError, r"sparse matrix; convert with .toarray"),

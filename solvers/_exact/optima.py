@@ -13,6 +13,8 @@ def optimal_subsets(problem: Problem, clock: Clock, cap: int) -> list[list[int]]
 
     Fewer than ``cap`` are all there are, if there was time. Exponential time, and possibly exponentially many subsets.
     """
+    if len(problem.include) == problem.k:
+        return [sorted(problem.include)][:cap]
     points = problem.candidates
     adjacent = np.greater_equal(problem.matrix()[np.ix_(points, points)], clock.objective)
     np.fill_diagonal(adjacent, False)

@@ -53,6 +53,7 @@ class Relaxation:
         self.points: Indices | None = None
         self.nodes = 0
         self._state: State | None = None
+        self._cliques: list[Indices] = []  # of cells, found in this graph and not yet refined
         if len(vertices) < k or not math.isfinite(t):
             return
         self._is_split = np.zeros(len(tree.first), dtype=np.bool_)
@@ -64,44 +65,50 @@ class Relaxation:
 
     def raise_to(self, t: float) -> None:
         """Raise the threshold; what is refuted stays refuted."""
-        self._t, self.points = t, None
+        self._t, self.points, self._cliques = t, None, []
         if self._state is not None:
             parent = self._apply_splits()
             self._adopt(cell_graph(self._kind, self._tree, self._cells, t), parent)
 
     def solve(self, expired: Callable[[], bool]) -> bool:
-        """Whether the question was answered before ``expired()``: by ``points``, or by their absence."""
-        while True:
-            cliques = self._cliques(expired)
-            if not cliques:
-                return cliques is not None
-            for clique in cliques:
+        """Whether the question was answered before ``expired()``: by ``points``, or by their absence.
+
+        After False, a further call goes on where this one stopped.
+        """
+        while self._collect(expired):
+            if not self._cliques:
+                return True
+            while self._cliques:
+                clique = self._cliques.pop(0)
                 outcome, nodes = refine(self._kind, self._tree, clique, self._t, self._is_split, _PARTS)
                 if outcome == REAL:
                     self.points = self._vertices[self._tree.points[self._tree.first[nodes]]]
                     return True
-                if expired():
+                if self._cliques and expired():
                     return False
             assert self._state is not None
             old, graph = self._cells, self._state.adjacent
             parent = self._apply_splits()
             self._adopt(refined_graph(self._kind, self._tree, self._cells, self._t, old, parent, graph), parent)
+        return False
 
-    def _cliques(self, expired: Callable[[], bool]) -> list[Indices] | None:
-        """Up to ``_CLIQUES`` cliques of cells that differ early in the search, or None if there was no time."""
-        found: list[Indices] = []
-        while self._state is not None and len(found) < _CLIQUES:
+    def _collect(self, expired: Callable[[], bool]) -> bool:
+        """Find up to ``_CLIQUES`` cliques of cells that differ early in the search; False if there was no time.
+
+        The search has left behind what it found: this graph is not searched to its end once there are cliques.
+        """
+        while self._state is not None and len(self._cliques) < _CLIQUES:
             before = int(self._state.counter[NODES])
             outcome = search(self._state, self._k, _SLICE)
             self.nodes += int(self._state.counter[NODES]) - before
             if outcome == EXHAUSTED:
                 break
             if outcome == FOUND:
-                found.append(self._cells[self._state.path[: self._k]])
+                self._cliques.append(self._cells[self._state.path[: self._k]])
                 self._state.counter[DEPTH] = min(self._state.counter[DEPTH], 1)
             if expired():
-                return None
-        return found
+                return False
+        return True
 
     def _apply_splits(self) -> Indices:
         """Replace the split cells; the position that each new cell's cell had before."""

@@ -69,8 +69,10 @@ def test_what_is_no_number_proves_nothing(example):
     assert not check(Certificate(certificate.k, nan, certificate.tree), problem, result.objective)
 
 
-def test_the_only_subset_has_its_notes_too():
-    problem = Problem(3, points=[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+@pytest.mark.parametrize("fixed", [{}, {"include": [2, 0, 1]}, {"exclude": [3]}])
+def test_the_only_subset_has_its_notes_too(fixed):
+    corners = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    problem = Problem(3, points=[*corners, [2.0, 2.0]] if fixed else corners, **fixed)
     result = solvers.solve(problem, solver="exact", optima=5, certificate=100)
     assert result.notes["optima"] == [[0, 1, 2]]
     assert check(Certificate(**result.notes["certificate"]), problem, result.objective)

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import solvers
-from mmdp import Problem
+from mmdp import Problem, Stop
+from solvers._exact import cells as cell_proof
 from solvers._exact import relaxation
 from solvers._kernels import kdtree, refuted
 from solvers._kernels.boxes import farthest
@@ -40,6 +41,22 @@ def test_coarse_cells_are_refined_to_the_optimum(data, monkeypatch):
     assert cells.is_optimal
     assert dense.is_optimal
     assert cells.objective == dense.objective
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_search_that_pauses_leaves_no_clique_behind(data, monkeypatch):
+    monkeypatch.setattr(relaxation, "_CELLS", 1)
+    monkeypatch.setattr(relaxation, "_CLIQUES", data.draw(st.sampled_from([1, 8])))
+    monkeypatch.setattr(relaxation, "_SLICE", data.draw(st.sampled_from([1, 10])))
+    monkeypatch.setattr(cell_proof, "_GLANCE", data.draw(st.integers(1, 30)))
+    points = some_points(data.draw, n=data.draw(st.integers(5, 60)), d=data.draw(st.integers(1, 3)))
+    problem = Problem(data.draw(st.integers(2, 5)), points=points)
+    limit = data.draw(st.none() | st.integers(1, 60))
+    cells = solvers.solve(problem, solver="exact", method="cells", stop=Stop(iterations=limit), **WEAK)
+    optimum = solvers.solve(problem, solver="exact", method="dense").objective
+    assert cells.objective <= optimum <= cells.upper_bound
+    assert cells.is_optimal or limit
 
 
 @pytest.mark.parametrize("splits", [0, 2, 30])
