@@ -19,7 +19,8 @@ _CELLS = 20  # for each pick, at the beginning
 _CLIQUES = 8  # refined before the graph is searched again
 _BLOCKS = 128  # of 64 refuted sets each, kept for each size of clique,
 _MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
-_PARTS = 2048  # of one clique under the lens
+_PARTS = 2048  # of one clique under the lens,
+_PARTS_PER_CELL = 2  # or more, for each of its cells, so that one can be split
 _SLICE = 5_000  # nodes, a few hundredths of a second
 
 Indices = NDArray[np.int64]
@@ -75,12 +76,13 @@ class Relaxation:
 
         After False, a further call goes on where this one stopped.
         """
+        room = max(_PARTS, _PARTS_PER_CELL * self._k)
         while self._collect(expired):
             if not self._cliques:
                 return True
             while self._cliques:
                 clique = self._cliques.pop(0)
-                outcome, nodes = refine(self._kind, self._tree, clique, self._t, self._is_split, _PARTS)
+                outcome, nodes = refine(self._kind, self._tree, clique, self._t, self._is_split, room)
                 if outcome == REAL:
                     self.points = self._vertices[self._tree.points[self._tree.first[nodes]]]
                     return True
