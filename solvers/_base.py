@@ -124,6 +124,7 @@ class Solver(ABC):
             bound = self._bound(problem, run, clock, objective)
             clock.report(indices, objective, bound)
             if certify > 0 and bound > objective:
+                _rehearse_proof(problem)
                 proof = Clock(Stop(seconds=certify))
                 proof.report(indices, objective, bound)
                 try:
@@ -206,6 +207,14 @@ class Solver(ABC):
     @abstractmethod
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         """Solve; the trivial cases (one feasible subset) never arrive here."""
+
+
+def _rehearse_proof(problem: Problem) -> None:
+    """Compile what a proof needs, before its clock starts."""
+    from solvers._exact.proof import choose
+    from solvers._exact.rehearsal import rehearse
+
+    rehearse(problem, choose(problem, "auto"), ())
 
 
 def _certify(problem: Problem, proof: Clock) -> None:

@@ -29,5 +29,5 @@ def rehearse(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
     part = part_of(problem, _WIDE if wide else _POINTS, _PICKS)
     for name in heuristics:
         make(name).solve(part if method == "cells" else on_matrix(part, Clock(Stop())), _STOP)
-    if large:
+    if large and heuristics:
         make(heuristics[0]).solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], _PICKS), _STOP)

@@ -15,13 +15,13 @@ from solvers._kernels.kdtree import Tree
 from solvers._kernels.refine import REAL, refine
 from solvers._kernels.refuted import BLOCK
 
-_CELLS = 20  # for each pick, at the beginning
+_CELLS, _MOST_CELLS = 20, 4000  # for each pick, and in all, at the beginning; more where they would be too wide
 _CLIQUES = 8  # refined before the graph is searched again
 _BLOCKS = 128  # of 64 refuted sets each, kept for each size of clique,
 _MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
-_PARTS = 2048  # of one clique under the lens,
-_PARTS_PER_CELL = 2  # or more, for each of its cells, so that one can be split
-_SLICE = 5_000  # nodes, a few hundredths of a second
+_SPLITS, _LEAST_SPLITS = 2048, 64  # of the cells of one clique,
+_SPLIT_PAIRS = 10**8  # or fewer, as each of them looks at all pairs of picks
+_SLICE, _SLICE_WORDS = 5000, 10**8  # nodes, or fewer in a large graph: what takes a few hundredths of a second
 
 Indices = NDArray[np.int64]
 
@@ -58,9 +58,10 @@ class Relaxation:
         if len(vertices) < k or not math.isfinite(t):
             return
         self._is_split = np.zeros(len(tree.first), dtype=np.bool_)
-        cells = frontier(kind, tree, t, _CELLS * k)
+        cells = frontier(kind, tree, t, min(_CELLS * k, _MOST_CELLS))
         centres = self._centres(cells)
-        self._origin, self._axis = centres.mean(axis=0), np.linalg.svd(centres - centres.mean(axis=0))[2][0]
+        self._origin = centres.mean(axis=0)
+        self._axis = np.linalg.svd(centres - self._origin, full_matrices=False)[2][0]
         self._cells = cells[np.argsort(self._along(cells), kind="stable")]
         self._adopt(cell_graph(kind, tree, self._cells, t), None)
 
@@ -76,7 +77,7 @@ class Relaxation:
 
         After False, a further call goes on where this one stopped.
         """
-        room = max(_PARTS, _PARTS_PER_CELL * self._k)
+        room = self._k + max(_LEAST_SPLITS, min(_SPLITS, _SPLIT_PAIRS // self._k**2))
         while self._collect(expired):
             if not self._cliques:
                 return True
@@ -100,8 +101,9 @@ class Relaxation:
         The search has left behind what it found: this graph is not searched to its end once there are cliques.
         """
         while self._state is not None and len(self._cliques) < _CLIQUES:
+            nodes = max(1, min(_SLICE, _SLICE_WORDS // self._state.adjacent.size))
             before = int(self._state.counter[NODES])
-            outcome = search(self._state, self._k, _SLICE)
+            outcome = search(self._state, self._k, nodes)
             self.nodes += int(self._state.counter[NODES]) - before
             if outcome == EXHAUSTED:
                 break

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvers._kernels.bits import Words, bit, lowest, popcount
-from solvers._kernels.boxes import farthest
+from solvers._kernels.boxes import farthest, nearest
 from solvers._kernels.kdtree import Tree, may_be_far
 from solvers._kernels.refuted import BLOCK, Refuted
 
@@ -31,14 +31,55 @@ def frontier(kind: int, tree: Tree, t: float, count: int) -> Numbers:
 
 @njit(cache=True, nogil=True)
 def cell_graph(kind: int, tree: Tree, cells: Numbers, t: float) -> Words:
-    """Join two cells iff they may hold points at least t apart; O(m^2 d) for m cells."""
+    """Join two cells iff they may hold points at least t apart.
+
+    Nodes above the cells go first: where their boxes are far or near as a whole, so are all pairs below them. The
+    formula, with ``below(a)`` the cells that a node covers::
+
+        def join(a, b):
+            if farthest(a, b) >= t:
+                if nearest(a, b) >= t:
+                    adjacent[below(a), below(b)] = True
+                elif a in cells and b in cells:
+                    adjacent[a, b] = may_be_far(a, b)
+                else:
+                    join each child of the wider one, or of the one that is no cell, with the other
+    """
     m = len(cells)
     adjacent = np.zeros((m, (m + 63) // 64), np.uint64)
-    for i in range(m):
-        for j in range(i):
-            if may_be_far(kind, tree, cells[i], cells[j], t):
-                adjacent[i, j >> 6] |= bit(j)
-                adjacent[j, i >> 6] |= bit(i)
+    low, high, left = tree.low, tree.high, tree.left
+    order = np.argsort(tree.first[cells])
+    starts = tree.first[cells][order]  # the cells below a node stand side by side
+    stack = [(0, 0)]
+    while stack:
+        a, b = stack.pop()
+        a_first, a_last = np.searchsorted(starts, tree.first[a]), np.searchsorted(starts, tree.last[a])
+        b_first, b_last = np.searchsorted(starts, tree.first[b]), np.searchsorted(starts, tree.last[b])
+        if a == b:
+            if a_last - a_first > 1:
+                child = left[a]
+                stack.append((child, child))
+                stack.append((child + 1, child + 1))
+                stack.append((child, child + 1))
+            continue
+        if a_first == a_last or b_first == b_last or farthest(kind, low, high, a, b) < t:
+            continue
+        a_cell, b_cell = cells[order[a_first]], cells[order[b_first]]
+        is_far = nearest(kind, low, high, a, b) >= t
+        if not is_far and a == a_cell and b == b_cell:
+            if not may_be_far(kind, tree, a, b, t):
+                continue
+            is_far = True
+        if is_far:
+            for i in order[a_first:a_last]:
+                for j in order[b_first:b_last]:
+                    adjacent[i, j >> 6] |= bit(j)
+                    adjacent[j, i >> 6] |= bit(i)
+            continue
+        if a == a_cell or (b != b_cell and farthest(kind, low, high, a, a) < farthest(kind, low, high, b, b)):
+            a, b = b, a
+        stack.append((left[a], b))
+        stack.append((left[a] + 1, b))
     return adjacent
 
 

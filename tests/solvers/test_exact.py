@@ -116,6 +116,13 @@ def test_nodes_are_limited_exactly():
     assert result.status is Status.STOPPED
 
 
+def test_thousands_of_picks_keep_the_limit():
+    problem = Problem(2500, points=np.random.default_rng(8).random((6000, 2)))
+    result = solvers.solve(problem, solver="exact", stop=Stop(seconds=1))
+    assert result.status is Status.STOPPED
+    assert result.upper_bound < 2 * solvers.solve(problem).objective
+
+
 def cliques_of(search, nodes):
     """All cliques, asked for in short runs."""
     found = []

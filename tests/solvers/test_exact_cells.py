@@ -11,7 +11,7 @@ from solvers._exact import cells as cell_proof
 from solvers._exact import relaxation
 from solvers._kernels import kdtree, refuted
 from solvers._kernels.boxes import farthest
-from solvers._kernels.cells import inherit
+from solvers._kernels.cells import cell_graph, frontier, inherit
 from solvers._kernels.numba import KINDS
 
 WEAK = {"heuristics": ("random",)}  # so that the search has to find the optimum, not only to confirm it
@@ -33,6 +33,8 @@ def test_coarse_cells_are_refined_to_the_optimum(data, monkeypatch):
     monkeypatch.setattr(relaxation, "_CELLS", data.draw(st.sampled_from([1, 5])))
     monkeypatch.setattr(relaxation, "_CLIQUES", data.draw(st.sampled_from([1, 8])))
     monkeypatch.setattr(relaxation, "_BLOCKS", data.draw(st.sampled_from([0, 1, 128])))
+    for least in ("_SPLITS", "_LEAST_SPLITS"):
+        monkeypatch.setattr(relaxation, least, data.draw(st.sampled_from([1, 500])))
     points = some_points(data.draw, n=data.draw(st.integers(50, 200)), d=data.draw(st.integers(1, 3)))
     metric = data.draw(st.sampled_from(["euclidean", "manhattan", "chebyshev", "euc_2d", "ceil_2d"]))
     problem = Problem(data.draw(st.integers(2, 7)), points=points, metric=metric)
@@ -73,6 +75,22 @@ def test_nodes_with_a_far_pair_are_never_told_apart(splits, data):
         assert kdtree.may_be_far(kind, tree, a, b, t, splits)
     if splits == 30:
         assert not kdtree.may_be_far(kind, tree, a, b, np.nextafter(truth, np.inf), splits)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_cells_are_joined_iff_they_may_hold_a_far_pair(data):
+    points = some_points(data.draw, n=data.draw(st.integers(2, 80)), d=data.draw(st.integers(1, 3)))
+    kind = KINDS[data.draw(st.sampled_from(["sqeuclidean", "manhattan", "chebyshev"]))]
+    t = data.draw(st.sampled_from([1.0, 9.0, 25.0, 400.0]))
+    tree = kdtree.build(points)
+    cells = frontier(kind, tree, t, data.draw(st.integers(1, 60)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    cells = rng.permutation(cells)[: rng.integers(1, len(cells) + 1)]
+    joined = np.unpackbits(cell_graph(kind, tree, cells, t).view(np.uint8), axis=1, bitorder="little")
+    far = [[a != b and kdtree.may_be_far(kind, tree, a, b, t) for b in cells] for a in cells]
+    np.testing.assert_array_equal(joined[:, : len(cells)], far)
+    assert not joined[:, len(cells) :].any()
 
 
 def words_of(members, width):
