@@ -145,7 +145,7 @@ def spooled(blocks: Iterable[Matrix]) -> Source:
     n, d = 0, 0
     dtype: Any = None
     for number, block in enumerate(map(np.asarray, blocks)):
-        dtype, d = dtype or block.dtype, d or (block.shape[-1] if block.ndim else 0)
+        dtype, d = dtype or block.dtype.newbyteorder("="), d or (block.shape[-1] if block.ndim else 0)
         _check_block(number, block, d)
         if np.result_type(block.dtype, dtype) != dtype:
             raise InvalidProblemError(f"block {number} holds {block.dtype} and block 0 {dtype}; give them one dtype")
