@@ -10,7 +10,8 @@ import numpy as np
 from mmdp import Clock, Problem, Status, Stop
 from solvers import make
 
-_TIME_SHARE = 0.2  # of what is left, for each heuristic
+_TIME_SHARE = 0.2  # of what is left, for each heuristic,
+_RESTARTS_SHARE = 0.5  # and for all restarts together
 _PATIENCE = 40  # moves without a gain for each point: a quick start goes on for fewer, a patient one for more
 _QUICK_MOVES, _PATIENT_MOVES = 500_000, 2_500_000  # at most: about a second of the local searches, and half a minute
 _SAMPLE, _SAMPLE_NODES = 20_000, 1_000_000  # points, and nodes of their proof
@@ -38,8 +39,9 @@ def from_sample(problem: Problem, clock: Clock, rng: np.random.Generator) -> Non
 
 def restarts(problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str]) -> None:
     """Run the heuristics quickly again and again, fewer times for more points, as ``warm_start``."""
+    end = clock.elapsed + _RESTARTS_SHARE * clock.remaining
     for _ in range(min(_STARTS, _POINTS_OF_STARTS // problem.n)):
-        if not clock.expired:
+        if not clock.expired and clock.elapsed < end:
             warm_start(problem, clock, rng, heuristics)
 
 

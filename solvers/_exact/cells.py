@@ -16,7 +16,8 @@ from solvers._kernels.kdtree import Tree, build
 from solvers._kernels.numba import KINDS
 
 BOX_KERNELS = ("sqeuclidean", "manhattan", "chebyshev")
-_BOUND_SHARE = 0.15  # of a limited time, to lower the bound when the proof is not through
+_BOUND_SHARE = 0.15  # of a limited time, to lower the bound when the proof is not through,
+_PROBE_SHARE = 0.5  # of which one question takes at most this much of what is left
 _GLANCE = 1_000_000  # nodes of proof before anything is spent on a better incumbent
 _NEAR, _NEAR_SHARE = 300, 1 / 16  # points around each pick that may replace it: so many, or this share of n / k
 _CLIMB_NODES = 20_000  # of search for a better choice among those
@@ -140,7 +141,7 @@ class CellProof:
         while not clock.expired and math.isfinite(high) and high - low > _CLOSE * high:
             middle = (low + high) / 2
             relaxation = self._relax(least_surrogate_above(self._problem, middle), self._free)
-            if self._ask(relaxation, clock.elapsed + clock.remaining / 4) and relaxation.points is None:
+            if self._ask(relaxation, clock.elapsed + _PROBE_SHARE * clock.remaining) and relaxation.points is None:
                 high = middle
                 clock.report(upper_bound=middle)
             else:

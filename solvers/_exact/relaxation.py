@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers._kernels.bits import full
-from solvers._kernels.cells import cell_graph, core_of, frontier, inherit, refined_graph, split_cells
+from solvers._kernels.cells import core_of, frontier, inherit, join, refined_graph, split_cells
 from solvers._kernels.clique import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
 from solvers._kernels.kdtree import Tree
 from solvers._kernels.refine import REAL, refine
@@ -21,9 +21,19 @@ _BLOCKS = 128  # of 64 refuted sets each, kept for each size of clique,
 _MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
 _SPLITS, _LEAST_SPLITS = 2048, 64  # of the cells of one clique,
 _SPLIT_PAIRS = 10**8  # or fewer, as each of them looks at all pairs of picks
+_PAIRS = 300_000  # of cells, and
 _SLICE, _SLICE_WORDS = 5000, 10**8  # nodes, or fewer in a large graph: what takes a few hundredths of a second
 
 Indices = NDArray[np.int64]
+
+
+class _Graph:
+    """A graph of cells of which the first ``joined`` in order are joined, and their parents' places in the last one."""
+
+    def __init__(self, tree: Tree, cells: Indices, parent: Indices | None) -> None:
+        self.adjacent = np.zeros((len(cells), (len(cells) + 63) // 64), np.uint64)
+        self.order = np.argsort(tree.first[cells])
+        self.joined, self.parent = 0, parent
 
 
 class Relaxation:
@@ -54,6 +64,7 @@ class Relaxation:
         self.points: Indices | None = None
         self.nodes = 0
         self._state: State | None = None
+        self._coming: _Graph | None = None
         self._cliques: list[Indices] = []  # of cells, found in this graph and not yet refined
         if len(vertices) < k or not math.isfinite(t):
             return
@@ -63,14 +74,16 @@ class Relaxation:
         self._origin = centres.mean(axis=0)
         self._axis = np.linalg.svd(centres - self._origin, full_matrices=False)[2][0]
         self._cells = cells[np.argsort(self._along(cells), kind="stable")]
-        self._adopt(cell_graph(kind, tree, self._cells, t), None)
+        self._coming = _Graph(tree, self._cells, None)
 
     def raise_to(self, t: float) -> None:
         """Raise the threshold; what is refuted stays refuted."""
         self._t, self.points, self._cliques = t, None, []
-        if self._state is not None:
+        if self._coming is not None:
+            self._coming = _Graph(self._tree, self._cells, self._coming.parent)
+        elif self._state is not None:
             parent = self._apply_splits()
-            self._adopt(cell_graph(self._kind, self._tree, self._cells, t), parent)
+            self._coming = _Graph(self._tree, self._cells, parent)
 
     def solve(self, expired: Callable[[], bool]) -> bool:
         """Whether the question was answered before ``expired()``: by ``points``, or by their absence.
@@ -78,7 +91,7 @@ class Relaxation:
         After False, a further call goes on where this one stopped.
         """
         room = self._k + max(_LEAST_SPLITS, min(_SPLITS, _SPLIT_PAIRS // self._k**2))
-        while self._collect(expired):
+        while self._join(expired) and self._collect(expired):
             if not self._cliques:
                 return True
             while self._cliques:
@@ -94,6 +107,20 @@ class Relaxation:
             parent = self._apply_splits()
             self._adopt(refined_graph(self._kind, self._tree, self._cells, self._t, old, parent, graph), parent)
         return False
+
+    def _join(self, expired: Callable[[], bool]) -> bool:
+        """Finish the graph that is coming, and search it from now on; False if there was no time."""
+        graph = self._coming
+        if graph is None:
+            return True
+        while graph.joined < len(self._cells):
+            first, graph.joined = graph.joined, min(len(self._cells), graph.joined + max(1, _PAIRS // len(self._cells)))
+            join(self._kind, self._tree, self._cells, self._t, graph.order, graph.adjacent, first, graph.joined)
+            if expired():
+                return False
+        self._coming = None
+        self._adopt(graph.adjacent, graph.parent)
+        return True
 
     def _collect(self, expired: Callable[[], bool]) -> bool:
         """Find up to ``_CLIQUES`` cliques of cells that differ early in the search; False if there was no time.

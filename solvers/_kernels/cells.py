@@ -30,57 +30,46 @@ def frontier(kind: int, tree: Tree, t: float, count: int) -> Numbers:
 
 
 @njit(cache=True, nogil=True)
-def cell_graph(kind: int, tree: Tree, cells: Numbers, t: float) -> Words:
-    """Join two cells iff they may hold points at least t apart.
+def join(
+    kind: int, tree: Tree, cells: Numbers, t: float, order: Numbers, adjacent: Words, first: int, last: int
+) -> None:
+    """Join the cells ``order[first:last]`` with those before them in that order which may hold points at least t away.
 
-    Nodes above the cells go first: where their boxes are far or near as a whole, so are all pairs below them. The
-    formula, with ``below(a)`` the cells that a node covers::
+    ``order`` sorts the cells as the points lie in the tree, so that those below a node stand side by side. The formula,
+    to be begun at the root for every cell::
 
-        def join(a, b):
-            if farthest(a, b) >= t:
-                if nearest(a, b) >= t:
-                    adjacent[below(a), below(b)] = True
-                elif a in cells and b in cells:
-                    adjacent[a, b] = may_be_far(a, b)
+        def join(cell, node):
+            if farthest(cell, node) >= t:
+                if nearest(cell, node) >= t:
+                    adjacent[cell, cells below node] = True
+                elif node in cells:
+                    adjacent[cell, node] = may_be_far(cell, node)
                 else:
-                    join each child of the wider one, or of the one that is no cell, with the other
+                    for child in children(node):
+                        join(cell, child)
     """
-    m = len(cells)
-    adjacent = np.zeros((m, (m + 63) // 64), np.uint64)
-    low, high, left = tree.low, tree.high, tree.left
-    order = np.argsort(tree.first[cells])
-    starts = tree.first[cells][order]  # the cells below a node stand side by side
-    stack = [(0, 0)]
-    while stack:
-        a, b = stack.pop()
-        a_first, a_last = np.searchsorted(starts, tree.first[a]), np.searchsorted(starts, tree.last[a])
-        b_first, b_last = np.searchsorted(starts, tree.first[b]), np.searchsorted(starts, tree.last[b])
-        if a == b:
-            if a_last - a_first > 1:
-                child = left[a]
-                stack.append((child, child))
-                stack.append((child + 1, child + 1))
-                stack.append((child, child + 1))
-            continue
-        if a_first == a_last or b_first == b_last or farthest(kind, low, high, a, b) < t:
-            continue
-        a_cell, b_cell = cells[order[a_first]], cells[order[b_first]]
-        is_far = nearest(kind, low, high, a, b) >= t
-        if not is_far and a == a_cell and b == b_cell:
-            if not may_be_far(kind, tree, a, b, t):
+    low, high = tree.low, tree.high
+    starts = tree.first[cells[order]]
+    for place in range(first, last):
+        i = order[place]
+        cell = cells[i]
+        stack = [0]
+        while stack:
+            node = stack.pop()
+            begin = np.searchsorted(starts, tree.first[node])
+            end = min(place, np.searchsorted(starts, tree.last[node]))
+            if begin >= end or farthest(kind, low, high, cell, node) < t:
                 continue
-            is_far = True
-        if is_far:
-            for i in order[a_first:a_last]:
-                for j in order[b_first:b_last]:
-                    adjacent[i, j >> 6] |= bit(j)
-                    adjacent[j, i >> 6] |= bit(i)
-            continue
-        if a == a_cell or (b != b_cell and farthest(kind, low, high, a, a) < farthest(kind, low, high, b, b)):
-            a, b = b, a
-        stack.append((left[a], b))
-        stack.append((left[a] + 1, b))
-    return adjacent
+            if nearest(kind, low, high, cell, node) < t:
+                if node != cells[order[begin]]:
+                    stack.append(tree.left[node])
+                    stack.append(tree.left[node] + 1)
+                    continue
+                if not may_be_far(kind, tree, cell, node, t):
+                    continue
+            for j in order[begin:end]:
+                adjacent[i, j >> 6] |= bit(j)
+                adjacent[j, i >> 6] |= bit(i)
 
 
 class Pieces(NamedTuple):

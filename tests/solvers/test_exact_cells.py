@@ -11,7 +11,7 @@ from solvers._exact import cells as cell_proof
 from solvers._exact import relaxation
 from solvers._kernels import kdtree, refuted
 from solvers._kernels.boxes import farthest
-from solvers._kernels.cells import cell_graph, frontier, inherit
+from solvers._kernels.cells import frontier, inherit, join
 from solvers._kernels.numba import KINDS
 
 WEAK = {"heuristics": ("random",)}  # so that the search has to find the optimum, not only to confirm it
@@ -87,7 +87,11 @@ def test_cells_are_joined_iff_they_may_hold_a_far_pair(data):
     cells = frontier(kind, tree, t, data.draw(st.integers(1, 60)))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     cells = rng.permutation(cells)[: rng.integers(1, len(cells) + 1)]
-    joined = np.unpackbits(cell_graph(kind, tree, cells, t).view(np.uint8), axis=1, bitorder="little")
+    graph, order = np.zeros((len(cells), 2), np.uint64), np.argsort(tree.first[cells])
+    half = int(rng.integers(len(cells) + 1))
+    for first, last in ((0, half), (half, len(cells))):
+        join(kind, tree, cells, t, order, graph, first, last)
+    joined = np.unpackbits(graph.view(np.uint8), axis=1, bitorder="little")
     far = [[a != b and kdtree.may_be_far(kind, tree, a, b, t) for b in cells] for a in cells]
     np.testing.assert_array_equal(joined[:, : len(cells)], far)
     assert not joined[:, len(cells) :].any()
