@@ -82,7 +82,7 @@ class Relaxation:
         if self._coming is not None:
             self._coming = _Graph(self._tree, self._cells, self._coming.parent)
         elif self._state is not None:
-            parent = self._apply_splits()
+            parent = self._apply_splits()  # which replaces the cells
             self._coming = _Graph(self._tree, self._cells, parent)
 
     def solve(self, expired: Callable[[], bool]) -> bool:
@@ -113,8 +113,9 @@ class Relaxation:
         graph = self._coming
         if graph is None:
             return True
+        rows = max(1, _PAIRS // len(self._cells))
         while graph.joined < len(self._cells):
-            first, graph.joined = graph.joined, min(len(self._cells), graph.joined + max(1, _PAIRS // len(self._cells)))
+            first, graph.joined = graph.joined, min(graph.joined + rows, len(self._cells))
             join(self._kind, self._tree, self._cells, self._t, graph.order, graph.adjacent, first, graph.joined)
             if expired():
                 return False
