@@ -21,6 +21,7 @@ FEW_DIMENSIONS = 16  # above, a matrix of distances is cheaper than new rows of 
 MATRIX_BYTES = 2**33  # the most that matrices of distances may take together
 SNAP = 8  # units of rounding below which a distance from a Gram matrix is taken for zero
 _BLOCK = 2**24  # coordinates compared at once
+_TILE = 48  # rows that BLAS libraries multiply together; they sum those left over in another order, and copies must tie
 
 
 def working_dtype(x: torch.Tensor) -> torch.dtype:
@@ -64,7 +65,9 @@ def distance_row(kernel: str, x: torch.Tensor, centre: torch.Tensor) -> torch.Te
 
 def gram_distances(x: torch.Tensor) -> torch.Tensor:
     """Squared distances (b, n, n) by one matrix product: |x|^2 + |y|^2 - 2 x.y, zero where that is but rounding."""
-    gram = x @ x.mT
+    n = x.shape[-2]
+    whole = torch.nn.functional.pad(x, (0, 0, 0, -n % _TILE))
+    gram = (whole @ whole.mT)[..., :n, :n]
     norms = gram.diagonal(dim1=-2, dim2=-1)
     sums = norms[..., :, None] + norms[..., None, :]
     distances = sums - 2 * gram

@@ -79,3 +79,14 @@ def test_serial_and_parallel_kernels_agree(n):
     for c, following in itertools.pairwise(picks):
         nearest = np.minimum(nearest, ((X - X[c]) ** 2).sum(1))
         assert int(nearest.argmax()) == following
+
+
+@pytest.mark.parametrize("n", [7, 50, 52, 88, 97, 145, 300])
+def test_of_copies_the_first_is_taken_wherever_they_stand(n):
+    torch = pytest.importorskip("torch")
+    X = torch.randn(2, n, 40, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+    copies = [1, n // 2, n - 1]
+    X[:, copies] = -5 * X.mean(1, keepdim=True)
+    for points in (X, X.float(), X[0]):
+        chosen = load("greedy")().select(points, n - 3).reshape(-1, n - 3).tolist()
+        assert all(1 in picks and not {*copies[1:]} & {*picks} for picks in chosen)
