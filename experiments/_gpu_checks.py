@@ -93,17 +93,21 @@ from solvers._kernels import triton as kernels
 import sys, triton
 
 TYPES = {"fixed": "*i8", "counts": "*i64", "picks": "*i64", "places": "*i64"}
-matrix = {"MATRIX": True, "COUNTED": False, "UNROLL": 1}
-points = {"MATRIX": False, "COUNTED": True, "UNROLL": 3}
+ALIGNED = {kernels.lower_products: "nd"}
+matrix = {"MATRIX": True, "MASKED": False, "COUNTED": False, "UNROLL": 1}
+points = {"MATRIX": False, "MASKED": True, "COUNTED": True, "UNROLL": 3}
 tile = {"FARTHEST": False, "MASKED": True}
 for kernel, constants, warps in (
     (kernels.rank_gram, {**tile, "ROWS": 4, "COLUMNS": 256}, 4),
     (kernels.rank_points, {**tile, "KEEP": False, "UNROLL": 3, "ROWS": 32, "COLUMNS": 64}, 4),
     (kernels.rank_points, {**tile, "KEEP": True, "UNROLL": 4, "ROWS": 32, "COLUMNS": 64}, 4),
-    (kernels.traverse, {**matrix, "BLOCK": 1024}, 4),
-    (kernels.traverse, {**matrix, "BLOCK": 4096}, 16),
+    (kernels.lower_products, {"TILE": 128, "DEPTH": 64}, 8),
+    (kernels.traverse, {**matrix, "BLOCK": 1024}, 8),
+    (kernels.traverse, {**matrix, "BLOCK": 4096}, 32),
     (kernels.traverse, {**matrix, "BLOCK": 16384}, 32),
-    (kernels.traverse, {**points, "UNROLL": 4, "BLOCK": 8192}, 32),
+    (kernels.traverse, {**matrix, "MASKED": True, "BLOCK": 16384}, 32),
+    (kernels.traverse, {**points, "UNROLL": 4, "BLOCK": 16384}, 32),
+    (kernels.traverse, {**points, "MASKED": False, "BLOCK": 16384}, 32),
     (kernels.traverse_step, {**matrix, "BLOCK": 1024, "BLOCKS": 64}, 4),
     (kernels.traverse_step, {**points, "BLOCK": 256, "BLOCKS": 128}, 4),
     (kernels.rank_gram, {**tile, "n": 1, "ROWS": 4, "COLUMNS": 256}, 4),  # an argument of 1 becomes a constant
@@ -116,13 +120,14 @@ for kernel, constants, warps in (
     signature = {
         name: "constexpr" if name in constants
         else "i32" if name in ("n", "d", "k", "step")
+        else "*bf16" if (kernel, name) == (kernels.lower_products, "points")
         else TYPES.get(name, "*fp32")
         for name in names
     }
     aligned = {
         (i,): [["tt.divisibility", 16]]
         for i, name in enumerate(names)
-        if signature[name][0] == "*" or (name, signature[name]) == ("n", "i32")
+        if signature[name][0] == "*" or (signature[name] == "i32" and name in ALIGNED.get(kernel, "n"))
     }
     source = ASTSource(kernel, signature, {(names.index(name),): value for name, value in constants.items()}, aligned)
     binary = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps}).asm["cubin"]

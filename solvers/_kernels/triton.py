@@ -58,6 +58,36 @@ def _store_ranking(ranking, extremes, fixed, rows, n, MASKED: tl.constexpr):
 
 
 @triton.jit
+def lower_products(
+    points, matrix, n, d,
+    TILE: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    """One tile on or below the diagonal of the Gram matrices (b, n, n) of points (b, n, d), stored on both sides of it.
+
+    DEPTH divides d. Every product is summed in the same order, so equal rows have equal products.
+    """
+    tile, item = tl.program_id(0), tl.program_id(1).to(tl.int64)
+    points, matrix = points + item * n * d, matrix + item * n * n
+    down = ((tl.sqrt(8.0 * tile + 1.0) - 1.0) / 2.0).to(tl.int32)  # tiles before row r of tiles: r (r + 1) / 2
+    down -= (down * (down + 1) // 2 > tile).to(tl.int32)
+    down += ((down + 1) * (down + 2) // 2 <= tile).to(tl.int32)
+    across = tile - down * (down + 1) // 2
+    rows, columns = down * TILE + tl.arange(0, TILE), across * TILE + tl.arange(0, TILE)
+    depth = tl.arange(0, DEPTH)
+    x = points + (rows % n)[:, None].to(tl.int64) * d + depth[None, :]
+    y = points + (columns % n)[None, :].to(tl.int64) * d + depth[:, None]
+    products = tl.zeros([TILE, TILE], tl.float32)
+    for _ in range(0, d, DEPTH):
+        products = tl.dot(tl.load(x), tl.load(y), products)
+        x += DEPTH
+        y += DEPTH
+    inside = (rows < n)[:, None] & (columns < n)[None, :]
+    tl.store(matrix + rows[:, None].to(tl.int64) * n + columns[None, :], products, mask=inside)
+    if down != across:
+        tl.store(matrix + columns[:, None].to(tl.int64) * n + rows[None, :], tl.trans(products), mask=tl.trans(inside))
+
+
+@triton.jit
 def rank_gram(
     matrix, norms, fixed, ranking, n,
     FARTHEST: tl.constexpr, MASKED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -123,7 +153,9 @@ def _highest(scores, indices):
 
 
 @triton.jit
-def _lowered(score, floor, source, pick, columns, n, d, MATRIX: tl.constexpr, UNROLL: tl.constexpr):
+def _lowered(
+    score, floor, source, pick, columns, n, d, MATRIX: tl.constexpr, MASKED: tl.constexpr, UNROLL: tl.constexpr
+):
     """Scores after a pick: never above the distance to it, by a row of the matrix or differences from the point."""
     if MATRIX:
         distances = tl.load(source + pick * n + columns, mask=columns < n, other=0.0)
@@ -137,13 +169,16 @@ def _lowered(score, floor, source, pick, columns, n, d, MATRIX: tl.constexpr, UN
                 part += difference * difference
                 line += n
             distances += part
-    return tl.where(columns == pick, -1.0, tl.minimum(score, tl.maximum(distances, floor)))
+    if MASKED:
+        distances = tl.maximum(distances, floor)
+    return tl.where(columns == pick, -1.0, tl.minimum(score, distances))
 
 
 @triton.jit
 def traverse(
     source, ranking, counts, picks, n, d, k,
-    MATRIX: tl.constexpr, COUNTED: tl.constexpr, UNROLL: tl.constexpr, BLOCK: tl.constexpr,
+    MATRIX: tl.constexpr, MASKED: tl.constexpr, COUNTED: tl.constexpr,
+    UNROLL: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """All steps of one item in one program, its scores in registers."""
     item = tl.program_id(0).to(tl.int64)
@@ -157,14 +192,15 @@ def traverse(
     for step in range(k):
         pick = place.to(tl.int64)
         tl.store(picks + item * k + step, tl.where((top >= 0) & (step < count), pick, -1))
-        score = _lowered(score, floor, source, pick, columns, n, d, MATRIX, UNROLL)
+        score = _lowered(score, floor, source, pick, columns, n, d, MATRIX, MASKED, UNROLL)
         top, place = _highest(score, columns)
 
 
 @triton.jit(do_not_specialize=["step"])
 def traverse_step(
     source, scores, tops, places, counts, picks, step, n, d, k,
-    MATRIX: tl.constexpr, COUNTED: tl.constexpr, UNROLL: tl.constexpr, BLOCK: tl.constexpr, BLOCKS: tl.constexpr,
+    MATRIX: tl.constexpr, MASKED: tl.constexpr, COUNTED: tl.constexpr,
+    UNROLL: tl.constexpr, BLOCK: tl.constexpr, BLOCKS: tl.constexpr,
 ):  # fmt: skip
     """One step of a block of points of one item: the launch before left the best of each block, as this one does."""
     block, item, blocks, batch = tl.program_id(0), tl.program_id(1).to(tl.int64), tl.num_programs(0), tl.num_programs(1)
@@ -182,7 +218,7 @@ def traverse_step(
     floor = tl.where(score == float("inf"), score, 0.0)
     if step == 0:
         score = tl.where(score >= 0, float("inf"), -1.0)
-    score = _lowered(score, floor, source, pick, columns, n, d, MATRIX, UNROLL)
+    score = _lowered(score, floor, source, pick, columns, n, d, MATRIX, MASKED, UNROLL)
     tl.store(scores + columns, score, mask=columns < n)
     best, place = _highest(score, columns)
     tl.store(tops + after + block, best)

@@ -9,13 +9,16 @@ import torch
 import triton
 
 from solvers._kernels.torch import ANGULAR, RANKED, distance_row, embed, matrix_fits, simple_ranking
-from solvers._kernels.triton import rank_gram, rank_points, traverse, traverse_step
+from solvers._kernels.triton import lower_products, rank_gram, rank_points, traverse, traverse_step
 
 METRICS = ("euclidean", "sqeuclidean", *ANGULAR)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-ONE_PROGRAM = 2**14  # points whose scores one program keeps in registers; half as many where it computes distances
-ONE_PROGRAM_COORDINATES = 2**16  # coordinates that one program reads in about the time of a launch
+ONE_PROGRAM = 2**14  # points whose scores one program keeps in registers
+ONE_PROGRAM_COORDINATES = 2**18  # coordinates that one program reads in about the time that Python takes to launch
+CAPTURED = 2**13, 2**16  # the same two limits in a CUDA graph, where many programs' launches cost next to nothing
 PROGRAMS = 128  # enough to keep a large chip busy in each step
+TILE, DEPTH = 128, 64  # of products below the diagonal
+TILES = 256  # from so many on, two rounds of programs, half of all products is sooner done than a library's whole
 
 
 def select(
@@ -31,15 +34,34 @@ def select(
             source, ranking = _from_gram(points, start, fixed)
         else:
             source, ranking = _from_points(points, metric, start, fixed, keep=matrix)
-        return _traverse(source, ranking, k, counts, matrix)
+        return _traverse(source, ranking, k, counts, matrix, masked=fixed is not None)
 
 
 def gram(points: torch.Tensor) -> torch.Tensor:
     """Products (b, n, n) of all pairs of rows, summed in float32 and, for float32, not rounded to tf32 before."""
     if points.is_cuda and points.dtype != torch.float32:
-        return torch.bmm(points, points.mT, out_dtype=torch.float32)
+        return lower_gram(points) if _many_tiles(points) else torch.bmm(points, points.mT, out_dtype=torch.float32)
     with _ieee_products():
         return torch.bmm(points.float(), points.float().mT)
+
+
+def lower_gram(points: torch.Tensor) -> torch.Tensor:
+    """Products (b, n, n) of all pairs of rows (b, n, d), each pair once; DEPTH divides d."""
+    b, n, d = points.shape
+    matrix = points.new_empty(b, n, n, dtype=torch.float32)
+    lower_products[(_tiles(n), b)](points.contiguous(), matrix, n, d, TILE=TILE, DEPTH=DEPTH, num_warps=8, num_stages=4)
+    return matrix
+
+
+def _many_tiles(points: torch.Tensor) -> bool:
+    b, n, d = points.shape
+    return d % DEPTH == 0 and b * _tiles(n) >= TILES
+
+
+def _tiles(n: int) -> int:
+    """Tiles on and below the diagonal."""
+    across = triton.cdiv(n, TILE)
+    return across * (across + 1) // 2
 
 
 @contextmanager
@@ -88,18 +110,20 @@ def _from_points(
 
 
 def _traverse(
-    source: torch.Tensor, ranking: torch.Tensor, k: int, counts: torch.Tensor | None, matrix: bool
+    source: torch.Tensor, ranking: torch.Tensor, k: int, counts: torch.Tensor | None, matrix: bool, masked: bool
 ) -> torch.Tensor:
     b, n = ranking.shape
     d = source.shape[1]
     ranking = ranking.contiguous()
     picks = torch.empty(b, k, dtype=torch.int64, device=ranking.device)
-    constants = {"MATRIX": matrix, "COUNTED": counts is not None, "UNROLL": 1 if matrix else _unroll(d)}
-    if n <= ONE_PROGRAM and (matrix or (n <= ONE_PROGRAM // 2 and n * d <= ONE_PROGRAM_COORDINATES)):
+    constants = {
+        "MATRIX": matrix, "MASKED": masked, "COUNTED": counts is not None, "UNROLL": 1 if matrix else _unroll(d)
+    }  # fmt: skip
+    if n <= ONE_PROGRAM and (matrix or _soon_read(n, d)):
         block = max(128, triton.next_power_of_2(n))
         traverse[(b,)](
             source, ranking, picks if counts is None else counts, picks, n, d, k,
-            BLOCK=block, num_warps=min(32, max(4, block // 256)), **constants,
+            BLOCK=block, num_warps=min(32, max(4, block // 128)), **constants,
         )  # fmt: skip
         return picks
     block = max(128, min(1024, triton.next_power_of_2(b * n // PROGRAMS)), triton.next_power_of_2(n) // 2048)
@@ -113,6 +137,13 @@ def _traverse(
             BLOCK=block, BLOCKS=triton.next_power_of_2(blocks), **constants,
         )  # fmt: skip
     return picks
+
+
+def _soon_read(n: int, d: int) -> bool:
+    """Whether one program goes through n points of d coordinates sooner than many programs are launched."""
+    if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+        return n <= CAPTURED[0] and n * d <= CAPTURED[1]
+    return n * d <= ONE_PROGRAM_COORDINATES
 
 
 def _unroll(d: int) -> int:

@@ -168,6 +168,17 @@ def test_float32_products_are_not_rounded_to_tf32():
     assert torch.backends.cuda.matmul.fp32_precision == before
 
 
+@pytest.mark.parametrize(("b", "n", "d"), [(2, 5, 64), (1, 128, 128), (1, 300, 64)])
+def test_products_below_the_diagonal_fill_both_sides(b, n, d):
+    x = torch.randn(b, n, d, device=DEVICE)
+    x[:, -1] = x[:, 0]
+    x = x.bfloat16() if x.is_cuda else x  # which CUDA's matrix units multiply exactly, as the interpreter does float32
+    matrix = triton_select.lower_gram(x)
+    torch.testing.assert_close(matrix, (x.double() @ x.double().mT).float(), rtol=1e-5, atol=1e-4)
+    assert torch.equal(matrix, matrix.mT)
+    assert torch.equal(matrix[:, 0], matrix[:, -1])
+
+
 def test_autocast_narrows_nothing(monkeypatch):
     from solvers import _greedy_torch
 
