@@ -60,7 +60,7 @@ def _many_tiles(points: torch.Tensor) -> bool:
 
 def _tiles(n: int) -> int:
     """Tiles on and below the diagonal."""
-    across = triton.cdiv(n, TILE)
+    across = -(-n // TILE)
     return across * (across + 1) // 2
 
 
