@@ -18,7 +18,7 @@ from rich.console import Console
 from scipy.spatial.distance import cdist
 
 import solvers
-from experiments._rows import RESULTS, Rows
+from experiments._common.rows import RESULTS, Rows
 from mmdp import Stop
 from solvers.ilp import FORMULATIONS
 

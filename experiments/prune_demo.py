@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from experiments._report import duration
-from experiments._rows import RESULTS, Rows
+from experiments._common.rows import RESULTS, Rows
+from experiments.gaps.report import duration
 from lmm_integration.budget import retained_count
 from mmdp import DataFileError, Problem
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from skmatter.sample_selection import FPS
 
-from experiments._provenance import PACKAGES
-from experiments._report import duration, markdown_table, origin, table
-from experiments._rows import RESULTS, Row, Rows
+from experiments._common.provenance import PACKAGES
+from experiments._common.rows import RESULTS, Row, Rows
+from experiments.gaps.report import duration, markdown_table, origin, table
 from mmdp import Problem
 from solvers.greedy import Greedy
 

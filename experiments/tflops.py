@@ -26,7 +26,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from experiments._report import table as report_table
+from experiments.gaps.report import table as report_table
 from lmm_integration.budget import check_keep, retained_count
 from mmdp import DataFileError, InvalidOptionError
 

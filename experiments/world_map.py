@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import solvers
-from experiments._provenance import ROOT
+from experiments._common.provenance import ROOT
 from experiments.suites.geography import cities
 from mmdp import Problem, Result
 from mmdp.certificate import Certificate, check

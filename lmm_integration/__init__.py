@@ -9,8 +9,7 @@ from mmdp import MissingDependencyError
 _MISSING = "lmm_integration needs {}, which is not installed: pip install 'mmdp[lmm]'"
 
 try:
-    from lmm_integration.families import Family
-    from lmm_integration.families import available as families
+    from lmm_integration.families import Family, supported_models
     from lmm_integration.selection import select_tokens
 except ModuleNotFoundError as error:
     if error.name != "torch":
@@ -18,7 +17,7 @@ except ModuleNotFoundError as error:
     raise MissingDependencyError(_MISSING.format("torch")) from error
 
 if TYPE_CHECKING:
-    from lmm_integration._overlay import overlay
+    from lmm_integration.drawing import overlay
     from lmm_integration.pruning import Pruning, prune
 
 __all__ = [
@@ -26,13 +25,13 @@ __all__ = [
     "Pruning",
     "PruningStateError",
     "UnsupportedModelError",
-    "families",
     "overlay",
     "prune",
     "select_tokens",
+    "supported_models",
 ]
 
-_LAZY = {"Pruning": "pruning", "prune": "pruning", "overlay": "_overlay"}
+_LAZY = {"Pruning": "pruning", "prune": "pruning", "overlay": "drawing"}
 
 
 def __getattr__(name: str) -> Any:

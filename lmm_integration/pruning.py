@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lmm_integration._handle import Pruning
-from lmm_integration._prepare import PIXELS, Preparation
+from lmm_integration._pipeline.hooks import Pruning
+from lmm_integration._pipeline.prepare import PIXELS, Preparation
 from lmm_integration.budget import check_keep
 from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.families import Family, family_of
@@ -49,7 +49,7 @@ def prune(
     Parameters
     ----------
     model : transformers model
-        Of one of ``lmm_integration.families()``.
+        Of one of ``lmm_integration.supported_models()``.
     solver : str, Solver, Selector or callable
         As for :func:`lmm_integration.select_tokens`.
     keep : float or int

@@ -17,7 +17,7 @@ from lmm_integration.selectors import Context, Selector
 from mmdp import Stop
 from mmdp.exceptions import InvalidOptionError, InvalidProblemError, SolverContractError, UnknownNameError
 from solvers import Solver
-from solvers._base import selection_problem
+from solvers._framework.base import selection_problem
 
 Rule = str | Solver | Selector | Callable[[Tensor, int], Any]
 

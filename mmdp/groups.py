@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmdp import _validation
+from mmdp import validation
 from mmdp.exceptions import InvalidProblemError
 from mmdp.metrics import is_tensor
 
@@ -68,7 +68,7 @@ def quotas(
     InvalidProblemError
         If no solution keeps the counts; the message says which group cannot, or why k does not fit.
     """
-    labels = _validation.to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
+    labels = validation.to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
     if labels.shape != (n,) or labels.dtype.kind not in "fiubUS":
         raise InvalidProblemError(
             f"groups has shape {labels.shape} and dtype {labels.dtype}: give one number or text for each of {n} points"

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 from numpy.typing import ArrayLike, NDArray
 
-from mmdp import _validation
+from mmdp import validation
 from mmdp.exceptions import InvalidProblemError, TooLargeError
 from mmdp.groups import Counts, Quotas, quotas
 from mmdp.metrics import PRECOMPUTED, Array, Metric, Vector, is_tensor, resolve
@@ -70,9 +70,9 @@ class Problem:
     quotas: Quotas | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        points, distances = _validation.data(self.points, self.distances)
+        points, distances = validation.data(self.points, self.distances)
         n = len(distances) if points is None else len(points)
-        include, exclude = _validation.picks(n, self.k, self.include, self.exclude)
+        include, exclude = validation.picks(n, self.k, self.include, self.exclude)
         for name, checked in {
             "points": points,
             "distances": distances,
@@ -109,9 +109,9 @@ class Problem:
         No copy is made of contiguous float32 or float64 points under a metric that embeds them as they are.
         """
         if self.points is None:
-            raise _validation.no_points()
-        points = _validation.to_numpy(self.points)
-        return np.ascontiguousarray(_validation.kernel_dtype(self.geometry.embed(points)))
+            raise validation.no_points()
+        points = validation.to_numpy(self.points)
+        return np.ascontiguousarray(validation.kernel_dtype(self.geometry.embed(points)))
 
     def blocks(self, width: int) -> Iterator[slice]:
         """Slices of all n rows such that a block of ``width`` float64 columns stays near 16 MB."""

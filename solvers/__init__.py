@@ -14,8 +14,8 @@ from tabulate import tabulate
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, MissingDependencyError, Problem, Result, Stop
 from mmdp import UnknownNameError as UnknownNameError
 from mmdp.metrics import Array
-from solvers import _sources
-from solvers._base import Run, Solver, checked_options
+from mmdp.tables import files
+from solvers._framework.base import Run, Solver, checked_options
 
 __all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "solve"]
 
@@ -164,8 +164,8 @@ def solve(
     >>> solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force").objective
     5.0
     """
-    if _is_dask(points) or _sources.is_source(points):
-        table: Any = points if _is_dask(points) else _sources.source(points)
+    if _is_dask(points) or files.is_source(points):
+        table: Any = points if _is_dask(points) else files.source(points)
         run = _by_blocks(table, k, solver, metric, stop, seed, options)
         if run is not None:
             checked_options(stop, seed, certify)
@@ -214,9 +214,9 @@ def _by_blocks(
         assert isinstance(method, Coreset)
         return partial(method.distributed, points, k, metric, stop, seed)
     if k is not None and solver == "greedy" and points.n > LOADED_ROWS and options.keys() <= _DISK_OPTIONS:
-        from solvers import _out_of_core
+        from solvers._farthest_first import from_table
 
-        return partial(_out_of_core.greedy, points, k, metric, **options)
+        return partial(from_table.greedy, points, k, metric, **options)
     if k is not None and solver == "streaming" and not options:
         from solvers import streaming
 
@@ -226,7 +226,7 @@ def _by_blocks(
 
 def __getattr__(name: str) -> Any:
     if name == "DiversitySelector":
-        from solvers._sklearn import DiversitySelector
+        from solvers._adapters.scikit_learn import DiversitySelector
 
         return DiversitySelector
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import Clock, InvalidOptionError, Problem, Status
-from solvers._base import Run, Solver
+from solvers._framework.base import Run, Solver
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from mmdp import Clock, Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Status, Stop
-from mmdp._validation import check_reach, kernel_dtype
 from mmdp.metrics import METRICS, Metric, resolve
 from mmdp.problem import Indices
-from solvers._base import Run, Solver, check_whole
-from solvers._kernels.numba import KINDS
-from solvers._kernels.passes import lower_block
-from solvers._rehearsal import rehearse
+from mmdp.validation import check_reach, kernel_dtype
+from solvers._farthest_first.table_pass import lower_block
+from solvers._framework.base import Run, Solver, check_whole
+from solvers._framework.distance_forms import KINDS
+from solvers._framework.warm_up import rehearse
 from solvers.greedy import Greedy
 
 Matrix = NDArray[Any]

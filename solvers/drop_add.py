@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
-from solvers._base import Run, Solver, check_whole
-from solvers._kernels.drop_add import LAST_GAIN, MOVES, drop_and_add, new_ages
-from solvers._kernels.swaps import new_picks, reset
-from solvers._random_starts import randomized_greedy
-from solvers._rehearsal import rehearse
-from solvers._slices import Slices
+from solvers._framework.base import Run, Solver, check_whole
+from solvers._framework.slices import Slices
+from solvers._framework.warm_up import rehearse
+from solvers._local_search.pick_distances import new_picks, reset
+from solvers._local_search.random_starts import randomized_greedy
+from solvers._local_search.tabu_move import LAST_GAIN, MOVES, drop_and_add, new_ages
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import numpy as np
 from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
 from mmdp.bounds import cheap_bound
 from solvers import make
-from solvers._base import Run, Solver, check_whole
-from solvers._exact.dense import on_matrix
-from solvers._exact.optima import optimal_subsets
+from solvers._exact.certificates import proof_tree
+from solvers._exact.incumbents import from_sample, restarts, warm_start
+from solvers._exact.matrix_proof import on_matrix
+from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._exact.proof import METHODS, choose, prove
-from solvers._exact.proof_tree import proof_tree
-from solvers._exact.rehearsal import rehearse
-from solvers._incumbent import from_sample, restarts, warm_start
+from solvers._exact.warm_up import rehearse
+from solvers._framework.base import Run, Solver, check_whole
 
 _FEW = 32  # points whose proof takes less time than a local search
 _LARGE_MATRIX = 2000  # points whose matrix takes so long that the greedy answers first

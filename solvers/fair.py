@@ -15,7 +15,7 @@ from mmdp import Clock, InvalidOptionError, Problem
 from mmdp.bounds import farthest_first_bound
 from mmdp.groups import Quotas
 from mmdp.problem import Indices
-from solvers._base import Run, Solver
+from solvers._framework.base import Run, Solver
 
 _ROUNDING = 1e-7  # relative; far above what a sum of distances along a chain loses, even of arcs near half a turn
 _SMALLEST = 1e-300

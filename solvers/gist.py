@@ -9,7 +9,7 @@ import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem
 from mmdp.metrics import Vector
-from solvers._base import Run, Solver
+from solvers._framework.base import Run, Solver
 
 
 @dataclass(frozen=True)

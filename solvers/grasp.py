@@ -9,11 +9,11 @@ import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
 from mmdp.problem import Indices
-from solvers._base import Run, Solver, check_whole
-from solvers._climb import climb, going_on
-from solvers._kernels.swaps import Picks, closest, new_picks, put, reset
-from solvers._random_starts import randomized_greedy
-from solvers._rehearsal import rehearse
+from solvers._framework.base import Run, Solver, check_whole
+from solvers._framework.warm_up import rehearse
+from solvers._local_search.pick_distances import Picks, closest, new_picks, put, reset
+from solvers._local_search.random_starts import randomized_greedy
+from solvers._local_search.swap_descent import climb, going_on
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
-from mmdp._validation import to_numpy
 from mmdp.metrics import Array, Vector, is_tensor
-from solvers import _pruned
-from solvers._base import Run, Solver, check_k, selection_problem
-from solvers._kernels.numba import FEW_DIMENSIONS, KINDS, lower_nearest, neighbour_extremes
-from solvers._rehearsal import MANY_COORDINATES, is_first, part_of
+from mmdp.validation import to_numpy
+from solvers._farthest_first import accelerated
+from solvers._framework.base import Run, Solver, check_k, selection_problem
+from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS, lower_nearest, neighbour_extremes
+from solvers._framework.warm_up import MANY_COORDINATES, is_first, part_of
 
 STARTS = ("auto", "isolated", "farthest_pair", "sweep", "random")
 _QUADRATIC_START_LIMIT = 4096
@@ -78,15 +78,15 @@ class Greedy(Solver):
                 f"start = {self.start} is not among the {len(problem.candidates)} points to choose from"
             )
         if self._on_torch(problem):
-            from solvers import _greedy_torch
+            from solvers._farthest_first import tensors
 
-            return _greedy_torch.run(problem, self._start(len(problem.candidates)), rng)
+            return tensors.run(problem, self._start(len(problem.candidates)), rng)
         rows = _Rows(problem)
         nearest = np.full(problem.n, -1.0)
         nearest[problem.candidates] = np.inf
         picks = list(problem.include) or self._first(rows, rng)
-        if self.prune and _pruned.applies(problem):
-            picks, radius = _pruned.traverse(problem, nearest, picks)
+        if self.prune and accelerated.applies(problem):
+            picks, radius = accelerated.traverse(problem, nearest, picks)
         else:
             picks, radius = _traverse(rows, nearest, picks, problem.k)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)
@@ -152,9 +152,9 @@ class Greedy(Solver):
         check_k(points.shape[-2], k)
         masks = (lengths, counts, include, exclude)
         if is_tensor(points):
-            from solvers import _greedy_torch
+            from solvers._farthest_first import tensors
 
-            return _greedy_torch.select(points, k, metric, self._start(points.shape[-2]), *masks)
+            return tensors.select(points, k, metric, self._start(points.shape[-2]), *masks)
         if any(mask is not None for mask in masks):
             raise InvalidOptionError(
                 "lengths, counts, include and exclude are for tensors; pass torch.from_numpy(points)"

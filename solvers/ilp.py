@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
 from mmdp.bounds import upper_bound
 from solvers import make
-from solvers._base import _ROUNDING, Run, Solver, check_whole
-from solvers._ilp.thresholds import Answer, Count, decide
-from solvers._incumbent import warm_start
-from solvers._process import call
-from solvers._rehearsal import is_first
+from solvers._exact.incumbents import warm_start
+from solvers._framework.base import _ROUNDING, Run, Solver, check_whole
+from solvers._framework.subprocesses import call
+from solvers._framework.warm_up import is_first
+from solvers._ilp.threshold_model import Answer, Count, decide
 
 FORMULATIONS = ("thresholds", "node_packing", "compact", "big_m")
 BACKENDS = ("highs", "scip")
@@ -163,7 +163,7 @@ class _Search:
         """Solve the textbook model: the points, if any were found, and a bound on its objective."""
         options = self._options
         answer = call(
-            "solvers._ilp.textbook:maximise",
+            "solvers._ilp.textbook_models:maximise",
             options.formulation,
             arguments,
             self._hint,

@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
-from solvers._base import Run, Solver
-from solvers._climb import climb, going_on
-from solvers._kernels.swaps import new_picks, reset
-from solvers._random_starts import random_subset
-from solvers._rehearsal import rehearse
+from solvers._framework.base import Run, Solver
+from solvers._framework.warm_up import rehearse
+from solvers._local_search.pick_distances import new_picks, reset
+from solvers._local_search.random_starts import random_subset
+from solvers._local_search.swap_descent import climb, going_on
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import numpy as np
 from mmdp import Clock, Problem, Stop
 from mmdp.bounds import included_bound
 from mmdp.problem import Indices
-from solvers._base import Run, Solver, check_whole
-from solvers._core import Core
-from solvers._rehearsal import MANY_COORDINATES, is_first, part_of
-from solvers._tie_break import fewer_critical_pairs
-from solvers._trail import Trail
-from solvers._zoom import zooming_search
+from solvers._framework.base import Run, Solver, check_whole
+from solvers._framework.warm_up import MANY_COORDINATES, is_first, part_of
+from solvers._local_search.candidate_set import Core
+from solvers._local_search.coarse_to_fine import zooming_search
+from solvers._local_search.search_run import Trail
+from solvers._local_search.tie_break import fewer_critical_pairs
 from solvers.greedy import Greedy
 
 _SMALL = 500  # points, and

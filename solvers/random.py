@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmdp import Clock, Problem
-from solvers._base import Run, Solver, check_whole
+from solvers._framework.base import Run, Solver, check_whole
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import Clock, Problem, Result
-from mmdp._validation import picks as checked_picks
 from mmdp.metrics import Metric, Vector, resolve
 from mmdp.problem import Indices
-from solvers._base import Run, Solver
-from solvers._blocks import Source
-from solvers._graded import graded, held_problem
+from mmdp.tables.blocks import Source
+from mmdp.validation import picks as checked_picks
+from solvers._framework.base import Run, Solver
+from solvers._framework.grading import graded, held_problem
 
 _RATIO = 8.0  # in distances that obey the triangle inequality
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from experiments._rows import RESULTS
+from experiments._common.rows import RESULTS
 
 _CHECKPOINT = Path(__file__).parent / "checkpoint"
 

@@ -15,8 +15,8 @@ import solvers
 from experiments.lmm_lab.evaluate import Lab
 from lmm_integration import select_tokens, selectors
 from mmdp import Problem, Stop
-from solvers._base import selection_problem
-from solvers._random_starts import randomized_greedy
+from solvers._framework.base import selection_problem
+from solvers._local_search.random_starts import randomized_greedy
 
 HEADS = 4  # as many as the language model has
 _RANDOM = ("random", "blend_25", "blend_50", "blend_75")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments._rows import Rows
+from experiments._common.rows import Rows
 from experiments.lmm_lab import figures
 from experiments.lmm_lab.questions import KINDS
 from experiments.lmm_lab.statistics import Estimate, accuracy, correlation, difference

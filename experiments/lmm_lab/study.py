@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from experiments._rows import Rows
+from experiments._common.rows import Rows
 from experiments.lmm_lab.evaluate import EACH, Lab, Outcome
 from experiments.lmm_lab.methods import Method, methods
 from experiments.lmm_lab.model import CHECKPOINT, load

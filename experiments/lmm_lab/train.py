@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, layer_norm
 
-from experiments._provenance import provenance
+from experiments._common.provenance import provenance
 from experiments.lmm_lab.batches import LONGEST, Asked, asked, labelled
 from experiments.lmm_lab.model import TOKENS, WIDTH, new, vision
 from experiments.lmm_lab.questions import START, encode

@@ -54,7 +54,7 @@ WHY_NOT = {
 }
 
 
-def available() -> list[str]:
+def supported_models() -> list[str]:
     """Model types that :func:`lmm_integration.prune` supports."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
@@ -67,11 +67,12 @@ def family_of(model_type: str) -> Family:
     UnsupportedModelError
         If no file describes it; the message gives the reason where one is known, and the way out.
     """
-    if model_type in available():
+    if model_type in supported_models():
         family: Family = import_module(f"{__name__}.{model_type}").FAMILY
         return family
     reason = WHY_NOT.get(model_type, "no file in lmm_integration/families describes it")
+    known = ", ".join(supported_models())
     raise UnsupportedModelError(
-        f"cannot prune a {model_type!r} model: {reason}. Supported: {', '.join(available())}. Elsewhere, select rows "
+        f"cannot prune a {model_type!r} model: {reason}. Supported: {known}. Elsewhere, select rows "
         "with lmm_integration.select_tokens(features, keep) in your own forward, or pass family=Family(...)"
     )

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from solvers._kernels.cover import clique_cover
+from solvers._exact.clique_cover import clique_cover
 
 _INFEASIBLE = 2  # status of scipy.optimize.milp
 

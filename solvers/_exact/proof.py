@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from mmdp import Clock, InvalidOptionError, Problem
-from solvers._exact.cells import BOX_KERNELS, CellProof
-from solvers._exact.dense import DenseProof
+from solvers._exact.cell_proof import BOX_KERNELS, CellProof
+from solvers._exact.matrix_proof import DenseProof
 
 METHODS = ("auto", "dense", "cells")
 _BOX_DIMENSIONS = 6  # beyond, boxes say little about distances

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers._kernels.bits import full
-from solvers._kernels.cells import core_of, frontier, inherit, join, refined_graph, split_cells
-from solvers._kernels.clique import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
-from solvers._kernels.kdtree import Tree
-from solvers._kernels.refine import REAL, refine
-from solvers._kernels.refuted import BLOCK
+from solvers._exact.bitsets import full
+from solvers._exact.branch_and_bound import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
+from solvers._exact.cell_graph import core_of, frontier, inherit, join, refined_graph, split_cells
+from solvers._exact.kd_tree import Tree
+from solvers._exact.nogoods import BLOCK
+from solvers._exact.refinement import REAL, refine
 
 _CELLS, _MOST_CELLS = 20, 4000  # for each pick, and in all, at the beginning; more where they would be too wide
 _CLIQUES = 8  # refined before the graph is searched again

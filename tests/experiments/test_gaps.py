@@ -10,8 +10,8 @@ typer = pytest.importorskip("typer")
 
 import solvers  # noqa: E402
 from experiments import gaps, suites  # noqa: E402
-from experiments._plots import gap_over_time  # noqa: E402
-from experiments._report import Comparison  # noqa: E402
+from experiments.gaps.plots import gap_over_time  # noqa: E402
+from experiments.gaps.report import Comparison  # noqa: E402
 from experiments.suites import Case  # noqa: E402
 from mmdp import Problem, Result  # noqa: E402
 
@@ -128,14 +128,14 @@ def test_gaps_are_against_the_best_bound_and_the_best_objective_of_all():
 
 
 def test_the_photograph_is_drawn_with_the_patches_kept(tmp_path):
-    from experiments import _plots
+    from experiments.gaps import plots
 
-    [case] = [c for c in suites.load("image_tokens") if (c.name, c.problem.k) == (_plots._PHOTO, _plots._PHOTO_K)]
+    [case] = [c for c in suites.load("image_tokens") if (c.name, c.problem.k) == (plots._PHOTO, plots._PHOTO_K)]
     result = solvers.solve(case.problem, solver="random")
     comparison = Comparison(case, [{name: str(value) for name, value in result.to_row().items()}])
-    assert _plots.kept_tokens([comparison], tmp_path / "tokens.png")
-    faded = _plots._faded(_plots.tokens(case.name).image, result.indices)
-    assert (faded == _plots.tokens(case.name).image).all(axis=2).sum() >= case.problem.k * _plots.PATCH**2
+    assert plots.kept_tokens([comparison], tmp_path / "tokens.png")
+    faded = plots._faded(plots.tokens(case.name).image, result.indices)
+    assert (faded == plots.tokens(case.name).image).all(axis=2).sum() >= case.problem.k * plots.PATCH**2
 
 
 def test_gap_over_time_falls_in_steps():

@@ -4,9 +4,9 @@ import csv
 
 import pytest
 
-from experiments import _rows
-from experiments._provenance import commit, machine
-from experiments._rows import Rows
+from experiments._common import rows
+from experiments._common.provenance import commit, machine
+from experiments._common.rows import Rows
 from mmdp import DataFileError
 
 KEY = ("instance", "solver")
@@ -57,7 +57,7 @@ def test_a_line_cut_short_by_a_kill_is_dropped_and_the_rest_is_kept(path, kept):
 def test_other_code_and_another_machine_are_other_measurements(path, monkeypatch):
     Rows(path, KEY).add(instance="a", solver="b")
     assert Rows(path, KEY, sources=("mmdp",)).find(instance="a", solver="b") is None
-    monkeypatch.setattr(_rows, "machine", lambda: {**machine(), "cpu": "another"})
+    monkeypatch.setattr(rows, "machine", lambda: {**machine(), "cpu": "another"})
     assert Rows(path, KEY).find(instance="a", solver="b") is None
 
 

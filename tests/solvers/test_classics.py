@@ -6,8 +6,8 @@ import pytest
 import solvers
 from mmdp import Clock, Problem, Stop
 from mmdp.instances import geo, ran
-from solvers._kernels.swaps import closest, improve, new_picks
-from solvers._slices import Slices
+from solvers._framework.slices import Slices
+from solvers._local_search.pick_distances import closest, improve, new_picks
 from tests import naive
 
 CLASSICS = ("drop_add", "grasp", "interchange")

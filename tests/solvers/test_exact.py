@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 import solvers
 from mmdp import Clock, InvalidOptionError, Problem, Status, Stop, TooLargeError
 from mmdp.instances import uniform
-from solvers._exact import dense
-from solvers._exact import search as clique_search
-from solvers._exact.dense import DenseProof
-from solvers._exact.search import EXHAUSTED, FOUND, CliqueSearch
-from solvers._exact.surrogate import least_surrogate_above
+from solvers._exact import clique_search, matrix_proof
+from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
+from solvers._exact.matrix_proof import DenseProof
+from solvers._exact.reduced_thresholds import least_surrogate_above
 from tests.solvers.interrupting import last_line
 
 
@@ -98,7 +97,7 @@ def test_a_matrix_for_which_there_is_no_time_still_leaves_an_answer():
 @pytest.mark.parametrize("rows", [1, 3, 12])
 @pytest.mark.parametrize("seed", range(20))
 def test_bounds_from_some_rows_of_a_matrix_hold(monkeypatch, rows, seed):
-    monkeypatch.setattr(dense, "_SORTABLE", 13 * rows)
+    monkeypatch.setattr(matrix_proof, "_SORTABLE", 13 * rows)
     D = np.triu(np.random.default_rng(seed).uniform(1, 2, (12, 12)), 1)
     problem, clock = Problem(4, distances=D + D.T), Clock(Stop())
     clock.report(range(4), problem.objective(range(4))[0])
@@ -197,7 +196,7 @@ def test_ctrl_c_returns_incumbent_and_bound(method, threads):
 @pytest.mark.parametrize("exclude", [(), (3, 7)])
 def test_start_from_a_sample_changes_nothing(monkeypatch, exclude):
     monkeypatch.setattr("solvers.exact._MANY", 200)
-    monkeypatch.setattr("solvers._incumbent._SAMPLE", 50)
+    monkeypatch.setattr("solvers._exact.incumbents._SAMPLE", 50)
     problem = Problem(6, points=np.random.default_rng(5).random((700, 2)), exclude=exclude)
     from_sample, on_matrix = (solvers.solve(problem, solver="exact", method=method) for method in ("cells", "dense"))
     assert from_sample.is_optimal

@@ -7,12 +7,10 @@ from hypothesis import strategies as st
 
 import solvers
 from mmdp import Problem, Stop
-from solvers._exact import cells as cell_proof
-from solvers._exact import relaxation
-from solvers._kernels import kdtree, refuted
-from solvers._kernels.boxes import farthest
-from solvers._kernels.cells import frontier, inherit, join
-from solvers._kernels.numba import KINDS
+from solvers._exact import cell_proof, kd_tree, nogoods, relaxation
+from solvers._exact.boxes import farthest
+from solvers._exact.cell_graph import frontier, inherit, join
+from solvers._framework.distance_forms import KINDS
 
 WEAK = {"heuristics": ("random",)}  # so that the search has to find the optimum, not only to confirm it
 
@@ -67,14 +65,14 @@ def test_a_search_that_pauses_leaves_no_clique_behind(data, monkeypatch):
 def test_nodes_with_a_far_pair_are_never_told_apart(splits, data):
     points = some_points(data.draw, n=data.draw(st.integers(2, 40)), d=data.draw(st.integers(1, 3)))
     kind = KINDS[data.draw(st.sampled_from(["sqeuclidean", "manhattan", "chebyshev"]))]
-    tree = kdtree.build(points)
+    tree = kd_tree.build(points)
     a, b = (data.draw(st.integers(0, len(tree.first) - 1)) for _ in range(2))
     of_a, of_b = (tree.points[tree.first[node] : tree.last[node]] for node in (a, b))
     truth = max(farthest(kind, points, points, i, j) for i in of_a for j in of_b)
     for t in (np.nextafter(truth, 0), truth):
-        assert kdtree.may_be_far(kind, tree, a, b, t, splits)
+        assert kd_tree.may_be_far(kind, tree, a, b, t, splits)
     if splits == 30:
-        assert not kdtree.may_be_far(kind, tree, a, b, np.nextafter(truth, np.inf), splits)
+        assert not kd_tree.may_be_far(kind, tree, a, b, np.nextafter(truth, np.inf), splits)
 
 
 @settings(max_examples=100, deadline=None)
@@ -83,7 +81,7 @@ def test_cells_are_joined_iff_they_may_hold_a_far_pair(data):
     points = some_points(data.draw, n=data.draw(st.integers(2, 80)), d=data.draw(st.integers(1, 3)))
     kind = KINDS[data.draw(st.sampled_from(["sqeuclidean", "manhattan", "chebyshev"]))]
     t = data.draw(st.sampled_from([1.0, 9.0, 25.0, 400.0]))
-    tree = kdtree.build(points)
+    tree = kd_tree.build(points)
     cells = frontier(kind, tree, t, data.draw(st.integers(1, 60)))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     cells = rng.permutation(cells)[: rng.integers(1, len(cells) + 1)]
@@ -92,7 +90,7 @@ def test_cells_are_joined_iff_they_may_hold_a_far_pair(data):
     for first, last in ((0, half), (half, len(cells))):
         join(kind, tree, cells, t, order, graph, first, last)
     joined = np.unpackbits(graph.view(np.uint8), axis=1, bitorder="little")
-    far = [[a != b and kdtree.may_be_far(kind, tree, a, b, t) for b in cells] for a in cells]
+    far = [[a != b and kd_tree.may_be_far(kind, tree, a, b, t) for b in cells] for a in cells]
     np.testing.assert_array_equal(joined[:, : len(cells)], far)
     assert not joined[:, len(cells) :].any()
 
@@ -109,21 +107,21 @@ def words_of(members, width):
 def test_refuted_sets_are_found_and_handed_on(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     n, blocks, most, size = 150, data.draw(st.integers(1, 3)), data.draw(st.integers(1, 6)), 2
-    known = refuted.new_refuted(size, blocks, width=3)
+    known = nogoods.new_refuted(size, blocks, width=3)
     sets = [frozenset(np.flatnonzero(rng.random(n) < 0.9).tolist()) for _ in range(data.draw(st.integers(0, 300)))]
     for one in sets:
-        refuted.remember(known, size, words_of(one, 3))
+        nogoods.remember(known, size, words_of(one, 3))
     for _ in range(2):
         remembered = [one for one in sets if rng.random() < 0.05 or one is sets[-1]] or [frozenset(range(n))]
         given_set = frozenset(v for v in remembered[0] if rng.random() < 0.5) | {int(rng.integers(n))}
-        place, left = refuted.closest(known, size, words_of(given_set, 3), most)
+        place, left = nogoods.closest(known, size, words_of(given_set, 3), most)
         fewest = min((len(given_set - one) for one in sets), default=most)
         assert (left == most) if place < 0 else (fewest <= left < most)
-        if len(sets) <= refuted.BLOCK * blocks:
+        if len(sets) <= nogoods.BLOCK * blocks:
             assert left == min(fewest, most)
     parent = np.sort(rng.integers(0, n, 170))
-    heirs = refuted.new_refuted(size, blocks, width=3)
+    heirs = nogoods.new_refuted(size, blocks, width=3)
     inherit(known, parent, heirs)
-    for one in sets[-refuted.BLOCK * blocks :][:40]:
-        place, left = refuted.closest(heirs, size, words_of(np.flatnonzero(np.isin(parent, list(one))), 3), 1)
+    for one in sets[-nogoods.BLOCK * blocks :][:40]:
+        place, left = nogoods.closest(heirs, size, words_of(np.flatnonzero(np.isin(parent, list(one))), 3), 1)
         assert left == 0

@@ -13,16 +13,16 @@ from tests import naive
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("triton")
-triton_select = pytest.importorskip("solvers._kernels.triton_select")
+gpu_launches = pytest.importorskip("solvers._farthest_first.gpu_launches")
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 STARTS = ("isolated", "farthest_pair", "sweep", "random", "2")
-PATHS = {"one program": triton_select.ONE_PROGRAM, "a launch a step": 0}
+PATHS = {"one program": gpu_launches.ONE_PROGRAM, "a launch a step": 0}
 
 
 @pytest.fixture(params=PATHS)
 def path(request, monkeypatch):
-    monkeypatch.setattr(triton_select, "ONE_PROGRAM", PATHS[request.param])
+    monkeypatch.setattr(gpu_launches, "ONE_PROGRAM", PATHS[request.param])
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Batch:
     def select(self, dtype=torch.float32):
         tensors = [None if array is None else torch.from_numpy(array).to(DEVICE) for array in (self.fixed, self.counts)]
         points = torch.from_numpy(self.points).to(DEVICE, dtype)
-        return triton_select.select(points, self.k, self.metric, self.start, *tensors).cpu().numpy()
+        return gpu_launches.select(points, self.k, self.metric, self.start, *tensors).cpu().numpy()
 
     def distances(self, item):
         """Squared Euclidean distances in float64, of directions under cosine."""
@@ -158,13 +158,13 @@ def test_zero_vectors_stand_nearer_than_right_angles():
 
 def test_a_batch_of_no_items():
     empty = torch.empty(0, 5, 3, device=DEVICE)
-    assert triton_select.select(empty, 2, "cosine", "isolated", None, None).shape == (0, 2)
+    assert gpu_launches.select(empty, 2, "cosine", "isolated", None, None).shape == (0, 2)
 
 
 def test_float32_products_are_not_rounded_to_tf32():
     before = torch.backends.cuda.matmul.fp32_precision
     x = torch.randn(1, 20, 300, device=DEVICE)
-    torch.testing.assert_close(triton_select.gram(x), (x.double() @ x.double().mT).float(), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(gpu_launches.gram(x), (x.double() @ x.double().mT).float(), rtol=1e-5, atol=1e-4)
     assert torch.backends.cuda.matmul.fp32_precision == before
 
 
@@ -173,16 +173,16 @@ def test_products_below_the_diagonal_fill_both_sides(b, n, d):
     x = torch.randn(b, n, d, device=DEVICE)
     x[:, -1] = x[:, 0]
     x = x.bfloat16() if x.is_cuda else x  # which CUDA's matrix units multiply exactly, as the interpreter does float32
-    matrix = triton_select.lower_gram(x)
+    matrix = gpu_launches.lower_gram(x)
     torch.testing.assert_close(matrix, (x.double() @ x.double().mT).float(), rtol=1e-5, atol=1e-4)
     assert torch.equal(matrix, matrix.mT)
     assert torch.equal(matrix[:, 0], matrix[:, -1])
 
 
 def test_autocast_narrows_nothing(monkeypatch):
-    from solvers import _greedy_torch
+    from solvers._farthest_first import tensors
 
-    monkeypatch.setattr(_greedy_torch, "engine_for", lambda points, metric: triton_select.select)
+    monkeypatch.setattr(tensors, "engine_for", lambda points, metric: gpu_launches.select)
     points = torch.randn(2, 60, 40, generator=torch.Generator().manual_seed(0)).to(DEVICE)
     expected = Greedy().select(points, 20)
     with torch.autocast(DEVICE, dtype=torch.bfloat16):
@@ -194,5 +194,5 @@ def test_masks_and_counts_of_any_layout():
     fixed[:4] = -1
     counts = torch.tensor([3, 7, 1, 7], device=DEVICE)
     X = torch.arange(9.0, device=DEVICE)[None, :, None].repeat(2, 1, 1)
-    picks = triton_select.select(X, 3, "euclidean", "5", fixed.mT, counts[::2])
+    picks = gpu_launches.select(X, 3, "euclidean", "5", fixed.mT, counts[::2])
     assert picks.tolist() == [[5, 8, 4], [5, -1, -1]]

@@ -40,7 +40,7 @@ def test_compiles_into_one_graph(backend):
 
 
 def test_the_operator_keeps_its_promises_to_torch():
-    from solvers._greedy_torch import farthest_first
+    from solvers._farthest_first.tensors import farthest_first
 
     fixed = torch.randint(-1, 2, (2, 9), dtype=torch.int8)
     for points in (torch.randn(2, 9, 3), torch.randn(2, 9, 40, dtype=torch.bfloat16)):
@@ -100,7 +100,7 @@ def test_items_without_enough_points_end_in_minus_one():
 
 
 def test_a_batch_whose_matrices_do_not_fit_together_goes_in_parts(monkeypatch):
-    from solvers._kernels import torch as kernels
+    from solvers._farthest_first import tensor_traversal as kernels
 
     points, lengths = torch.randn(5, 12, 20), torch.tensor([12, 3, 9, 12, 5])
     whole = Greedy().select(points, 3, lengths=lengths, counts=torch.tensor([3, 1, 2, 3, 3]))

@@ -8,8 +8,9 @@ import pytest
 import solvers
 from mmdp import Clock, Problem, Status, Stop
 from mmdp.instances import geo, mdg_a, ran, uniform
-from solvers import _core, _slices
-from solvers._tie_break import fewer_critical_pairs
+from solvers._framework import slices
+from solvers._local_search import candidate_set
+from solvers._local_search.tie_break import fewer_critical_pairs
 from tests import naive
 
 FAMILIES = [geo(100, 3, d=8).problem(10), geo(250, 4, d=3).problem(60), ran(100, 5).problem(30)]
@@ -29,8 +30,8 @@ def test_slices_do_not_change_the_answer(monkeypatch, limit):
         return result.indices.tolist(), result.iterations, [moment.objective for moment in result.history][-1]
 
     at_once = run()
-    monkeypatch.setattr(_slices, "_SECONDS", 0.0)
-    monkeypatch.setattr(_slices, "_FIRST", 7)
+    monkeypatch.setattr(slices, "_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "_FIRST", 7)
     assert run() == at_once
 
 
@@ -80,7 +81,7 @@ def test_zoom_in_slices_of_any_length_gives_the_same_answer(monkeypatch):
         return solvers.solve(problem, solver="local_search", stop=Stop(iterations=40_000)).indices.tolist()
 
     at_once = run()
-    monkeypatch.setattr(_slices, "_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "_SECONDS", 0.0)
     assert run() == at_once
 
 
@@ -113,8 +114,8 @@ def test_tie_break_is_an_option_that_keeps_the_objective():
 def test_near_pairs_listed_in_blocks_are_those_of_the_whole_matrix(monkeypatch):
     problem = FAMILIES[0]
     whole = solvers.solve(problem, solver="local_search", stop=QUICK)
-    monkeypatch.setattr(_core, "_DENSE", 10)
-    monkeypatch.setattr(_core, "_BLOCK", 700)
+    monkeypatch.setattr(candidate_set, "_DENSE", 10)
+    monkeypatch.setattr(candidate_set, "_BLOCK", 700)
     assert solvers.solve(problem, solver="local_search", stop=QUICK).objective == whole.objective
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, Problem
-from solvers import _blocks, _out_of_core, _sources, solve
-from solvers._cli import application
+from mmdp.tables import blocks, files
+from solvers import solve
+from solvers.__main__ import application
+from solvers._farthest_first import from_table
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -30,7 +32,7 @@ def write(X, folder, kind):
     return path
 
 
-@pytest.mark.parametrize("kind", _sources.FORMATS)
+@pytest.mark.parametrize("kind", files.FORMATS)
 def test_files_give_the_picks_of_their_array(tmp_path, kind):
     X = data()
     result = solve(write(X, tmp_path, kind), 40)
@@ -48,7 +50,7 @@ def test_a_csv_file_with_names_and_labels(tmp_path, monkeypatch, arrow):
     path.write_text("\n".join(["name,x,kind,y", *lines]) + "\n")
     if not arrow:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
-    table = _sources.source(path, ("name", "kind"))
+    table = files.source(path, ("name", "kind"))
     assert (table.n, table.d) == (50, 2)
     assert solve(table, 5).indices.tolist() == solve(X, 5).indices.tolist()
     with pytest.raises((DataFileError, InvalidProblemError), match=r"sites\.csv.*--leave-out"):
@@ -71,7 +73,7 @@ def test_embeddings_stored_as_lists(tmp_path):
 @pytest.mark.parametrize("lattice", [False, True])
 @pytest.mark.parametrize("d", [2, 12])
 def test_small_pools_and_ties_change_no_pick(monkeypatch, metric, lattice, d):
-    monkeypatch.setattr(_out_of_core, "_POOL_BYTES", 8 * d * 50)
+    monkeypatch.setattr(from_table, "_POOL_BYTES", 8 * d * 50)
     X = data(5000, d)
     X = np.where(np.round(X) == 0, 3, np.round(X)).astype(np.float32) if lattice else X
     blocks = np.array_split(X, 7)
@@ -90,11 +92,11 @@ def test_views_of_a_map_and_blocks_that_come_once(tmp_path):
 
 
 def test_resumed_from_any_pass(tmp_path, monkeypatch):
-    monkeypatch.setattr(_out_of_core, "_POOL_BYTES", 1)
+    monkeypatch.setattr(from_table, "_POOL_BYTES", 1)
     X, checkpoint = data(), tmp_path / "run.json"
     whole = solve([X], 40)
     assert whole.notes["passes"] > 3
-    save, calls = _out_of_core._Traversal._save, []
+    save, calls = from_table._Traversal._save, []
 
     def killed(self):
         save(self)
@@ -102,7 +104,7 @@ def test_resumed_from_any_pass(tmp_path, monkeypatch):
         if len(calls) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_out_of_core._Traversal, "_save", killed)
+    monkeypatch.setattr(from_table._Traversal, "_save", killed)
     with pytest.raises(KeyboardInterrupt):
         solve([X], 40, checkpoint=checkpoint)
     assert checkpoint.exists()
@@ -127,14 +129,14 @@ def test_a_checkpoint_with_picks_that_cannot_be_is_refused(tmp_path, picks):
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "hamming"])
-@pytest.mark.parametrize("kind", _sources.FORMATS)
+@pytest.mark.parametrize("kind", files.FORMATS)
 def test_streaming_reads_a_file_once_without_loading_it(tmp_path, monkeypatch, kind, metric):
     X = np.round(data(3000), 1) if metric == "hamming" else data(3000)
     path = write(X, tmp_path, kind)
     expected = solve(X, 12, solver="streaming", metric=metric)
-    monkeypatch.setattr(_sources, "BLOCK_BYTES", 4000)
-    monkeypatch.setattr(_blocks, "BLOCK_BYTES", 4000)
-    monkeypatch.setattr(_sources.Source, "load", None)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 4000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 4000)
+    monkeypatch.setattr(files.Source, "load", None)
     result = solve(path, 12, solver="streaming", metric=metric)
     assert result.indices.tolist() == expected.indices.tolist()
     assert result.objective == pytest.approx(expected.objective)
@@ -239,15 +241,15 @@ def test_first_lines_that_could_be_taken_for_something_else_are_named(tmp_path, 
 def test_first_lines_that_can_be_told(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("\n7,2\n1,2\n5,6\n")
-    assert _sources.source(path).load()[0].tolist() == [7, 2]
+    assert files.source(path).load()[0].tolist() == [7, 2]
     path.write_text(',"x, y",z\n0,1,2\n1,5,6\n')
-    assert _sources.source(path, [""]).load().tolist() == [[1, 2], [5, 6]]
+    assert files.source(path, [""]).load().tolist() == [[1, 2], [5, 6]]
 
 
 def test_whole_numbers_that_get_fractions_further_down(tmp_path, monkeypatch):
-    monkeypatch.setattr(_sources, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 1000)
     (tmp_path / "points.csv").write_text("1,2\n" * 900 + "1.5,2\n")
-    assert _sources.source(tmp_path / "points.csv").load()[-1].tolist() == [1.5, 2]
+    assert files.source(tmp_path / "points.csv").load()[-1].tolist() == [1.5, 2]
 
 
 def test_an_archive_and_an_empty_array_are_named(tmp_path):
@@ -289,18 +291,18 @@ def test_wrong_k(k):
 
 def cli(*arguments):
     return subprocess.run(
-        [sys.executable, "-c", "from solvers._cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", "from solvers.__main__ import main; main()", *map(str, arguments)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", _sources.FORMATS)
-@pytest.mark.parametrize("written", _sources.FORMATS)
+@pytest.mark.parametrize("kind", files.FORMATS)
+@pytest.mark.parametrize("written", files.FORMATS)
 def test_command_line_round_trip(tmp_path, kind, written):
     X = data()
     arguments = ["select", str(write(X, tmp_path, kind)), "-k", "7", "--rows", "-o", str(tmp_path / f"chosen{written}")]
     application(arguments, standalone_mode=False)
-    chosen = _sources.source(tmp_path / f"chosen{written}").load()
+    chosen = files.source(tmp_path / f"chosen{written}").load()
     assert np.allclose(chosen, X[solve(X, 7).indices])
 
 
@@ -311,17 +313,17 @@ def test_command_line_names_what_is_wrong(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("suffix", _sources.FORMATS)
+@pytest.mark.parametrize("suffix", files.FORMATS)
 def test_left_out_columns_exist_and_others_stay(tmp_path, suffix):
     path = write(data(), tmp_path, suffix)
     with pytest.raises(DataFileError, match=rf"points\{suffix}: has no column 'nmae'; it has "):
-        _sources.source(path, ["nmae"])
+        files.source(path, ["nmae"])
 
 
 def test_not_all_columns_are_left_out(tmp_path):
     (tmp_path / "points.csv").write_text("a,b\n1,2\n3,4\n")
     with pytest.raises(DataFileError, match="no column is left; all of a, b"):
-        _sources.source(tmp_path / "points.csv", ["a", "b"])
+        files.source(tmp_path / "points.csv", ["a", "b"])
 
 
 def test_where_the_answer_cannot_go_is_named_before_the_search(tmp_path):

@@ -1,0 +1,85 @@
+"""The report of the scale experiment: what its rows say, as tables and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments._common.rows import Row
+from experiments.gaps.plots import _figure, _save
+from experiments.gaps.report import duration, markdown_table, origin
+
+MEMORY, DISK, CLUSTER = "in memory", "on disk", "on a cluster"
+_SAID = {"True": "yes", "False": "no", "": ""}
+_COLUMNS = {
+    MEMORY: ("data", "n", "d", "k", "method", "threads", "time", "over greedy", "picks of the plain loop"),
+    DISK: ("data", "n", "d", "k", "threads", "time", "passes", "a plain pass", "over plain passes", "peak memory",
+           "same after kill -9"),
+    CLUSTER: ("data", "n", "d", "k", "workers", "time", "objective", "upper bound", "greedy over it", "theory grants",
+              "same after kill -9"),
+}  # fmt: skip
+_NOTES = {
+    MEMORY: "Medians of runs in turn, from point 0. fpsample's sampler computes in float32 and runs one thread. The "
+    "plain loop is `Greedy(prune=False)`.",
+    DISK: "The time is that of the whole search; a plain pass reads the file in the same blocks and sums it, in the "
+    "same process before the search, with the file in the system's cache. The memory is the peak of the whole process. "
+    "The search was then killed after its first checkpoint and resumed.",
+    CLUSTER: "`coreset` over 64 partitions on a `LocalCluster` of four processes; then again with one of them killed "
+    "half-way. Greedy has all points in one memory.",
+}
+
+
+def cells(part: str, rows: Sequence[Row]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    """Columns and cells of one part."""
+    mine = [row for row in rows if row["part"] == part]
+    greedy = {(row["data"], row["threads"]): float(row["seconds"]) for row in mine if row["method"] == "greedy"}
+    lines = []
+    for row in mine:
+        seconds = float(row["seconds"])
+        line = [row["data"], *(f"{int(row[name]):,}" for name in "ndk")]
+        if part == MEMORY:
+            over = seconds / greedy[row["data"], row["threads"]]
+            line += [row["method"], row["threads"], duration(seconds), f"{over:.2f}x"]
+        elif part == DISK:
+            line += [row["threads"], duration(seconds), row["passes"], duration(float(row["pass_seconds"]))]
+            line += [f"{float(row['ratio']):.2f}x", f"{float(row['peak_mib']):.0f} MiB"]
+        else:
+            line += [row["threads"], duration(seconds)]
+            line += [f"{float(row[name]):.4g}" for name in ("objective", "upper_bound", "ratio", "granted")]
+        lines.append((*line, _SAID[row["same_picks"]]))
+    return _COLUMNS[part], lines
+
+
+def write(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Write ``scale.md`` and ``scale.png``; return what was written."""
+    parts = ["# Many points", "Written by `python -m experiments scale`; the rows behind it are in `scale.csv`.",
+             origin(rows), "![Seconds of each method](scale.png)"]  # fmt: skip
+    for part in (MEMORY, DISK, CLUSTER):
+        parts += [f"## {part.capitalize()}", _NOTES[part], markdown_table(*cells(part, rows))]
+    report, picture = folder / "scale.md", folder / "scale.png"
+    report.write_text("\n\n".join(parts) + "\n")
+    _draw([row for row in rows if row["part"] == MEMORY], picture)
+    return [report, picture]
+
+
+def _draw(rows: Sequence[Row], path: Path) -> None:
+    """Bars of seconds, a panel for each data set."""
+    data = list(dict.fromkeys(row["data"] for row in rows))
+    figure, axes = _figure(11, 2.6, nrows=1, ncols=len(data), squeeze=False, layout="constrained")
+    for axis, name in zip(axes[0], data, strict=True):
+        _bars(axis, [row for row in rows if row["data"] == name])
+    _save(figure, path)
+
+
+def _bars(axis: Any, rows: Sequence[Row]) -> None:
+    labels = [f"{row['method']}, {row['threads']} thread{'s' if row['threads'] != '1' else ''}" for row in rows]
+    seconds = [float(row["seconds"]) for row in rows]
+    colours = ["#E69F00" if row["method"] == "greedy" else "#999999" for row in rows]
+    axis.barh(labels, seconds, color=colours)
+    axis.invert_yaxis()
+    axis.bar_label(axis.containers[0], [duration(value) for value in seconds], padding=3)
+    axis.margins(x=0.2)
+    axis.set_xlabel("seconds")
+    size = f"{int(rows[0]['n']):,} x {rows[0]['d']}, k = {int(rows[0]['k']):,}"
+    axis.set_title(f"{rows[0]['data']}: {size}", loc="left")

@@ -1,0 +1,96 @@
+"""Which feature rows of each picture stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isqrt, prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmm_integration._pipeline.encoder_output import Encoded
+from lmm_integration._pipeline.prompt_layout import groups
+from lmm_integration.budget import retained_count
+from lmm_integration.families import Family
+from lmm_integration.selection import Chooser
+from lmm_integration.selectors import Context, Grid
+from lmm_integration.stats import Kept
+from mmdp.exceptions import InvalidOptionError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A rule and its budget, for the pictures of one model.
+
+    Attributes
+    ----------
+    choose, keep, pooled, attention
+        As for :func:`lmm_integration.prune`; ``pooled``: one budget for all pictures of a sample.
+    family : Family
+    config : transformers configuration
+        Of the whole model.
+    embed : module
+        Token ids to embeddings, for rules that read the prompt.
+    placeholders : dict
+        Token id of each modality.
+    """
+
+    choose: Chooser
+    keep: float | int
+    pooled: bool
+    attention: Callable[[Tensor], Tensor] | None
+    family: Family
+    config: Any
+    embed: Callable[[Tensor], Tensor]
+    placeholders: dict[str, int]
+
+    def __call__(
+        self, modality: str, places: Tensor, features: Encoded, ids: Tensor, arguments: dict[str, Any]
+    ) -> tuple[Tensor, list[Kept]]:
+        """Return which rows stay, (n,) bool, and the same by picture; ``places`` (b, l) bool: where the rows go."""
+        sample_of = places.nonzero()[:, 0]
+        pictures = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
+        grids = self._grids(modality, [len(picture) for picture in pictures], features.items, arguments)
+        rows, kept = torch.zeros(len(features.rows), dtype=torch.bool, device=features.rows.device), list[Kept]()
+        for indices, grid in zip(pictures, grids, strict=True):
+            sample = int(sample_of[indices[0]])
+            of_picture = features.rows[indices]
+            k = retained_count(len(indices), self.keep)
+            chosen = self.choose(of_picture, k, self._context(of_picture, ids[sample], grid))
+            rows[indices[chosen]] = True
+            kept.append(Kept(sample, modality, chosen, len(indices), grid))
+        return rows, kept
+
+    def _context(self, features: Tensor, ids: Tensor, grid: Grid | None) -> Context:
+        prompt = attention = None
+        if "prompt" in self.choose.needs:
+            text = torch.stack([ids != token for token in self.placeholders.values()]).all(0)
+            prompt = self.embed(ids[text])
+        if "attention" in self.choose.needs:
+            if self.attention is None:
+                raise InvalidOptionError(
+                    "this selector ranks by attention: give prune(..., attention=f), f: (n, d) features to (n,) scores"
+                )
+            attention = self.attention(features)
+        return Context(prompt=prompt, attention=attention, grid=grid, seed=self.choose.seed)
+
+    def _grids(self, modality: str, sizes: list[int], items: list[int], arguments: dict[str, Any]) -> list[Grid | None]:
+        """Layout of each picture, from what the processor says about it or from the encoder's squares."""
+        thw = arguments.get(f"{modality}_grid_thw")
+        if thw is None:
+            square = self.family.square and not self.pooled
+            return [_square(n, max(items), modality) if square else None for n in sizes]
+        merge = getattr(self.config.vision_config, "spatial_merge_size", 1)
+        whole = [(int(t), int(h) // merge, int(w) // merge) for t, h, w in thw.tolist()]
+        frames = [(1, h, w) for t, h, w in whole for _ in range(t)]
+        fits = (grids for grids in (whole, frames) if [prod(grid) for grid in grids] == sizes)
+        return list(next(fits, [None] * len(sizes)))
+
+
+def _square(n: int, item: int, modality: str) -> Grid | None:
+    """Layout of a picture of n rows, a square (or for a video several) of the encoder's, or one of those in an item."""
+    size = n if item % n == 0 else item
+    frames, rest, side = n // size, n % size, isqrt(size)
+    return (frames, side, side) if side**2 == size and not rest and (frames == 1 or modality == "video") else None

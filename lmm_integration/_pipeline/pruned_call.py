@@ -1,0 +1,91 @@
+"""One pruned call of a model: the shorter prompt, the features and positions it is answered with, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmm_integration._pipeline.encoder_output import Encoded
+from lmm_integration._pipeline.prompt_layout import Layout
+
+
+@dataclass
+class Call:
+    """What the model's feature getters and position index answer while a pruned call runs.
+
+    Attributes
+    ----------
+    ids : (b, l) int64 tensor
+        The prompt as the caller gave it.
+    short : (b, m) int64 tensor
+        The prompt that the model sees.
+    layout : Layout
+        From one to the other.
+    encoded : dict
+        Per modality the encoder's output, the feature rows that stay of each sample, and how many items were encoded.
+    rope : (positions (c, b, m), following (b, 1), deltas (b, 1)) or None
+        Of models with multi-axis positions: those of the prompt, that of the first token behind it, and what the model
+        adds to a count of tokens for the later ones.
+    kept_positions : (b, m) int64 tensor or None
+        For original positions on one axis: the position of each row's j-th token that stayed.
+    """
+
+    ids: Tensor
+    short: Tensor
+    layout: Layout
+    encoded: dict[str, tuple[Encoded, list[Tensor], int]] = field(default_factory=dict)
+    rope: tuple[Tensor, Tensor, Tensor] | None = None
+    kept_positions: Tensor | None = None
+
+    def features(self, modality: str, items: int) -> Any:
+        """The getter's output with the rows that stay, each sample as many times as beam search repeated the items."""
+        encoded, samples, encoded_items = self.encoded[modality]
+        return encoded.taking([rows.repeat(items // encoded_items) for rows in samples])
+
+    def rope_index(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions and deltas for the shorter prompt, its rows repeated by beams, and an answer behind it."""
+        assert self.rope is not None
+        positions, following, deltas = self.rope
+        answer = torch.arange(ids.shape[1] - positions.shape[-1], device=ids.device)  # some versions, without a cache
+        positions = torch.cat((positions, (following + answer).expand(len(positions), -1, -1)), -1)
+        times = ids.shape[0] // deltas.shape[0]
+        return positions.repeat_interleave(times, 1), deltas.repeat_interleave(times, 0)
+
+    def original_positions(self, compact: Tensor) -> Tensor:
+        """Positions counted over what stayed, (b, q), to those of the whole prompt."""
+        assert self.kept_positions is not None
+        times = len(compact) // len(self.ids)
+        table = self.kept_positions.repeat_interleave(times, 0)
+        removed = self.layout.removed.repeat_interleave(times, 0)[:, None]
+        known = (table >= 0).sum(1, keepdim=True)
+        return torch.where(compact < known, table.gather(1, compact.clamp(0, table.shape[1] - 1)), compact + removed)
+
+    def continue_generate(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments along the whole text so far, with the shorter prompt in place of the prompt."""
+        return {n: self._continued(n, v) if self._covers(v) else v for n, v in arguments.items()}
+
+    def continue_forward(self, arguments: dict[str, Any], first_position: int) -> dict[str, Any]:
+        """Arguments of a step behind the cache: the mask covers the whole text, the rest the new tokens."""
+        continued = dict(arguments)
+        mask, positions = arguments.get("attention_mask"), arguments.get("position_ids")
+        if mask is not None and self._covers(mask):
+            continued["attention_mask"] = self._continued("attention_mask", mask)
+        if positions is not None and positions.ndim == 2 and self.kept_positions is None and self.rope is None:
+            continued["position_ids"] = positions - self.layout.removed[:, None]
+        if positions is None and self.kept_positions is not None and arguments.get("input_ids") is not None:
+            new = arguments["input_ids"].shape[1]
+            short_mask = continued.get("attention_mask")
+            if short_mask is not None:
+                compact = (short_mask.long().cumsum(-1) - 1)[:, -new:]
+                continued["position_ids"] = self.original_positions(compact) + first_position
+        return continued
+
+    def _covers(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and value.ndim == 2 and value.shape[1] >= self.layout.length
+
+    def _continued(self, name: str, value: Tensor) -> Tensor:
+        head = self.short if name == "input_ids" else self.layout.shorten(value[:, : self.layout.length])
+        return torch.cat((head.to(value), value[:, self.layout.length :]), 1)

@@ -1,0 +1,178 @@
+"""Tables that are read block by block: arrays in memory, memory maps, blocks that come only once."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp import DataFileError, InvalidProblemError
+from mmdp.metrics import Metric
+from mmdp.validation import check_reach, kernel_dtype, value_range
+
+Matrix = NDArray[Any]
+BLOCK_BYTES = 2**22
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table of n rows that can be read again and again, a block at a time.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    n, d : int
+    parts : callable
+        Begins a pass: an iterator over the blocks in order, of each its number of rows and a function that reads it,
+        which any thread may call.
+
+    Raises
+    ------
+    InvalidProblemError
+        If there are no rows or no columns.
+    """
+
+    name: str
+    n: int
+    d: int
+    parts: Callable[[], Iterator[tuple[int, Callable[[], Matrix]]]] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.n == 0 or self.d == 0:
+            raise InvalidProblemError(f"{self.name}: there are no points, but {self.n} rows of {self.d} columns")
+
+    def read(self) -> Iterator[Matrix]:
+        """Blocks of rows as they are stored, in order."""
+        return (part() for _, part in self.parts())
+
+    def tasks(self, geometry: Metric, checked: bool = False) -> Iterator[Callable[[], tuple[int, Matrix]]]:
+        """Functions for threads to call, in order: each gives the first row and the embedded points of a block.
+
+        A block with NaN or infinity is named. ``checked`` leaves out the search for it, for passes after the first.
+        """
+        start = 0
+        for number, (rows, part) in enumerate(self.parts()):
+            yield partial(self._embedded, part, number, start, geometry, checked)
+            start += rows
+        if start != self.n:
+            raise DataFileError(f"{self.name}: {start} rows came in this pass, {self.n} in the first one")
+
+    def blocks(self, geometry: Metric, checked: bool = False) -> Iterator[tuple[int, Matrix]]:
+        """What the tasks give; the next block is read while the caller is busy with this one."""
+        coming = (task() for task in self.tasks(geometry, checked))
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            pending = reader.submit(next, coming, None)
+            while (block := pending.result()) is not None:
+                pending = reader.submit(next, coming, None)
+                yield block
+
+    def _embedded(
+        self, part: Callable[[], Matrix], number: int, start: int, geometry: Metric, checked: bool
+    ) -> tuple[int, Matrix]:
+        block = part()
+        if block.ndim != 2 or block.shape[1] != self.d:
+            raise DataFileError(f"{self.name}: block {number} has shape {block.shape}, not (rows, {self.d})")
+        if block.dtype.kind not in "fiub":
+            raise InvalidProblemError(f"{self.name} must hold real numbers, not {block.dtype}")
+        if not checked and block.dtype.kind == "f" and len(block):
+            low, high = value_range(block)
+            if not np.isfinite((low, high)).all():
+                row, column = np.argwhere(~np.isfinite(block))[0]
+                raise InvalidProblemError(
+                    f"{self.name}: NaN or infinity in block {number} at row {start + row}, column {column}; "
+                    "drop or fill such rows"
+                )
+            check_reach(f"{self.name}: points of block {number}", max(-low, high))
+        block = block.astype(np.float32) if block.dtype == np.float16 else block
+        return start, np.ascontiguousarray(kernel_dtype(geometry.embed(block)))
+
+    def load(self) -> Matrix:
+        """All rows, for solvers that need them at once."""
+        return np.concatenate(list(self.read()))
+
+
+def in_turn(name: str, n: int, d: int, read: Callable[[], Iterator[Matrix]]) -> Source:
+    """A source whose blocks come out of an iterator, for each pass a new one."""
+    return Source(name, n, d, lambda: ((len(block), partial(np.asarray, block)) for block in read()))
+
+
+def listed(blocks: Sequence[Matrix]) -> Source:
+    """Blocks in memory, of one width; dtypes that differ widen to the one that holds them all."""
+    if not blocks:
+        raise InvalidProblemError("there are no blocks: give at least one (rows, d) array")
+    d = blocks[0].shape[1]
+    for number, block in enumerate(blocks):
+        _check_block(number, block, d)
+    dtype = np.result_type(*{block.dtype for block in blocks})
+    parts = [(len(block), partial(np.asarray, block, dtype)) for block in blocks]
+    return Source("blocks", sum(map(len, blocks)), d, lambda: iter(parts))
+
+
+def mapped(table: np.memmap[Any, Any]) -> Source:
+    """Read the file anew for each pass: pages of a map that are kept would count as memory of this process."""
+    if table.ndim != 2:
+        raise DataFileError(f"{table.filename}: a table of two dimensions is needed, not shape {table.shape}")
+    n, d = table.shape
+    step = max(1, BLOCK_BYTES // max(1, d * table.itemsize))
+    starts = range(0, n, step)
+    has_changes = table.mode == "c"  # which are in memory only
+    if has_changes or table.base is None or not table.flags.c_contiguous or table.filename is None:
+        views = [table[i : i + step] for i in starts]
+        return Source("memory map", n, d, lambda: ((len(view), partial(np.array, view)) for view in views))
+    first = table.offset + table.ctypes.data - _base_address(table)
+    filename, dtype = table.filename, table.dtype
+
+    def part(start: int, rows: int) -> Matrix:
+        block = np.fromfile(filename, dtype, rows * d, offset=first + start * d * dtype.itemsize)
+        if block.size < rows * d:
+            raise DataFileError(f"{filename}: ends in row {start + block.size // d} of {n}; was it cut short?")
+        return block.reshape(rows, d)
+
+    lengths = [(i, min(step, n - i)) for i in starts]
+    return Source(str(filename), n, d, lambda: ((rows, partial(part, i, rows)) for i, rows in lengths))
+
+
+def spooled(blocks: Iterable[Matrix]) -> Source:
+    """Blocks that come only once are written to a temporary file, because the traversal reads them several times."""
+    file = tempfile.NamedTemporaryFile(suffix=".rows")  # noqa: SIM115, it lives as long as the source
+    n, d = 0, 0
+    dtype: Any = None
+    for number, block in enumerate(map(np.asarray, blocks)):
+        dtype, d = dtype or block.dtype.newbyteorder("="), d or (block.shape[-1] if block.ndim else 0)
+        _check_block(number, block, d)
+        if np.result_type(block.dtype, dtype) != dtype:
+            raise InvalidProblemError(f"block {number} holds {block.dtype} and block 0 {dtype}; give them one dtype")
+        block.astype(dtype).tofile(file)
+        n += len(block)
+    if not n:
+        raise InvalidProblemError("there are no rows in the blocks")
+    file.flush()
+    table = mapped(np.memmap(file.name, dtype, "r", shape=(n, d)))
+
+    def parts() -> Iterator[tuple[int, Callable[[], Matrix]]]:
+        yield from table.parts()
+        file.seek(0)  # keeps the file, which goes with the last reader
+
+    return Source("blocks", n, d, parts)
+
+
+def _check_block(number: int, block: Matrix, d: int) -> None:
+    if block.ndim != 2 or block.shape[1] != d:
+        raise InvalidProblemError(f"block {number} has shape {block.shape}, not (rows, {d or 'columns'})")
+    if block.dtype.kind not in "fiub":
+        raise InvalidProblemError(f"block {number} must hold real numbers, not {block.dtype}")
+
+
+def _base_address(table: np.memmap[Any, Any]) -> int:
+    """Address of the first item of the map that ``table`` is a view of; ``offset`` belongs to that item."""
+    owner = table
+    while isinstance(owner.base, np.memmap):
+        owner = owner.base
+    return int(owner.ctypes.data)

@@ -1,0 +1,204 @@
+"""Points that stay where they are until they are read: .npy, CSV and Parquet files, and blocks of rows."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmdp import DataFileError, InvalidProblemError, MissingDependencyError
+from mmdp.tables import blocks
+from mmdp.tables.blocks import BLOCK_BYTES, Matrix, Source, in_turn
+
+_LEAVE_OUT = "leave such columns out: `mmdp select --leave-out NAME`, or pass an array of the others"
+_MISSING = ("", "na", "n/a", "#n/a", "null", "none")  # what tables say where a value is missing
+FORMATS = (".npy", ".csv", ".parquet")
+
+
+def is_source(points: object) -> bool:
+    """Whether points are to be read block by block instead of held as one array."""
+    if isinstance(points, (str, Path, Source, np.memmap, Iterator)):
+        return True
+    return isinstance(points, (list, tuple)) and all(
+        isinstance(block, np.ndarray) and block.ndim == 2 for block in points
+    )
+
+
+def source(points: Any, without: Collection[str] = ()) -> Source:
+    """Open a path, a memory map or blocks of rows.
+
+    Parameters
+    ----------
+    points : path, memory map, list or iterator of blocks
+    without : collection of str
+        Columns of a CSV or Parquet file that are no coordinates.
+
+    Raises
+    ------
+    DataFileError
+        If the file is missing, cut short, or of an unknown kind.
+    InvalidProblemError
+        If there are no rows, or blocks do not belong together.
+    """
+    if isinstance(points, Source):
+        return points
+    if isinstance(points, np.memmap):
+        return blocks.mapped(points)
+    if isinstance(points, (list, tuple)):
+        return blocks.listed(points)
+    if isinstance(points, Iterator):
+        return blocks.spooled(points)
+    path = existing(Path(points))
+    if path.suffix not in FORMATS and not path.is_dir():
+        raise DataFileError(f"{path}: unknown kind of file; give one of {', '.join(FORMATS)}")
+    if path.suffix == ".npy":
+        _others([], without, path)  # an array has no names
+        return _npy(path)
+    return _csv(path, without) if path.suffix == ".csv" else _parquet(path, without)
+
+
+def existing(path: Path) -> Path:
+    """Return the path, or name it if nothing is there."""
+    if not path.exists():
+        raise DataFileError(f"{path}: no such file")
+    return path
+
+
+def arrow(name: str) -> Any:
+    """Import a module of pyarrow."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            "Parquet files and columns of labels need pyarrow: pip install 'mmdp[scale]'"
+        ) from error
+
+
+def _npy(path: Path) -> Source:
+    try:
+        table = np.load(path, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise DataFileError(f"{path}: not a whole .npy file ({error}); was it cut short? write it again") from error
+    if not isinstance(table, np.memmap):
+        raise DataFileError(f"{path}: an archive of arrays; save the one with the points by numpy.save")
+    return blocks.mapped(table)
+
+
+def _table(batch: Any, path: Path) -> Matrix:
+    """Columns of numbers side by side; one column of lists, as embeddings are stored, opened up."""
+    columns = [batch.column(i) for i in range(batch.num_columns)]
+    if not columns:
+        raise DataFileError(f"{path}: the table has no columns")
+    if len(columns) == 1 and hasattr(columns[0], "flatten") and str(columns[0].type).find("list") >= 0:
+        values = columns[0].flatten().to_numpy(zero_copy_only=False)
+        if len(values) % max(1, len(columns[0])):
+            raise DataFileError(f"{path}: the lists of column {batch.schema.names[0]!r} differ in length")
+        return np.asarray(values).reshape(len(columns[0]), -1)
+    arrays = [column.to_numpy(zero_copy_only=False) for column in columns]
+    for name, array in zip(batch.schema.names, arrays, strict=True):
+        if array.dtype.kind not in "fiub":
+            raise InvalidProblemError(f"{path}: column {name!r} holds {array.dtype}, not numbers; {_LEAVE_OUT}")
+    return np.column_stack(arrays)
+
+
+def _others(names: Sequence[str], without: Collection[str], path: Path) -> list[str]:
+    if missing := [name for name in without if name not in names]:
+        raise DataFileError(f"{path}: has no column {missing[0]!r}; it has {', '.join(names) or 'none with a name'}")
+    left = [name for name in names if name not in without]
+    if without and not left:
+        raise DataFileError(f"{path}: no column is left; all of {', '.join(names)} are left out")
+    return left
+
+
+def _parquet(path: Path, without: Collection[str]) -> Source:
+    dataset, lib = arrow("pyarrow.dataset"), arrow("pyarrow.lib")
+    try:
+        table = dataset.dataset(path, format="parquet")
+        if not (n := table.count_rows()):
+            raise DataFileError(f"{path}: there are no rows")
+        columns = _others(table.schema.names, without, path)
+        first = _table(next(iter(table.to_batches(columns, batch_size=1))), path)
+    except (lib.ArrowException, OSError, StopIteration) as error:
+        raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
+    d = first.shape[1]
+    rows = max(1, BLOCK_BYTES // max(1, d * first.itemsize))
+
+    def read() -> Iterator[Matrix]:
+        batches = table.to_batches(columns, batch_size=rows, batch_readahead=1, fragment_readahead=1)
+        try:
+            yield from (_table(batch, path) for batch in batches if len(batch))
+        except (lib.ArrowException, OSError) as error:
+            raise DataFileError(f"{path}: cannot be read to its end ({error})") from error
+
+    return in_turn(str(path), n, d, read)
+
+
+def _csv(path: Path, without: Collection[str]) -> Source:
+    cells = _first_line(path)
+    headed = _is_header(cells, path)
+    columns = _others(cells if headed else [], without, path) if without else cells
+    if headed and "" in columns:
+        raise DataFileError(
+            f"{path}: column {columns.index('')} has no name in the first line. If it numbers the rows, leave it out: "
+            "`mmdp select --leave-out ''`; if the line is a point, fill its empty cells"
+        )
+    if importlib.util.find_spec("pyarrow") is None:
+        return _small_csv(path, headed, [cells.index(cell) for cell in columns] if headed and without else None)
+    text, lib, types = arrow("pyarrow.csv"), arrow("pyarrow.lib"), arrow("pyarrow.types")
+    options = text.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=not headed)
+    chosen = columns if headed and without else []
+
+    def opened(**kinds: Any) -> Any:
+        convert = text.ConvertOptions(include_columns=chosen, **kinds)
+        return text.open_csv(path, read_options=options, convert_options=convert)
+
+    def read() -> Iterator[Matrix]:
+        try:
+            with opened() as reader:  # a column of whole numbers may have others further down
+                whole = [field for field in reader.schema if types.is_integer(field.type) or types.is_null(field.type)]
+            with opened(column_types={field.name: lib.float64() for field in whole}) as reader:
+                yield from (_table(batch, path) for batch in reader if len(batch))
+        except (lib.ArrowException, OSError) as error:
+            raise DataFileError(f"{path}: {error}") from error
+
+    return in_turn(str(path), sum(map(len, read())), len(columns), read)
+
+
+def _first_line(path: Path) -> list[str]:
+    """Cells of the first line that is not empty."""
+    with path.open("rb") as file:
+        lines = csv.reader(line.decode("utf-8-sig") for line in file)
+        try:
+            return [cell.strip() for cell in next(filter(None, lines), [])]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataFileError(f"{path}: no table of texts in UTF-8 ({error}); save it as one") from error
+
+
+def _is_header(cells: Sequence[str], path: Path) -> bool:
+    """Whether the first line names columns instead of being a point."""
+    if all(map(_is_number, cells)):
+        return False
+    if all(_is_number(cell) or cell.lower() in _MISSING for cell in cells):
+        raise DataFileError(f"{path}: the first line, {','.join(cells)}, has empty cells; drop or fill such rows")
+    return True
+
+
+def _small_csv(path: Path, headed: bool, columns: list[int] | None) -> Source:
+    """Read it as a whole, where pyarrow is not installed."""
+    try:
+        rows = np.loadtxt(path, delimiter=",", skiprows=int(headed), usecols=columns, quotechar='"', ndmin=2)
+    except ValueError as error:
+        raise DataFileError(f"{path}: {error}; {_LEAVE_OUT}") from error
+    return in_turn(str(path), len(rows), rows.shape[1], lambda: iter([rows]))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

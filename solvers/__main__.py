@@ -1,0 +1,164 @@
+"""The command ``mmdp``: choose the most diverse rows of a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import numpy as np
+import typer
+
+import solvers
+from mmdp import DataFileError, InvalidOptionError, MMDPError, Problem, Stop
+from mmdp.metrics import METRICS
+from mmdp.tables.files import source
+from mmdp.tables.labels import counts, labelled
+
+application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+_WRITTEN = (".npy", ".csv", ".parquet")
+
+
+@application.command()
+def select(
+    points: Annotated[
+        Path, typer.Argument(help="Table of one point a row: .npy, .csv, .parquet, or a Parquet folder.")
+    ],
+    k: Annotated[int, typer.Option("-k", help="How many rows to choose.")],
+    solver: Annotated[
+        str | None,
+        typer.Option(help="Method; `mmdp solvers` lists them.", show_default="greedy, or fair with --groups"),
+    ] = None,
+    metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
+    output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy, .csv or .parquet.")] = None,
+    rows: Annotated[bool, typer.Option("--rows", help="Write the chosen rows instead of their indices.")] = False,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is no coordinate; repeat for several.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Time limit of solvers that search.")] = None,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    checkpoint: Annotated[Path | None, typer.Option(help="File from which a killed greedy run goes on.")] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE",
+            help="Group of each point: a column of POINTS, which is then no coordinate; or a file of labels: .npy, "
+            ".parquet of one column, .csv of one label a line without a header.",
+        ),
+    ] = None,
+    count: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=N",
+            help="How many points of a group to choose: LABEL=10, or at least and at most: LABEL=5:20, LABEL=5:, "
+            "LABEL=:20. Once for each group; one without a count gives any number.",
+        ),
+    ] = None,
+) -> None:
+    """Choose the k rows of a file whose smallest pairwise distance is as large as possible.
+
+    The greedy reads files larger than memory block by block, shows how far it is, and goes on from --checkpoint after
+    an interruption. Every answer comes with its objective and an upper bound on what any choice can reach.
+
+    With --groups and --count it chooses so many of each group, from points in memory; add --solver ilp to prove the
+    best choice among a few hundred.
+
+    Some calls:
+
+    mmdp select points.npy -k 1000 -o indices.npy
+
+    mmdp select sites.csv -k 20 --leave-out name --metric haversine --solver local_search --seconds 10
+
+    mmdp select embeddings.parquet -k 500 --metric cosine --checkpoint run.json --rows -o chosen.parquet
+
+    mmdp select people.csv -k 30 --groups city --count Oslo=10 --count Bergen=5: --count Narvik=:8
+    """
+    if output is not None and output.suffix not in _WRITTEN:
+        raise DataFileError(f"{output}: unknown kind of file; write one of {', '.join(_WRITTEN)}")
+    _check_writable(output, checkpoint)
+    if (groups is None) != (not count):
+        raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
+    solver = solver or ("greedy" if groups is None else "fair")
+    if checkpoint is not None and solver != "greedy":
+        raise InvalidOptionError(f"--checkpoint: only greedy goes on from one, and the solver is {solver}")
+    run = partial(solvers.solve, solver=solver, stop=None if seconds is None else Stop(seconds=seconds), seed=seed)
+    if groups is None:
+        table, labels = source(points, leave_out or ()), None
+        disk: dict[str, Any] = {"checkpoint": checkpoint, "progress": sys.stderr.isatty()} if solver == "greedy" else {}
+        result = run(table, k, metric=metric, **disk)
+    else:
+        table, labels = labelled(points, groups, leave_out or ())
+        limits = counts(count or (), labels)
+        result = run(Problem(k, points=table.load(), metric=metric, groups=labels, counts=limits))
+    typer.echo(result.summary(), err=True)
+    if labels is not None:
+        of_each = zip(*np.unique(labels[result.indices], return_counts=True), strict=True)
+        typer.echo(f"  groups       {', '.join(f'{taken} of {label}' for label, taken in of_each)}", err=True)
+    chosen = _chosen_rows(table, result.indices) if rows else result.indices
+    if output is None:
+        _write_csv(sys.stdout, chosen)
+        return
+    try:
+        _write(output, chosen)
+    except OSError as error:
+        _write_csv(sys.stdout, chosen)
+        raise DataFileError(f"{output}: cannot be written ({error}); the answer is on the standard output") from error
+    typer.echo(f"  written to   {output}", err=True)
+
+
+@application.command("solvers")
+def list_solvers() -> None:
+    """List the methods: what each proves, where it computes, what it costs."""
+    typer.echo(str(solvers.available()))
+
+
+def _chosen_rows(table: Any, indices: Any) -> Any:
+    order = np.argsort(indices)
+    parts, start = [], 0
+    for block in table.read():
+        low, high = np.searchsorted(indices[order], (start, start + len(block)))
+        parts.append(block[indices[order][low:high] - start])
+        start += len(block)
+    found = np.concatenate(parts)
+    rows = np.empty_like(found)
+    rows[order] = found
+    return rows
+
+
+def _check_writable(*paths: Path | None) -> None:
+    for path in paths:
+        if path is not None and not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise DataFileError(f"{path}: cannot be written; is there such a folder, and may you write to it?")
+
+
+def _write_csv(file: Path | TextIO, table: Any) -> None:
+    np.savetxt(file, table, fmt="%d" if table.ndim == 1 else "%.17g", delimiter=",")
+
+
+def _write(path: Path, table: Any) -> None:
+    if path.suffix == ".npy":
+        np.save(path, table)
+    elif path.suffix == ".csv":
+        _write_csv(path, table)
+    else:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        columns = {"index": table} if table.ndim == 1 else {str(c): table[:, c] for c in range(table.shape[1])}
+        parquet.write_table(pa.table(columns), path)
+
+
+def main() -> None:
+    """Run the command; what is wrong with the input is one line, not a traceback."""
+    try:
+        application()
+    except MMDPError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; with --checkpoint the same command goes on from the last pass")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Diverse rows as a scikit-learn estimator; ``from solvers import DiversitySelector``."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mmdp import Problem, Result
+from mmdp.metrics import METRICS
+from mmdp.validation import kernel_dtype
+
+
+class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Fit the k most diverse rows as landmarks; transform rows to their distances from these.
+
+    Parameters
+    ----------
+    k : int
+        How many rows to choose; all of them where there are fewer.
+    solver : str
+        A keyword of ``solvers.available()``.
+    metric : str
+        "euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev" or "hamming".
+    random_state : int
+        Seed of the solver.
+
+    Attributes
+    ----------
+    indices_ : (k,) int64 array
+        Rows chosen from what was fitted.
+    landmarks_ : (k, d) array
+        The rows themselves.
+    result_ : Result or None
+        Objective and upper bound; None where there was no choice to make.
+    """
+
+    def __init__(
+        self, k: int = 10, *, solver: str = "greedy", metric: str = "euclidean", random_state: int = 0
+    ) -> None:
+        self.k = k
+        self.solver = solver
+        self.metric = metric
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Choose the landmarks among the rows of X; y is ignored."""
+        from solvers import solve
+
+        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        if not isinstance(self.k, Integral) or self.k < 2:
+            Problem(self.k, points=np.zeros((2, 1)))  # names what is wrong with k
+        self.result_: Result | None = None
+        self.indices_ = np.arange(len(X))
+        if self.k < len(X):
+            problem = Problem(self.k, points=X, metric=self.metric)
+            self.result_ = solve(problem, solver=self.solver, seed=self.random_state)
+            self.indices_ = self.result_.indices
+        self.landmarks_ = X[self.indices_]
+        self._n_features_out = len(self.indices_)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Distances (rows of X, k) to the landmarks."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        geometry = METRICS[self.metric]
+        embedded = (np.ascontiguousarray(kernel_dtype(geometry.embed(x))) for x in (X, self.landmarks_))
+        return np.asarray(geometry.value(geometry.pairwise(*embedded)))

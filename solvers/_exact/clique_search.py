@@ -1,0 +1,155 @@
+"""A clique search of one graph that runs for as long as it is given, and goes on where it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers._exact.bitsets import count, full, pack
+from solvers._exact.branch_and_bound import (
+    DEPTH,
+    EXHAUSTED,
+    FOUND,
+    NODES,
+    PAUSED,
+    Numbers,
+    State,
+    cut_branch,
+    new_state,
+    search,
+)
+from solvers._exact.threshold_graph import Adjacency, core_in_order
+
+_SLICE_SECONDS, _LONGEST_SLICE = 0.02, 10**9
+_ALONE = 20_000  # nodes before the work is divided
+_PARTS = 4  # for each thread, so that none waits long for the others
+_DEEPEST = 3  # vertices still to be chosen by a part that is worth a thread
+
+
+class _Part(NamedTuple):
+    """What is searched with the vertices ``prefix`` taken."""
+
+    prefix: Numbers
+    need: int
+    state: State
+
+    def split(self) -> _Part | None:
+        """Cut off the next branch of the first level that has one; None if there is none."""
+        last_level = min(int(self.state.counter[DEPTH]), self.need - _DEEPEST)
+        for depth in range(last_level + 1):
+            vertex, candidates = cut_branch(self.state, depth)
+            if vertex >= 0:
+                need = self.need - depth - 1
+                prefix = np.concatenate((self.prefix, self.state.path[:depth], [vertex]))
+                return _Part(prefix, need, new_state(self.state.adjacent, candidates, need))
+        return None
+
+
+class CliqueSearch:
+    """The question whether there are k pairwise adjacent vertices, the forced ones among them.
+
+    Parameters
+    ----------
+    adjacent : (n, n) bool array
+        Symmetric, False on the diagonal.
+    k : int
+    forced : sequence of int
+    threads : int
+        How many parts of a long search run at the same time. The answer is the same, another clique may come first.
+    """
+
+    def __init__(self, adjacent: Adjacency, k: int, forced: Sequence[int] = (), threads: int = 1) -> None:
+        self._forced = list(forced)
+        self._need = k - len(self._forced)
+        self._threads = threads
+        self._slice = 500
+        self._cliques: list[Numbers] = []
+        self.nodes = 0
+        clash = not adjacent[np.ix_(self._forced, self._forced)][np.triu_indices(len(self._forced), 1)].all()
+        free = np.flatnonzero(adjacent[self._forced].all(axis=0))
+        self._vertices = core_in_order(adjacent, free, self._need)
+        m = len(self._vertices)
+        self.outcome = EXHAUSTED if clash or m < self._need else PAUSED
+        if self.outcome == PAUSED:
+            self._adjacent = pack(adjacent[self._vertices][:, self._vertices])
+            self._parts = [_Part(np.empty(0, np.int64), self._need, new_state(self._adjacent, full(m), self._need))]
+
+    @property
+    def clique(self) -> NDArray[np.int64]:
+        """The k vertices, once the outcome is FOUND."""
+        return self.chosen(self._cliques[-1])
+
+    def chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the vertices at places of the search order, after the forced ones."""
+        return np.concatenate((self._forced, self._vertices[places])).astype(np.int64)
+
+    @property
+    def conflicts(self) -> float:
+        """Share of pairs that are not adjacent, among the vertices searched."""
+        m = len(self._vertices)
+        return 1.0 - sum(map(count, self._adjacent)) / max(1, m * (m - 1))
+
+    def as_packing(self) -> tuple[NDArray[np.bool_], int]:
+        """Return the same question for ``packing.independent``: conflicts in search order, and how many to choose."""
+        m = len(self._vertices)
+        bits = np.unpackbits(self._adjacent.view(np.uint8), axis=1, count=m, bitorder="little")
+        conflict = bits == 0
+        np.fill_diagonal(conflict, False)
+        return conflict, self._need
+
+    def run(self, seconds: float, nodes: float = np.inf) -> int:
+        """Search on for that long or that many nodes, whichever ends first; EXHAUSTED, FOUND or PAUSED.
+
+        After FOUND, a further call looks for the next clique.
+        """
+        if self.outcome == EXHAUSTED:
+            return EXHAUSTED
+        end, last = time.perf_counter() + seconds, self.nodes + nodes
+        self._cliques = self._cliques[:-1]  # the latest has been told
+        with ThreadPoolExecutor(self._threads) as pool:  # starts no thread before there is work for it
+            while self._parts and not self._cliques and self.nodes < last:
+                started = time.perf_counter()
+                self._advance(pool, last - self.nodes)
+                now = time.perf_counter()
+                if now >= end:
+                    break
+                if now - started < _SLICE_SECONDS:
+                    self._slice = min(2 * self._slice, _LONGEST_SLICE)
+                elif now - started > 2 * _SLICE_SECONDS:
+                    self._slice = max(1, self._slice // 2)
+        self.outcome = FOUND if self._cliques else PAUSED if self._parts else EXHAUSTED
+        return self.outcome
+
+    def _advance(self, pool: ThreadPoolExecutor, nodes: float) -> None:
+        """Run all parts for a slice, or for fewer nodes in all."""
+        if self.nodes >= _ALONE:
+            self._divide()
+        running = self._parts if nodes >= len(self._parts) else self._parts[: int(nodes)]
+        share = int(min(self._slice, nodes // len(running)))
+        before = sum(int(part.state.counter[NODES]) for part in running)
+        run_all = map if len(running) == 1 else pool.map
+        outcomes = list(run_all(lambda part: search(part.state, part.need, share), running))
+        self.nodes += sum(int(part.state.counter[NODES]) for part in running) - before
+        for part, outcome in zip(running, outcomes, strict=True):
+            if outcome == FOUND:
+                self._cliques.append(np.concatenate((part.prefix, part.state.path[: part.need])))
+        ended = [outcome == EXHAUSTED for outcome in outcomes] + [False] * (len(self._parts) - len(running))
+        self._parts = [part for part, end in zip(self._parts, ended, strict=True) if not end]
+
+    def _divide(self) -> None:
+        """Cut a branch off each part in turn, until there are enough for the threads or none can be cut."""
+        wanted = _PARTS * self._threads if self._threads > 1 else 1
+        parts = list(self._parts)
+        while parts and len(self._parts) < wanted:
+            part = parts.pop(0)
+            if other := part.split():
+                self._parts.append(other)
+                parts += (part, other)
+
+
+__all__ = ["EXHAUSTED", "FOUND", "PAUSED", "CliqueSearch"]

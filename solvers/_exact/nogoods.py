@@ -1,0 +1,101 @@
+"""Sets of vertices known to hold no clique of some size, and the one among them that comes closest to a given set."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from solvers._exact.bitsets import Words, popcount
+
+BLOCK = 64
+_STRIDE, _WIDE_WORDS = 3, 5  # every so manieth word, so many of them, is compared for all sets of a block at once
+
+Numbers = NDArray[np.int64]
+
+
+class Refuted(NamedTuple):
+    """``sets[size]`` are the latest sets without a clique of ``size`` vertices, and those that went on being useful.
+
+    There are ``kept[size]`` of them, and the next one is written to place ``oldest[size]`` or, if the set there is
+    marked as ``useful``, to the next place that is not. The one found or written last is at ``recent[size]``. They lie
+    in blocks, where a word of one set is beside the same word of the others, because few words tell most sets apart.
+    """
+
+    sets: NDArray[np.uint64]
+    kept: Numbers
+    oldest: Numbers
+    recent: Numbers
+    useful: NDArray[np.bool_]
+    left: Words
+
+
+def new_refuted(k: int, blocks: int, width: int) -> Refuted:
+    """Make room for so many blocks of sets of ``width`` words, for each size of clique up to k."""
+    kept, oldest, recent = np.zeros((3, k + 1), dtype=np.int64)
+    return Refuted(
+        sets=np.zeros((k + 1, blocks, width, BLOCK), dtype=np.uint64),
+        kept=kept,
+        oldest=oldest,
+        recent=recent,
+        useful=np.zeros((k + 1, blocks * BLOCK), dtype=np.bool_),
+        left=np.zeros(BLOCK, dtype=np.uint64),
+    )
+
+
+@njit(cache=True, nogil=True)
+def remember(refuted: Refuted, size: int, words: Words) -> None:
+    """Keep a set without a clique of ``size`` vertices, in the place of the oldest useless one if there is no room."""
+    place, room = refuted.oldest[size], refuted.useful.shape[1]
+    while refuted.useful[size, place]:
+        refuted.useful[size, place] = False
+        place = (place + 1) % room
+    refuted.sets[size, place // BLOCK, :, place % BLOCK] = words
+    refuted.oldest[size] = (place + 1) % room
+    refuted.recent[size] = place
+    refuted.kept[size] = min(room, refuted.kept[size] + 1)
+
+
+@njit(cache=True, nogil=True)
+def closest(refuted: Refuted, size: int, words: Words, most: int) -> tuple[int, int]:
+    """Find a set without a clique of ``size`` vertices that holds all but the fewest of the given ones.
+
+    Returns its place and how many it leaves out; -1 and ``most`` if all leave out ``most`` or more. The block of the
+    most recent one comes first, and a set that leaves out none ends the search.
+    """
+    best, least, kept = -1, np.uint64(most), refuted.kept[size]
+    if kept == 0:
+        return best, most
+    sets, left = refuted.sets, refuted.left
+    top = len(words) - 1
+    while top > 0 and not words[top]:
+        top -= 1
+    blocks = (kept + BLOCK - 1) // BLOCK
+    b = refuted.recent[size] // BLOCK
+    for _ in range(blocks):
+        for lane in range(BLOCK):
+            left[lane] = 0
+        x, fewest = top, np.uint64(0)
+        while x >= 0 and x > top - _STRIDE * _WIDE_WORDS and fewest < least:
+            word, fewest = words[x], np.uint64(64 * len(words))
+            for lane in range(BLOCK):
+                left[lane] += popcount(word & ~sets[size, b, x, lane])
+                fewest = min(fewest, left[lane])
+            x -= _STRIDE
+        if fewest < least:
+            for lane in range(min(BLOCK, kept - BLOCK * b)):
+                if left[lane] >= least:
+                    continue
+                total, y = np.uint64(0), top
+                while y >= 0 and total < least:
+                    total += popcount(words[y] & ~sets[size, b, y, lane])
+                    y -= 1
+                if total < least:
+                    best, least = BLOCK * b + lane, total
+                    if least == 0:
+                        refuted.recent[size], refuted.useful[size, best] = best, True
+                        return best, 0
+        b = b - 1 if b > 0 else blocks - 1
+    return best, int(least)

@@ -1,0 +1,25 @@
+"""All optimal subsets of a problem: the k-cliques of the graph of pairs at the optimal distance or farther."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmdp import Clock, Problem
+from solvers._exact.clique_search import FOUND, CliqueSearch
+
+
+def optimal_subsets(problem: Problem, clock: Clock, cap: int) -> list[list[int]]:
+    """Return up to ``cap`` subsets that reach the optimum, the objective of the clock, each ascending.
+
+    Fewer than ``cap`` are all there are, if there was time. Exponential time, and possibly exponentially many subsets.
+    """
+    if len(problem.include) == problem.k:
+        return [sorted(problem.include)][:cap]
+    points = problem.candidates
+    adjacent = np.greater_equal(problem.matrix()[np.ix_(points, points)], clock.objective)
+    np.fill_diagonal(adjacent, False)
+    search = CliqueSearch(adjacent, problem.k, np.searchsorted(points, sorted(problem.include)).tolist())
+    subsets: list[list[int]] = []
+    while len(subsets) < cap and clock.remaining > 0 and search.run(clock.remaining) == FOUND:
+        subsets.append(sorted(points[search.clique].tolist()))
+    return sorted(subsets)

@@ -1,0 +1,216 @@
+"""Farthest-first over points that stay on disk: the picks of ``greedy``, in few passes and bounded memory.
+
+A pass brings every row up to date that could matter and keeps a pool of those farthest from the picks. All other rows
+are at most as far as the pool's threshold, and distances to the picks only shrink. So the traversal goes on within the
+pool, with the picks it would make over all rows, until the best of the pool is no farther than the threshold.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp import DataFileError, InvalidOptionError, Result
+from mmdp.metrics import Metric, Vector, resolve
+from mmdp.tables.blocks import Source, listed
+from mmdp.validation import picks as checked_picks
+from solvers._farthest_first.accelerated import kernel
+from solvers._farthest_first.farthest_pool import Pool
+from solvers._farthest_first.table_pass import lower_block
+from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
+from solvers._framework.grading import graded
+from solvers._framework.warm_up import is_first
+
+_Far = tuple[int, NDArray[np.int64], NDArray[Any], float]
+_POOL_BYTES = 2**26
+_PART, _PART_PICKS = 256, 3  # rows on which kernels are compiled, and picks among them
+
+
+def greedy(
+    source: Source,
+    k: int,
+    metric: str | Metric = "euclidean",
+    *,
+    checkpoint: str | Path | None = None,
+    progress: bool = False,
+) -> Result:
+    """Choose k rows as ``Greedy(start="sweep")`` does, reading the source a few times, block by block.
+
+    Parameters
+    ----------
+    source : Source
+    k : int
+    metric : str or Metric
+        With a compiled kernel, so any named one.
+    checkpoint : path, optional
+        Written after every pass and removed at the end; a run that finds it goes on from there to the same answer.
+    progress : bool
+        Show a bar.
+
+    Notes
+    -----
+    Memory: 12 bytes a row, the pool (64 MB, at least 4 k rows) up to three times while it is trimmed, and up to three
+    blocks of 4 MB for each thread. Time: as many passes as pools run dry.
+    """
+    geometry = resolve(metric)
+    checked_picks(source.n, k, (), ())
+    if geometry.kernel not in KINDS:
+        raise InvalidOptionError(
+            f"metric {geometry.name!r} has no compiled kernel to read blocks with; load the points"
+        )
+    _rehearse(source, geometry)
+    begin = time.perf_counter()
+    traversal = _Traversal(source, k, geometry, None if checkpoint is None else Path(checkpoint), progress)
+    picks, rows, radius, passes = traversal.run()
+    runtime = time.perf_counter() - begin
+    growth = geometry.two_hops
+    return graded(
+        rows,
+        np.array(picks),
+        geometry,
+        math.inf if growth is None else float(geometry.value(np.asarray(growth * radius))),
+        solver="greedy",
+        n=source.n,
+        runtime=runtime,
+        iterations=k,
+        notes={"passes": passes},
+    )
+
+
+def _rehearse(source: Source, geometry: Metric) -> None:
+    """Compile on the first rows, once a process, before the clock starts."""
+    _, block = next(source.blocks(geometry))
+    if len(block) >= _PART_PICKS and is_first("blocks", geometry.kernel, str(block.dtype), source.d <= FEW_DIMENSIONS):
+        _Traversal(listed([block[:_PART]]), _PART_PICKS, geometry, None, progress=False).run()
+
+
+class _Traversal:
+    def __init__(self, source: Source, k: int, geometry: Metric, checkpoint: Path | None, progress: bool) -> None:
+        self.source, self.k, self.geometry, self.checkpoint = source, k, geometry, checkpoint
+        self.kind = KINDS[geometry.kernel]
+        self.nearest: Vector = np.full(source.n, np.inf)
+        self.seen = np.zeros(source.n, np.int32)
+        self.pool = Pool(max(4 * k, _POOL_BYTES // (8 * source.d)), self.nearest)
+        self.picks: list[int] = []
+        self.passes = 0
+        self.bar = _bar(k, progress)
+
+    def run(self) -> tuple[list[int], NDArray[Any], float, int]:
+        """Picks, their vectors, the distance of the last pick (a surrogate), and how many passes it took."""
+        self.picks = self._resume()
+        if self.picks:
+            centres = self._rows(self.picks)
+        else:
+            centres = next(block[:1] for _, block in self.source.blocks(self.geometry) if len(block))
+            farthest = Pool(1, self.nearest)
+            self.nearest[0] = -1.0  # another row begins
+            self._pass(centres, farthest)
+            best = int(np.lexsort((farthest.indices, -self.nearest[farthest.indices]))[0])
+            self.picks, centres = [int(farthest.indices[best])], farthest.rows[best : best + 1].copy()
+            self.nearest[:], self.seen[:] = np.inf, 0
+            self.nearest[self.picks] = -1.0
+            self._save()
+        radius = np.inf
+        self.nearest[self.picks] = -1.0
+        while len(self.picks) < self.k:
+            self._pass(centres, self.pool)
+            indices, rows, count = self.pool.indices, self.pool.rows, 0
+            found = np.empty(self.k - len(self.picks), np.int64)
+            advance = kernel(rows, self.geometry, self.nearest[indices], len(found))
+            while count < len(found):
+                distance = float(advance(found, count, count + 1))
+                if count and distance <= self.pool.outside:
+                    break
+                radius, count = distance, count + 1
+                self.bar.update(1)
+            added = found[:count]
+            self.picks += indices[added].tolist()
+            self.nearest[indices[added]] = -1.0
+            centres = np.concatenate([centres, rows[added]])
+            self._save()
+        self.bar.close()
+        if math.isinf(radius):
+            raise DataFileError(f"{self.checkpoint}: holds all {self.k} picks already; remove it to start anew")
+        if self.checkpoint is not None:
+            self.checkpoint.unlink(missing_ok=True)
+        return self.picks, centres, radius, self.passes
+
+    def _pass(self, centres: NDArray[Any], pool: Pool) -> None:
+        """Fill the pool with the rows farthest from the centres; each thread reads and compares a block at a time."""
+        pool.empty()
+        threads = numba.get_num_threads()
+        running: deque[Future[_Far]] = deque()
+        tasks = self.source.tasks(self.geometry, checked=self.passes > 0)
+        with ThreadPoolExecutor(threads) as workers:
+            for task in chain(tasks, repeat(None, 2 * threads)):
+                if task is not None:
+                    running.append(workers.submit(self._far, task, centres, pool))
+                if running and (task is None or len(running) > 2 * threads):
+                    stop, far, rows, outside = running.popleft().result()
+                    pool.add(far, rows, outside)
+                    self.bar.set_postfix_str(f"pass {self.passes + 1}, row {stop:,} of {self.source.n:,}")
+        self.passes += 1
+
+    def _far(self, task: Callable[[], tuple[int, NDArray[Any]]], centres: NDArray[Any], pool: Pool) -> _Far:
+        """Where a block ends; indices and vectors of its rows that the pool may want, and a bound on the others."""
+        start, block = task()
+        stop = start + len(block)
+        nearest, seen = self.nearest[start:stop], self.seen[start:stop]
+        far, outside = lower_block(self.kind, block, centres, nearest, seen, pool.floor)
+        return stop, start + far, block[far], outside
+
+    def _rows(self, wanted: list[int]) -> NDArray[Any]:
+        """Read the vectors of some rows, in the order asked for."""
+        order = np.argsort(wanted)
+        ascending = np.asarray(wanted)[order]
+        parts = []
+        for start, block in self.source.blocks(self.geometry):
+            low, high = np.searchsorted(ascending, (start, start + len(block)))
+            parts.append(block[ascending[low:high] - start])
+        rows = np.concatenate(parts)
+        out = np.empty_like(rows)
+        out[order] = rows
+        return out
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {"source": self.source.name, "n": self.source.n, "d": self.source.d, "metric": self.geometry.name}
+
+    def _resume(self) -> list[int]:
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return []
+        try:
+            saved = json.loads(self.checkpoint.read_text())
+            picks = [int(i) for i in saved.pop("picks")]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataFileError(f"{self.checkpoint}: not a checkpoint of this program; remove it") from error
+        if saved != self._identity:
+            raise DataFileError(f"{self.checkpoint}: belongs to {saved}, not to {self._identity}; remove it")
+        if not picks or len(set(picks)) < len(picks) or not 0 <= min(picks) <= max(picks) < self.source.n:
+            raise DataFileError(f"{self.checkpoint}: its picks are not distinct rows of {self.source.name}; remove it")
+        picks = picks[: self.k - 1]
+        self.bar.update(len(picks))
+        return picks
+
+    def _save(self) -> None:
+        if self.checkpoint is not None:
+            whole = self.checkpoint.with_suffix(".tmp")
+            whole.write_text(json.dumps({**self._identity, "picks": self.picks}))
+            whole.replace(self.checkpoint)
+
+
+def _bar(total: int, shown: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="pick", disable=not shown)

@@ -1,0 +1,1 @@
+"""What every solver stands on; imports no solver."""

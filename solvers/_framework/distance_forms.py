@@ -1,0 +1,153 @@
+"""Distance rows compiled by Numba. Every sum runs in float64, whatever the dtype of the points.
+
+All rows are summed in one order, so duplicates of a point are at exactly the same distance from everything, and
+``numpy.argmax`` breaks the tie by the lowest index.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from solvers._framework.pair_sums import sum_of_absolutes, sum_of_squares
+
+SQEUCLIDEAN, MANHATTAN, CHEBYSHEV, HAMMING, JACCARD = range(5)
+KINDS = {
+    "sqeuclidean": SQEUCLIDEAN,
+    "manhattan": MANHATTAN,
+    "chebyshev": CHEBYSHEV,
+    "hamming": HAMMING,
+    "jaccard": JACCARD,
+}
+FEW_DIMENSIONS = 8  # up to which sums run in the order of the coordinates, as the bucket kernels sum
+_SERIAL_WORK = 2**17  # coordinates below which starting threads costs more than it saves
+_CHUNK = 64
+_SUM_IN_ANY_ORDER = {"reassoc", "nsz"}  # lets the loops vectorise; no contraction, so x - x stays exactly 0
+
+Matrix = NDArray[Any]
+Vector = NDArray[np.float64]
+
+
+@njit(inline="always", fastmath=_SUM_IN_ANY_ORDER)
+def surrogate(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
+    """Return the kernel ``kind`` of x[i] and y[j], as defined in ``mmdp.metrics``.
+
+    By index, because threads that make views of the rows would fight over the reference count of the array.
+    """
+    total, size = 0.0, 0.0
+    if kind == SQEUCLIDEAN:
+        for c in range(x.shape[1]):
+            delta = np.float64(x[i, c]) - np.float64(y[j, c])
+            total += delta * delta
+        return total
+    if kind == MANHATTAN:
+        for c in range(x.shape[1]):
+            total += abs(np.float64(x[i, c]) - np.float64(y[j, c]))
+        return total
+    if kind == CHEBYSHEV:
+        for c in range(x.shape[1]):
+            total = max(total, abs(np.float64(x[i, c]) - np.float64(y[j, c])))
+        return total
+    if kind == HAMMING:
+        for c in range(x.shape[1]):
+            total += x[i, c] != y[j, c]
+        return float(total / x.shape[1])
+    for c in range(x.shape[1]):  # jaccard: 1 - |x and y| / |x or y|, the empty set at distance 0 from itself
+        total += (x[i, c] != 0) != (y[j, c] != 0)
+        size += (x[i, c] != 0) or (y[j, c] != 0)
+    return total / size if size > 0 else 0.0
+
+
+@njit(cache=True)
+def one_surrogate(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
+    """Return the same for many dimensions, faster: in vectors, but in one order, so every caller gets the same bits."""
+    if kind == SQEUCLIDEAN:
+        return float(sum_of_squares(x, i, y, j))
+    if kind == MANHATTAN:
+        return float(sum_of_absolutes(x, i, y, j))
+    return surrogate(kind, x, i, y, j)
+
+
+def single_precision(kind: int, x: Matrix) -> float:
+    """Factor of :func:`is_beyond` for these points, 0 where it does not apply.
+
+    A sum of d squared differences in float32 has a relative error below (d + 3) / 2^24, as no term is negative.
+    """
+    return 1 - (x.shape[1] + 8) / 2**23 if kind == SQEUCLIDEAN and x.dtype == np.float32 else 0.0
+
+
+@njit(cache=True, fastmath=_SUM_IN_ANY_ORDER | {"contract"})
+def is_beyond(x: Matrix, i: int, y: Matrix, j: int, factor: float, limit: float) -> bool:
+    """Whether arithmetic in float32 already tells that x[i] and y[j] are farther apart than ``limit``.
+
+    Half the time of the exact distance. Sums that may have left the range of float32 tell nothing.
+    """
+    total = np.float32(0.0)
+    for c in range(x.shape[1]):
+        delta = np.float32(x[i, c]) - np.float32(y[j, c])
+        total += delta * delta
+    rough = factor * np.float64(total)
+    return bool(rough > limit and 1e-30 < rough < 1e38)
+
+
+@njit(cache=True)
+def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
+    for i in range(start, stop):
+        distance = one_surrogate(kind, x, i, x, centre)
+        if distance < nearest[i]:
+            nearest[i] = distance
+
+
+@njit(cache=True)
+def _lower_in_order(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
+    for i in range(start, stop):
+        distance = surrogate(kind, x, i, x, centre)
+        if distance < nearest[i]:
+            nearest[i] = distance
+
+
+@njit(cache=True, parallel=True)
+def _lower_parallel(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
+    for chunk in prange((len(x) + _CHUNK - 1) // _CHUNK):
+        if x.shape[1] <= FEW_DIMENSIONS:
+            _lower_in_order(kind, x, centre, nearest, chunk * _CHUNK, min(len(x), (chunk + 1) * _CHUNK))
+        else:
+            _lower(kind, x, centre, nearest, chunk * _CHUNK, min(len(x), (chunk + 1) * _CHUNK))
+
+
+def lower_nearest(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
+    """``nearest[i] = min(nearest[i], distance(x[i], x[centre]))`` for all i, in place; O(n d).
+
+    Parameters
+    ----------
+    kind : int
+        One of ``KINDS``.
+    x : (n, d) float32, float64 or uint8 array, C-contiguous
+    centre : int
+    nearest : (n,) float64 array
+        Entries below zero, which mark points that cannot be chosen, stay as they are.
+    """
+    if x.size < _SERIAL_WORK:
+        (_lower_in_order if x.shape[1] <= FEW_DIMENSIONS else _lower)(kind, x, centre, nearest, 0, len(x))
+    else:
+        _lower_parallel(kind, x, centre, nearest)
+
+
+@njit(cache=True, parallel=True, fastmath=_SUM_IN_ANY_ORDER)
+def neighbour_extremes(kind: int, x: Matrix, candidates: NDArray[np.int64]) -> tuple[Vector, Vector]:
+    """Distance of each candidate to the nearest and to the farthest other candidate; O(n^2 d), no matrix."""
+    m = len(candidates)
+    nearest, farthest = np.full(m, np.inf), np.full(m, -np.inf)
+    tile = 32  # rows that stay in cache while every other point passes by
+    for block in prange((m + tile - 1) // tile):
+        rows = range(block * tile, min(m, (block + 1) * tile))
+        for j in range(m):
+            for i in rows:
+                if i != j:
+                    distance = surrogate(kind, x, candidates[i], x, candidates[j])
+                    nearest[i] = min(nearest[i], distance)
+                    farthest[i] = max(farthest[i], distance)
+    return nearest, farthest

@@ -1,0 +1,82 @@
+"""OPT >= t iff the pairs at distance >= t contain a clique of k points: a CP-SAT model that decides it for one t."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from ortools.sat.python import cp_model
+
+from solvers._exact.clique_cover import clique_cover
+from solvers._exact.threshold_graph import core
+from solvers._ilp.interruptible import wait_for
+
+Indices = NDArray[np.int64]
+Count = tuple[Indices, int, int]  # members of a group, at least and at most how many of them
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether k points pairwise at distance >= t exist: the points, a proof that there are none, or neither."""
+
+    chosen: Indices | None = None
+    refuted: bool = False
+
+
+def decide(
+    distances: NDArray[np.float64],
+    t: float,
+    k: int,
+    forced: Sequence[int],
+    counts: Sequence[Count],
+    hint: Indices,
+    *,
+    seconds: float,
+    threads: int,
+    seed: int,
+) -> Answer:
+    """Look for k points pairwise at distance >= t, the forced ones among them.
+
+    The model has one Boolean for each point of the (k-1)-core, at most one point from each clique of a clique cover
+    of the pairs that are too close, and sum = k (Sayyady and Fathi 2016, node packing; as in Erkut 1990). Each group
+    that is counted is one more sum.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After CP-SAT was told to stop and did.
+    """
+    compatible = distances >= t
+    np.fill_diagonal(compatible, False)
+    if not all(compatible[a, b] for i, a in enumerate(forced) for b in forced[:i]):
+        return Answer(refuted=True)
+    points = core(compatible, k, forced)
+    if len(points) < k or not set(forced) <= set(points.tolist()):
+        return Answer(refuted=True)
+    model = cp_model.CpModel()
+    chosen = [model.new_bool_var(f"x{i}") for i in points]
+    start, members = clique_cover(~compatible[np.ix_(points, points)])
+    for low, high in pairwise(start.tolist()):
+        model.add_at_most_one(chosen[i] for i in members[low:high])
+    model.add(sum(chosen) == k)
+    for group, least, most in counts:
+        left = np.flatnonzero(np.isin(points, group))
+        model.add_linear_constraint(sum(chosen[i] for i in left), least, most)
+    hinted = set(hint.tolist())
+    for i, x in zip(points.tolist(), chosen, strict=True):
+        model.add_hint(x, i in hinted)
+        if i in forced:
+            model.add(x == 1)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = threads
+    solver.parameters.random_seed = seed % 2**31
+    solver.parameters.catch_sigint_signal = False
+    if np.isfinite(seconds):
+        solver.parameters.max_time_in_seconds = seconds
+    status = wait_for(lambda: solver.solve(model), solver.stop_search)
+    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return Answer(chosen=points[[solver.boolean_value(x) for x in chosen]])
+    return Answer(refuted=status == cp_model.INFEASIBLE)

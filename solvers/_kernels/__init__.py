@@ -1,1 +1,0 @@
-"""Compiled kernels, private to the solvers; each stands beside its readable formula."""

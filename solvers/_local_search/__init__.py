@@ -1,0 +1,1 @@
+"""Threshold search and the swaps of the classical heuristics."""

@@ -1,0 +1,101 @@
+"""Samples of the candidates of a problem: nets that cover all of them, and neighbourhoods of picks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from mmdp import Problem
+from mmdp.metrics import Vector
+from mmdp.problem import Indices
+from solvers._local_search.nets import net
+
+_NET = 400  # points of a net; more for large k
+_EVERYTHING = 0.1  # share of nets made of all points; the others are made of a sample,
+_SAMPLE = 10  # this many times as large as the net
+_OVERSAMPLE = 4  # points drawn, from which the nearest are taken, for each that is wanted
+_TREE_DIMENSIONS = 8  # up to which a k-d tree finds neighbours faster than a row of distances
+_NET_WORK = 5 * 10**7  # coordinates read for a net, or for the neighbours of all picks
+
+
+class Ground:
+    """The candidates of a problem, to be sampled.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem, self._all = problem, problem.candidates
+        has_vectors = problem.points is not None
+        self._euclidean = has_vectors and problem.geometry.kernel == "sqeuclidean"
+        self._dimension = int(problem.vectors.shape[1]) if has_vectors else 1
+        treelike = self._euclidean and self._dimension <= _TREE_DIMENSIONS
+        self._tree = cKDTree(problem.vectors[self._all]) if treelike else None
+
+    def net(self, rng: np.random.Generator) -> Indices:
+        """Return farthest-first points of all points or of a sample, ascending."""
+        size = min(len(self._all), max(_NET, 4 * self._problem.k))
+        affordable = max(2 * size, _NET_WORK // (size * self._dimension))
+        wanted = len(self._all) if rng.random() < _EVERYTHING else _SAMPLE * size
+        points = self._sample(min(wanted, affordable), rng)
+        place = int(rng.integers(len(points)))
+        if self._euclidean:
+            columns = np.ascontiguousarray(self._problem.vectors[points].T, dtype=np.float64)
+            return np.sort(points[net(columns, place, size)])
+        row, nearest, picked = self._rows_among(points), np.full(len(points), np.inf), np.zeros(len(points), dtype=bool)
+        for _ in range(size):
+            picked[place] = True
+            np.minimum(nearest, row(place), out=nearest)
+            nearest[picked] = -1.0
+            place = int(nearest.argmax())
+        return points[picked]
+
+    def near(self, chosen: Indices, nearest: int, width: int, rng: np.random.Generator) -> Indices:
+        """Return the chosen points and, for each, ``width`` of its ``nearest`` points, or nearly so; ascending."""
+        if self._tree is not None and nearest <= _OVERSAMPLE * width:
+            _, neighbours = self._tree.query(self._problem.vectors[chosen], k=min(nearest, len(self._all)))
+            rows = self._all[np.reshape(neighbours, (len(chosen), -1))]
+            if nearest > width:
+                rows = rng.permuted(rows, axis=1)[:, :width]
+            return np.union1d(chosen, rows)
+        affordable = max(20 * width, _NET_WORK // (len(chosen) * self._dimension))
+        enough = len(self._all) * _OVERSAMPLE * width // nearest
+        columns = self._sample(min(max(enough, 20 * width), affordable), rng)
+        nearest = max(width, nearest * len(columns) // len(self._all))
+        parts = [chosen]
+        step = max(1, 2**21 // len(columns))
+        for start in range(0, len(chosen), step):
+            for row in self._problem.surrogates(chosen[start : start + step], columns):
+                close = np.argpartition(row, nearest - 1)[:nearest] if nearest < len(row) else np.arange(len(row))
+                close = close if len(close) <= width else rng.choice(close, width, replace=False)
+                parts.append(columns[close])
+        return np.unique(np.concatenate(parts))
+
+    def completed(self, kept: Indices, net: Indices, rng: np.random.Generator, choices: int) -> Indices:
+        """Add points of the net to ``kept`` until there are k, each time one of the ``choices`` farthest ones."""
+        points = np.union1d(net, kept)
+        row, chosen = self._rows_among(points), list(np.searchsorted(points, kept))
+        chosen = chosen or [int(rng.integers(len(points)))]
+        nearest = np.min([row(place) for place in chosen], axis=0)
+        while True:
+            nearest[chosen] = -1.0
+            if len(chosen) == self._problem.k:
+                return points[chosen]
+            far = np.argsort(-nearest, kind="stable")[: min(choices, len(points) - len(chosen))]
+            chosen.append(int(rng.choice(far)))
+            np.minimum(nearest, row(chosen[-1]), out=nearest)
+
+    def _sample(self, size: int, rng: np.random.Generator) -> Indices:
+        return self._all if size >= len(self._all) else np.sort(rng.choice(self._all, size, replace=False))
+
+    def _rows_among(self, points: Indices) -> Callable[[int], Vector]:
+        """Return the function from the place of a point to its surrogates to all ``points``."""
+        problem = self._problem
+        if problem.points is None:
+            return lambda place: problem.surrogates(points[place], points)[0]
+        x = problem.vectors[points].astype(np.float64)
+        return lambda place: problem.geometry.pairwise(x[place : place + 1], x)[0]

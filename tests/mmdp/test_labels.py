@@ -1,0 +1,138 @@
+"""Group counts on the command line: labels in a column or in a file, and what is wrong with them."""
+
+import numpy as np
+import pytest
+
+from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, Problem
+from solvers import solve
+from solvers.__main__ import application
+
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+CITIES = np.array(["Oslo", "Bergen", "a=b"])[np.arange(60) % 3]
+TYPED = ["Oslo=4", "Bergen=1:2", "a=b=3:"]
+COUNTS = {"Oslo": 4, "Bergen": (1, 2), "a=b": (3, None)}
+
+
+def select(folder, points, *options):
+    out = folder / "chosen.npy"
+    application(["select", str(points), "-k", "9", *map(str, options), "-o", str(out)], standalone_mode=False)
+    return np.load(out)
+
+
+def typed(counts):
+    return [option for count in counts for option in ("--count", count)]
+
+
+def table(folder, kind, labels, name="city"):
+    columns = {"x": X[:, 0], name: labels, "y": X[:, 1], "z": X[:, 2]}
+    path = folder / f"points{kind}"
+    if kind == ".parquet":
+        parquet.write_table(pa.table(columns), path)
+    else:
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        path.write_text("\n".join(",".join(map(str, row)) for row in [columns, *rows]))
+    return path
+
+
+def label_file(folder, kind, labels):
+    path = folder / f"labels{kind}"
+    if kind == ".npy":
+        np.save(path, labels)
+    elif kind == ".parquet":
+        parquet.write_table(pa.table({"city": pa.array(labels.tolist()).dictionary_encode()}), path)
+    else:
+        path.write_text("\n".join(map(str, labels)) + "\n")
+    return path
+
+
+def expected(solver, labels=CITIES, counts=COUNTS):
+    return solve(Problem(9, points=X, groups=labels, counts=counts), solver=solver).indices.tolist()
+
+
+@pytest.mark.parametrize("solver", ["fair", "ilp"])
+@pytest.mark.parametrize("kind", [".csv", ".parquet"])
+def test_a_column_of_the_points(tmp_path, kind, solver):
+    options = () if solver == "fair" else ("--solver", solver)
+    chosen = select(tmp_path, table(tmp_path, kind, CITIES), "--groups", "city", *typed(TYPED), *options)
+    assert chosen.tolist() == expected(solver)
+
+
+@pytest.mark.parametrize("kind", [".npy", ".csv", ".parquet"])
+def test_a_file_of_labels(tmp_path, kind, capsys):
+    np.save(tmp_path / "points.npy", X)
+    labels = label_file(tmp_path, kind, CITIES)
+    assert select(tmp_path, tmp_path / "points.npy", "--groups", labels, *typed(TYPED)).tolist() == expected("fair")
+    assert "4 of Oslo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [".csv", ".parquet"])
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+def test_labels_that_are_numbers(tmp_path, kind, dtype):
+    labels = (np.arange(60) % 3).astype(dtype)
+    chosen = select(tmp_path, table(tmp_path, kind, labels), "--groups", "city", *typed(["1=4", "2=:1"]))
+    assert chosen.tolist() == expected("fair", labels, {1: 4, 2: (None, 1)})
+
+
+def test_rows_are_written_without_their_labels(tmp_path):
+    path = table(tmp_path, ".csv", CITIES)
+    rows = select(tmp_path, path, "--groups", "city", *typed(TYPED), "--rows")
+    assert np.allclose(rows, X[expected("fair")])
+
+
+BAD = {
+    "neither count nor file": (["--groups", "city"], InvalidOptionError, "give both or neither"),
+    "no groups": (["--count", "Oslo=3"], InvalidOptionError, "give both or neither"),
+    "unknown group": (["--groups", "city", "--count", "Rome=3"], InvalidProblemError, "'Rome', and no point.*'Bergen'"),
+    "unknown column": (["--groups", "town", "--count", "Oslo=3"], DataFileError, "no column 'town'; it has x, city"),
+    "missing file": (["--groups", "town.csv", "--count", "Oslo=3"], DataFileError, "no such file"),
+    "no number": (["--groups", "city", "--count", "Oslo=many"], InvalidOptionError, "Oslo=many: give LABEL=N"),
+    "no limit": (["--groups", "city", "--count", "Oslo=:"], InvalidOptionError, "give LABEL=N"),
+    "no label": (["--groups", "city", "--count", "3"], InvalidOptionError, "give LABEL=N"),
+    "no group can have it": (["--groups", "city", "--count", f"Oslo={10**30}"], InvalidProblemError, "'Oslo', and 20"),
+    "twice": (["--groups", "city", *typed(["Oslo=1:", "Oslo=:3"])], InvalidOptionError, "Oslo has a count already"),
+    "reversed": (["--groups", "city", "--count", "Oslo=5:2"], InvalidProblemError, "at least <= at most"),
+    "too many": (["--groups", "city", "--count", "Oslo=10:"], InvalidProblemError, "at least 10 points.*k = 9"),
+    "too few there": (["--groups", "city", "--count", "Oslo=21"], InvalidProblemError, "'Oslo', and 20 can be chosen"),
+    "solver": (["--groups", "city", *typed(TYPED), "--solver", "greedy"], InvalidOptionError, "use one of .*fair"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_wrong_is_named(tmp_path, name):
+    options, error, message = BAD[name]
+    with pytest.raises(error, match=message):
+        select(tmp_path, table(tmp_path, ".csv", CITIES), *options)
+
+
+@pytest.mark.parametrize("kind", [".npy", ".csv", ".parquet"])
+def test_a_file_of_another_length_is_named(tmp_path, kind):
+    np.save(tmp_path / "points.npy", X)
+    labels = label_file(tmp_path, kind, CITIES[:50])
+    with pytest.raises(DataFileError, match=f"labels{kind}: 50 labels for 60 points"):
+        select(tmp_path, tmp_path / "points.npy", "--groups", labels, *typed(TYPED))
+
+
+def test_a_label_that_no_byte_can_be_is_an_unknown_group(tmp_path):
+    np.save(tmp_path / "points.npy", X)
+    np.save(tmp_path / "bytes.npy", np.arange(60, dtype=np.uint8))
+    with pytest.raises(InvalidProblemError, match="'300', and no point is of that group"):
+        select(tmp_path, tmp_path / "points.npy", "--groups", tmp_path / "bytes.npy", "--count", "300=1")
+
+
+def test_files_that_hold_no_labels_are_named(tmp_path):
+    points = table(tmp_path, ".csv", CITIES)
+    np.save(tmp_path / "array.npy", X)
+    parquet.write_table(pa.table({"a": ["x", None]}), tmp_path / "holes.parquet")
+    (tmp_path / "cut.npy").write_bytes(b"\x93NUMPY")
+    for file, groups, message in (
+        (tmp_path / "array.npy", "city", "an array has no column 'city'"),
+        (tmp_path / "none.csv", "city", "no such file"),
+        (points, points, "one column of labels is needed, not 4"),
+        (points, tmp_path / "holes.parquet", "row 1 has no label"),
+        (points, tmp_path / "cut.npy", "cut.npy: not a whole .npy file"),
+    ):
+        with pytest.raises(DataFileError, match=message):
+            select(tmp_path, file, "--groups", groups, *typed(TYPED))
