@@ -29,7 +29,7 @@ def main(
     console = Console()
     names, points = list(cities()), np.array(list(cities().values()))
     problem = Problem(k, points=points, metric="haversine")
-    result = solvers.solve(problem, solver="exact", certificate=100_000)
+    result = solvers.solve(problem, solver="exact", certificate_nodes=100_000)
     console.print(result.summary())
     note = "optimal" if result.is_optimal else f"at most {result.gap:.1%} below the optimum"
     if record := result.notes.get("certificate"):

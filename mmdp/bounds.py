@@ -28,30 +28,30 @@ from mmdp.metrics import Vector
 from mmdp.problem import Problem
 
 _CLUSTERING_LIMIT = 3000  # points up to which the quadratic bounds take about a second
-_ROUNDING = 1e-14  # relative; a surrogate may be rounded down, and near half a turn an arc magnifies that
+_ROUNDING = 1e-14  # relative; a reduced distance may be rounded down, and near half a turn an arc magnifies that
 
 
-def _distance(problem: Problem, surrogate: float) -> float:
-    """The true distance of a bounding surrogate, rounded up."""
-    return float(problem.value(surrogate * (1 + _ROUNDING)))
+def _distance(problem: Problem, reduced_distance: float) -> float:
+    """The true distance of a bounding reduced distance, rounded up."""
+    return float(problem.value(reduced_distance * (1 + _ROUNDING)))
 
 
 def farthest_first_bound(problem: Problem) -> float:
     """Twice the farthest-first radius: k - 1 balls cover every point, so two of any k points share one.
 
     The radius r of k - 1 centres leaves two points of any solution within r of one centre, hence at most
-    ``two_hops`` times r apart (Gonzalez, Theoretical Computer Science 38, 1985, section 3). Infinite without a
+    ``triangle_constant`` times r apart (Gonzalez, Theoretical Computer Science 38, 1985, section 3). Infinite without a
     triangle inequality.
     """
-    growth = problem.geometry.two_hops
-    if growth is None:
+    constant = problem.geometry.triangle_constant
+    if constant is None:
         return math.inf
     candidates = problem.candidates
-    nearest = problem.surrogates(candidates[0])[0, candidates]
+    nearest = problem.reduced_distances(candidates[0])[0, candidates]
     for _ in range(problem.k - 2):
         centre = candidates[int(nearest.argmax())]
-        np.minimum(nearest, problem.surrogates(centre)[0, candidates], out=nearest)
-    return _distance(problem, growth * float(nearest.max()))
+        np.minimum(nearest, problem.reduced_distances(centre)[0, candidates], out=nearest)
+    return _distance(problem, constant * float(nearest.max()))
 
 
 def averaging_bound(problem: Problem) -> float:
@@ -61,7 +61,7 @@ def averaging_bound(problem: Problem) -> float:
     points farthest from the mean c and dividing by the k(k-1)/2 pairs bounds every solution. Tight for a regular
     simplex, hence strong in high dimension and for k close to it. Infinite for other kernels.
     """
-    if problem.geometry.kernel != "sqeuclidean":
+    if problem.geometry.form != "sqeuclidean":
         return math.inf
     k, candidates = problem.k, problem.candidates
     total = sum(
@@ -87,7 +87,7 @@ def degree_bound(problem: Problem) -> float:
     bounds it. Cheap, and useful for matrices without structure.
     """
     k, candidates = problem.k, problem.candidates
-    D, place = problem.surrogate_matrix(), len(candidates) - (k - 1)
+    D, place = problem.reduced_matrix(), len(candidates) - (k - 1)
     reach = np.empty(len(candidates))
     for block in problem.blocks(problem.n):
         rows = D[np.ix_(candidates[block], candidates)]
@@ -105,7 +105,7 @@ def clustering_bound(problem: Problem) -> float:
     diameter.
     """
     candidates, groups = problem.candidates, problem.k - 1
-    D = problem.surrogate_matrix()[np.ix_(candidates, candidates)]
+    D = problem.reduced_matrix()[np.ix_(candidates, candidates)]
     if groups == 1:
         return _distance(problem, D.max())
     best = float(linkage(squareform(D, checks=False), method="complete")[len(D) - groups - 1, 2])

@@ -20,7 +20,7 @@ _UNLIMITED = 2**62
 
 
 @dataclass(frozen=True, eq=False)
-class Quotas:
+class GroupCounts:
     """Between ``low[g]`` and ``high[g]`` of the k points are of group g.
 
     Groups that ``counts`` does not mention are one group here, which takes any number. ``high`` never exceeds the
@@ -58,9 +58,9 @@ class Quotas:
         return ""
 
 
-def quotas(
+def group_counts(
     groups: Sequence[Any] | NDArray[Any], counts: Counts, n: int, k: int, include: ArrayLike, candidates: Numbers
-) -> Quotas:
+) -> GroupCounts:
     """Check group labels and counts against each other, against k and against the fixed picks.
 
     Raises
@@ -87,7 +87,7 @@ def quotas(
     member = number[code.reshape(n)].astype(np.int64)
     low, high = np.array(bounds, dtype=np.int64).T
     available = np.bincount(member[candidates], minlength=len(low))
-    result = Quotas(member, low, np.minimum(high, available), names)
+    result = GroupCounts(member, low, np.minimum(high, available), names)
     _check_feasible(result, available, k, result.taken(include))
     return result
 
@@ -106,15 +106,17 @@ def _bounds(label: Any, count: Any) -> tuple[int, int]:
     return low, high
 
 
-def _check_feasible(quota: Quotas, available: Numbers, k: int, included: Numbers) -> None:
-    for name, low, high, there, fixed in zip(quota.names, quota.low, quota.high, available, included, strict=True):
+def _check_feasible(group_counts: GroupCounts, available: Numbers, k: int, included: Numbers) -> None:
+    for name, low, high, there, fixed in zip(
+        group_counts.names, group_counts.low, group_counts.high, available, included, strict=True
+    ):
         if there < low:
             raise InvalidProblemError(f"counts wants at least {low} points of {name}, and {there} can be chosen")
         if fixed > high:
             raise InvalidProblemError(f"include fixes {fixed} points of {name}, and counts allows at most {high}")
-    if (least := int(np.maximum(quota.low, included).sum())) > k:
+    if (least := int(np.maximum(group_counts.low, included).sum())) > k:
         raise InvalidProblemError(f"counts and include want at least {least} points in all, more than k = {k}")
-    if (most := int(quota.high.sum())) < k:
+    if (most := int(group_counts.high.sum())) < k:
         raise InvalidProblemError(f"counts allows at most {most} of the points that can be chosen, fewer than k = {k}")
 
 

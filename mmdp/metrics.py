@@ -1,11 +1,11 @@
-"""Distances by name: a cheap surrogate for the loops, the true value for the reports.
+"""Distances by name: a cheap reduced distance for the loops, the true value for the reports.
 
-Every named metric is ``value(kernel(embed(x), embed(y)))``. The kernel is one of a handful that the solvers compile;
-``value`` never decreases, so comparing surrogates orders the pairs as the true distances do. Cosine, angular and
-great-circle distances all become squared Euclidean distances this way:
+Every named metric is ``value(form(embed(x), embed(y)))``. The distance form, one of a handful that the solvers compile,
+gives a *reduced distance*; ``value`` never decreases, so comparing reduced distances orders the pairs as the true
+distances do. Cosine, angular and great-circle distances all become squared Euclidean distances this way:
 
 ==============  =====================  ================  ============================
-metric          embedding              kernel            distance from the surrogate s
+metric          embedding              form              distance from s
 ==============  =====================  ================  ============================
 euclidean       x                      sum (x - y)^2     sqrt(s)
 sqeuclidean     x                      sum (x - y)^2     s
@@ -48,7 +48,7 @@ Vector = NDArray[np.float64]
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 _TSPLIB_RADIUS_KM = 6378.388
 _CDIST_NAME = {"manhattan": "cityblock"}
-_GROWTH_OVER_TWO_HOPS = {"sqeuclidean": 4.0, "manhattan": 2.0, "chebyshev": 2.0, "hamming": 2.0, "jaccard": 2.0}
+_TRIANGLE_CONSTANTS = {"sqeuclidean": 4.0, "manhattan": 2.0, "chebyshev": 2.0, "hamming": 2.0, "jaccard": 2.0}
 
 
 def namespace(array: Array) -> Any:
@@ -156,39 +156,39 @@ def _tsplib_kilometres(s: Vector) -> Vector:
 
 @dataclass(frozen=True)
 class Metric:
-    """A distance: how points are embedded, which kernel compares them, and what the surrogate means.
+    """A distance: how points are embedded, which kernel compares them, and what the reduced distance means.
 
     Parameters
     ----------
     name : str
         Shown in reports.
-    kernel : str
+    form : str
         "sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard", "callable" or "precomputed".
     is_metric : bool
         Whether the true distance obeys the triangle inequality.
     embed : callable
         Points (n, d) to what the kernel compares.
     value : callable
-        Surrogate to true distance, element by element, never decreasing.
+        Reduced distance to true distance, element by element, never decreasing.
     function : callable, optional
-        For kernel "callable": ``function(x, y)``, symmetric and non-negative, of two vectors.
+        For form "callable": ``function(x, y)``, symmetric and non-negative, of two vectors.
     """
 
     name: str
-    kernel: str
+    form: str
     is_metric: bool
     embed: Callable[[Array], Array] = _as_is
     value: Callable[[Vector], Vector] = _as_is
     function: Callable[[Array, Array], float] | None = None
 
     @property
-    def two_hops(self) -> float | None:
-        """How much larger than r the surrogate of two points can be, both of them within r of a third.
+    def triangle_constant(self) -> float | None:
+        """How much larger than r the reduced distance of two points can be, both of them within r of a third.
 
         4 for squared Euclidean kernels, even under cosine, which is no metric itself; 2 for the other metrics;
         ``None`` without a triangle inequality.
         """
-        return _GROWTH_OVER_TWO_HOPS.get(self.kernel, 2.0 if self.is_metric else None)
+        return _TRIANGLE_CONSTANTS.get(self.form, 2.0 if self.is_metric else None)
 
     @property
     def root(self) -> float | None:
@@ -198,22 +198,22 @@ class Metric:
         """
         if self.is_metric:
             return 1.0
-        growth = self.two_hops
-        if growth is None or self.value(np.array([growth]))[0] != growth * self.value(np.array([1.0]))[0]:
+        constant = self.triangle_constant
+        if constant is None or self.value(np.array([constant]))[0] != constant * self.value(np.array([1.0]))[0]:
             return None  # rounded distances, for one
-        return math.log2(growth)
+        return math.log2(constant)
 
     def pairwise(self, x: Array, y: Array) -> Vector:
-        """Surrogates (len(x), len(y)) in float64 between embedded numpy vectors."""
+        """Reduced distances (len(x), len(y)) in float64 between embedded numpy vectors."""
         if self.function is not None:
             distances = np.asarray(cdist(x, y, self.function), dtype=np.float64)
             if not (distances >= 0).all() or np.isinf(distances).any():
                 wrong = distances[~(distances >= 0) | np.isinf(distances)][0]
                 raise InvalidProblemError(f"metric returned {wrong} for a pair of points; a distance is a number >= 0")
             return distances
-        if self.kernel == "jaccard":
+        if self.form == "jaccard":
             x, y = x.astype(bool), y.astype(bool)
-        return np.asarray(cdist(x, y, _CDIST_NAME.get(self.kernel, self.kernel)), dtype=np.float64)
+        return np.asarray(cdist(x, y, _CDIST_NAME.get(self.form, self.form)), dtype=np.float64)
 
 
 METRICS: dict[str, Metric] = {

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmdp import validation
 from mmdp.exceptions import InvalidProblemError, TooLargeError
-from mmdp.groups import Counts, Quotas, quotas
+from mmdp.groups import Counts, GroupCounts, group_counts
 from mmdp.metrics import PRECOMPUTED, Array, Metric, Vector, is_tensor, resolve
 
 Indices = NDArray[np.int64]
@@ -67,7 +67,7 @@ class Problem:
     groups: Sequence[Any] | NDArray[Any] | None = None
     counts: Counts | None = None
     geometry: Metric = field(init=False)
-    quotas: Quotas | None = field(init=False, default=None)
+    group_counts: GroupCounts | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         points, distances = validation.data(self.points, self.distances)
@@ -85,8 +85,8 @@ class Problem:
         if (self.groups is None) != (self.counts is None):
             raise InvalidProblemError("groups labels the points and counts limits the labels: give both or neither")
         if self.groups is not None and self.counts is not None:
-            checked = quotas(self.groups, self.counts, n, self.k, self.include, self.candidates)
-            object.__setattr__(self, "quotas", checked)
+            checked = group_counts(self.groups, self.counts, n, self.k, self.include, self.candidates)
+            object.__setattr__(self, "group_counts", checked)
         if points is not None and not is_tensor(points):
             _ = self.vectors  # an embedding that does not exist is an error of the problem, not of a solver
 
@@ -119,8 +119,8 @@ class Problem:
         for start in range(0, self.n, step):
             yield slice(start, min(self.n, start + step))
 
-    def surrogates(self, rows: ArrayLike, columns: ArrayLike | None = None) -> Vector:
-        """Surrogate distances (len(rows), n), or to ``columns`` only; O(len(rows) n d) time, no n x n matrix."""
+    def reduced_distances(self, rows: ArrayLike, columns: ArrayLike | None = None) -> Vector:
+        """Reduced distances (len(rows), n), or to ``columns`` only; O(len(rows) n d) time, no n x n matrix."""
         rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
         if self.distances is not None:
             picked = self.distances[rows]
@@ -134,11 +134,11 @@ class Problem:
         return out
 
     @cached_property
-    def _surrogate_matrix(self) -> Vector:
-        return self._whole(lambda surrogates: surrogates)
+    def _reduced_matrix(self) -> Vector:
+        return self._whole(lambda reduced_distances: reduced_distances)
 
     def _whole(self, transform: Callable[[Vector], Any], expired: Callable[[], bool] = lambda: False) -> Vector:
-        """All surrogates transformed, by bands that stay in cache."""
+        """All reduced distances transformed, by bands that stay in cache."""
         need, free = 8 * self.n**2, psutil.virtual_memory().available
         if need > 0.8 * free:
             raise TooLargeError(
@@ -148,7 +148,7 @@ class Problem:
         if self.distances is not None:
             return np.ascontiguousarray(self.distances, dtype=np.float64)
         if self.geometry.function is not None:
-            return np.asarray(transform(self.surrogates(np.arange(self.n))))
+            return np.asarray(transform(self.reduced_distances(np.arange(self.n))))
         x, whole = self.vectors, np.empty((self.n, self.n))
         for start in range(0, self.n, _BAND):  # the named kernels give the same number for (i, j) as for (j, i)
             if expired():
@@ -158,20 +158,20 @@ class Problem:
             whole[band, start:] = transform(self.geometry.pairwise(x[band], x[start:]))
         return whole
 
-    def surrogate_matrix(self) -> Vector:
-        """All surrogates, (n, n) float64, computed once and kept.
+    def reduced_matrix(self) -> Vector:
+        """All reduced distances, (n, n) float64, computed once and kept.
 
         Raises
         ------
         TooLargeError
             If the matrix does not fit the free memory.
         """
-        return self._surrogate_matrix
+        return self._reduced_matrix
 
-    def value(self, surrogate: ArrayLike) -> Any:
-        """True distances of surrogates: an array for an array, a float for a number."""
-        values = self.geometry.value(np.asarray(surrogate, dtype=np.float64))
-        return float(values) if np.ndim(surrogate) == 0 else values
+    def value(self, reduced_distance: ArrayLike) -> Any:
+        """True distances of reduced distances: an array for an array, a float for a number."""
+        values = self.geometry.value(np.asarray(reduced_distance, dtype=np.float64))
+        return float(values) if np.ndim(reduced_distance) == 0 else values
 
     def matrix(self, expired: Callable[[], bool] = lambda: False) -> Vector:
         """All true distances, (n, n) float64.
@@ -195,7 +195,7 @@ class Problem:
         closest, pair = np.inf, (int(chosen[0]), int(chosen[1]))
         step = max(1, _BLOCK_BYTES // (8 * len(chosen)))
         for start in range(0, len(chosen), step):
-            block = self.surrogates(chosen[start : start + step], chosen)
+            block = self.reduced_distances(chosen[start : start + step], chosen)
             own = np.arange(len(block))
             block[own, start + own] = np.inf
             row, column = np.unravel_index(int(np.argmin(block)), block.shape)

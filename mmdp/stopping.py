@@ -123,7 +123,7 @@ class Clock:
     ) -> None:
         """Record a better incumbent, a tighter bound on the optimum, or both; anything else is ignored.
 
-        ``objective`` and ``upper_bound`` are true distances, not surrogates.
+        ``objective`` and ``upper_bound`` are true distances, not reduced distances.
         """
         better = indices is not None and objective > self.objective
         if better:

@@ -52,7 +52,7 @@ assert all(result.objective <= results[-1].objective for result in results)
 # A bound can be bought afterwards, in seconds, for any solver's answer.
 
 # %%
-certified = solve(points, k=K, solver="greedy", certify=1)
+certified = solve(points, k=K, solver="greedy", certify_seconds=1)
 print(f"gap of the greedy: {results[1].gap:.1%} by the cheap bound, {certified.gap:.1%} after certifying")
 
 # %%

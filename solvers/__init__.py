@@ -86,7 +86,7 @@ def available() -> SolverTable:
         except MissingDependencyError as error:
             table.append(SolverInfo(name, False, "", "", str(error)))
         else:
-            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost, counts=solver.keeps_counts))
+            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost, counts=solver.keeps_group_counts))
     return table
 
 
@@ -123,7 +123,7 @@ def solve(
     stop: Stop | None = None,
     seed: int = 0,
     watch: Callable[[Incumbent], None] | None = None,
-    certify: float = 0.0,
+    certify_seconds: float = 0.0,
     **options: Any,
 ) -> Result:
     """Choose k of n points so that their smallest pairwise distance is as large as the solver can make it.
@@ -168,9 +168,11 @@ def solve(
         table: Any = points if _is_dask(points) else files.source(points)
         run = _by_blocks(table, k, solver, metric, stop, seed, options)
         if run is not None:
-            checked_options(stop, seed, certify)
-            if certify:
-                raise InvalidOptionError(f"certify = {certify!r}: a proof needs all points in memory; pass an array")
+            checked_options(stop, seed, certify_seconds)
+            if certify_seconds:
+                raise InvalidOptionError(
+                    f"certify_seconds = {certify_seconds!r}: a proof needs all points in memory; load them"
+                )
             result = replace(run(), seed=seed)
             if watch is not None:
                 watch(result.history[-1])
@@ -186,7 +188,7 @@ def solve(
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
     else:
         problem = Problem(k, points=points, metric=metric)
-    return make(solver, **options).solve(problem, stop=stop, seed=seed, watch=watch, certify=certify)
+    return make(solver, **options).solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds)
 
 
 def _is_dask(points: object) -> bool:

@@ -34,7 +34,7 @@ def select(
     metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
     output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy, .csv or .parquet.")] = None,
     rows: Annotated[bool, typer.Option("--rows", help="Write the chosen rows instead of their indices.")] = False,
-    leave_out: Annotated[
+    drop: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="A column that is no coordinate; repeat for several.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Time limit of solvers that search.")] = None,
@@ -69,7 +69,7 @@ def select(
 
     mmdp select points.npy -k 1000 -o indices.npy
 
-    mmdp select sites.csv -k 20 --leave-out name --metric haversine --solver local_search --seconds 10
+    mmdp select sites.csv -k 20 --drop name --metric haversine --solver local_search --seconds 10
 
     mmdp select embeddings.parquet -k 500 --metric cosine --checkpoint run.json --rows -o chosen.parquet
 
@@ -85,11 +85,11 @@ def select(
         raise InvalidOptionError(f"--checkpoint: only greedy goes on from one, and the solver is {solver}")
     run = partial(solvers.solve, solver=solver, stop=None if seconds is None else Stop(seconds=seconds), seed=seed)
     if groups is None:
-        table, labels = source(points, leave_out or ()), None
+        table, labels = source(points, drop or ()), None
         disk: dict[str, Any] = {"checkpoint": checkpoint, "progress": sys.stderr.isatty()} if solver == "greedy" else {}
         result = run(table, k, metric=metric, **disk)
     else:
-        table, labels = labelled(points, groups, leave_out or ())
+        table, labels = labelled(points, groups, drop or ())
         limits = counts(count or (), labels)
         result = run(Problem(k, points=table.load(), metric=metric, groups=labels, counts=limits))
     typer.echo(result.summary(), err=True)

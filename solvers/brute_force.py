@@ -23,7 +23,7 @@ class BruteForce(Solver):
     """
 
     exact = True
-    keeps_counts = True
+    keeps_group_counts = True
     cost = "O(C(n, k)), refused past `limit`"
 
     limit: int = 50_000_000
@@ -36,7 +36,7 @@ class BruteForce(Solver):
             raise InvalidOptionError(
                 f"{subsets:.3g} subsets are more than limit = {self.limit}; use solver='exact' or 'ilp' for a proof"
             )
-        D = problem.surrogate_matrix()
+        D = problem.reduced_matrix()
         start = min((D[i, j] for i in fixed for j in fixed if i < j), default=math.inf)
         nearest = np.min(D[fixed], axis=0) if fixed else np.full(problem.n, math.inf)
         best = -math.inf
@@ -67,6 +67,6 @@ class BruteForce(Solver):
 
 def _allowed(problem: Problem, chosen: list[int]) -> NDArray[np.bool_]:
     """Points whose group may give one more to a set that can be completed."""
-    if problem.quotas is None:
+    if problem.group_counts is None:
         return np.ones(problem.n, dtype=bool)
-    return problem.quotas.open(problem.quotas.taken(chosen), problem.k)[problem.quotas.member]
+    return problem.group_counts.open(problem.group_counts.taken(chosen), problem.k)[problem.group_counts.member]

@@ -96,7 +96,7 @@ class Coreset(Solver):
             If a partition holds NaN or infinity, or there are fewer than k rows.
         """
         geometry = resolve(metric)
-        if geometry.kernel not in KINDS:
+        if geometry.form not in KINDS:
             raise InvalidOptionError(f"metric {geometry.name!r} has no compiled kernel; use a named one")
         clock = Clock(Stop())
         blocks = _blocks(points)
@@ -112,7 +112,11 @@ class Coreset(Solver):
         inner = _solver(self.inner).solve(problem, stop=stop, seed=seed)
         centres = vectors[_core(problem, max(2, k - 1))[0][: k - 1]]
         radius = max(_compute([delayed(_radius)(block, i, metric, centres) for i, block in enumerate(blocks)]))
-        bound = math.inf if geometry.two_hops is None else float(problem.value(geometry.two_hops * radius))
+        bound = (
+            math.inf
+            if geometry.triangle_constant is None
+            else float(problem.value(geometry.triangle_constant * radius))
+        )
         bound = max(bound, inner.objective)
         a, b = sorted(int(union[i]) for i in inner.critical_pair)
         return Result(
@@ -217,10 +221,10 @@ def _local(block: Any, number: int, metric: str, keep: int) -> tuple[int, Indice
 
 
 def _radius(block: Any, number: int, metric: str, centres: Matrix) -> float:
-    """Largest surrogate from a point of the partition to its nearest centre."""
+    """Largest reduced distance from a point of the partition to its nearest centre."""
     x = _embedded(block, number, metric)
     nearest, seen = np.full(len(x), np.inf), np.zeros(len(x), np.int32)
-    lower_block(KINDS[resolve(metric).kernel], x, centres, nearest, seen, 0.0)
+    lower_block(KINDS[resolve(metric).form], x, centres, nearest, seen, 0.0)
     return float(nearest.max(initial=0.0))
 
 

@@ -31,15 +31,15 @@ class Exact(Solver):
     Parameters
     ----------
     method : str
-        "dense": clique search on the n x n matrix. "cells": clique search on boxes of points, split where needed,
+        "matrix": clique search on the n x n matrix. "cells": clique search on boxes of points, split where needed,
         for the euclidean, haversine, cosine, manhattan and chebyshev kernels; no matrix. "auto": cells for many
         points of few dimensions, dense otherwise.
     heuristics : tuple of str
         Solvers of incumbents: the first one to start with, the others where the proof is not through at a glance.
-    certificate : int
+    certificate_nodes : int
         Write down a proof of at most so many nodes: ``Certificate(**result.notes["certificate"])`` is for
         :func:`mmdp.certificate.check`. Left out if the proof is longer, or the time is up before.
-    optima : int
+    max_optima : int
         List up to so many optimal subsets as ``result.notes["optima"]``: all of them if there are fewer and there was
         time.
     threads : int
@@ -51,8 +51,8 @@ class Exact(Solver):
 
     method: str = "auto"
     heuristics: tuple[str, ...] = ("greedy", "local_search")
-    certificate: int = 0
-    optima: int = 0
+    certificate_nodes: int = 0
+    max_optima: int = 0
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -63,12 +63,12 @@ class Exact(Solver):
         if isinstance(self.heuristics, str):
             raise InvalidOptionError(f"heuristics = {self.heuristics!r}: give a tuple of names")
         check_whole(self, "threads")
-        check_whole(self, "certificate", "optima", least=0)
+        check_whole(self, "certificate_nodes", "max_optima", least=0)
 
     def _prepare(self, problem: Problem) -> None:
         method = choose(problem, self.method)
         rehearse(problem, method, self.heuristics)
-        if method == "dense" and problem.n > _LARGE_MATRIX:
+        if method == "matrix" and problem.n > _LARGE_MATRIX:
             make("greedy")._prepare(problem)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
@@ -86,16 +86,16 @@ class Exact(Solver):
 
     def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
         notes: dict[str, Any] = {}
-        if self.certificate and (tree := proof_tree(problem, clock, self.certificate)):
+        if self.certificate_nodes and (tree := proof_tree(problem, clock, self.certificate_nodes)):
             notes["certificate"] = tree
-        if self.optima:
-            notes["optima"] = optimal_subsets(problem, clock, self.optima)
+        if self.max_optima:
+            notes["optima"] = optimal_subsets(problem, clock, self.max_optima)
         return notes
 
     def _search(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
         method, n = choose(problem, self.method), len(problem.candidates)
         stated = problem
-        if method == "dense":
+        if method == "matrix":
             if n > _LARGE_MATRIX:
                 warm_start(problem, clock, rng, ("greedy",))
             stated = on_matrix(problem, clock)

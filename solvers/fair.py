@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import maximum_flow
 
 from mmdp import Clock, InvalidOptionError, Problem
 from mmdp.bounds import farthest_first_bound
-from mmdp.groups import Quotas
+from mmdp.groups import GroupCounts
 from mmdp.problem import Indices
 from solvers._framework.base import Run, Solver
 
@@ -47,7 +47,7 @@ class Fair(Solver):
     about log(log(range of the guesses) / epsilon) guesses.
     """
 
-    keeps_counts = True
+    keeps_group_counts = True
     cost = "O(m k n d) a guess, memory O(n)"
 
     epsilon: float = 0.01
@@ -57,31 +57,31 @@ class Fair(Solver):
             raise InvalidOptionError(f"epsilon = {self.epsilon}: give a number above 0, at most 1")
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        quota = problem.quotas or _one_group(problem)
-        best = _farthest_first(problem, quota)
+        limits = problem.group_counts or _one_group(problem)
+        best = _farthest_first(problem, limits)
         clock.report(best, problem.objective(best)[0])
         bound, ratio = math.inf, math.inf
         root = problem.geometry.root
         if root is not None and not problem.include:
-            bound, finished = self._guess(problem, quota, root, clock)
+            bound, finished = self._guess(problem, limits, root, clock)
             if finished:
-                ratio = (len(quota.low) + 1) ** root * (1 + self.epsilon) * (1 + 2 * _ROUNDING)
-        _exchange(problem, quota, clock)
+                ratio = (len(limits.low) + 1) ** root * (1 + self.epsilon) * (1 + 2 * _ROUNDING)
+        _exchange(problem, limits, clock)
         assert clock.indices is not None
         return Run(clock.indices, bound, iterations=clock.iterations, notes={"ratio": ratio})
 
-    def _guess(self, problem: Problem, quota: Quotas, root: float, clock: Clock) -> tuple[float, bool]:
+    def _guess(self, problem: Problem, limits: GroupCounts, root: float, clock: Clock) -> tuple[float, bool]:
         """Report what the highest guess with a flow gives; return a bound, and whether the factor holds."""
         top = farthest_first_bound(problem)
         if top == 0:
             return 0.0, True
-        shrink = (1 - _ROUNDING) / (len(quota.low) + 1) ** root
+        shrink = (1 - _ROUNDING) / (len(limits.low) + 1) ** root
         most = math.ceil((math.log(max(top, _SMALLEST)) - math.log(_SMALLEST)) / math.log1p(self.epsilon))
         refuted, served, step = -1, most + 1, 1  # powers of 1 + epsilon below the top: no flow, and a flow
         while served - refuted > 1 and not clock.expired:
             power = min(refuted + step, most) if served > most else (refuted + served) // 2
             step *= 2
-            picks = _spaced(problem, quota, shrink * top * (1 + self.epsilon) ** -power)
+            picks = _spaced(problem, limits, shrink * top * (1 + self.epsilon) ** -power)
             clock.iterations += 1
             if picks is None:
                 refuted = power
@@ -91,70 +91,70 @@ class Fair(Solver):
         return top * (1 + self.epsilon) ** -max(refuted, 0), served - refuted == 1
 
 
-def _one_group(problem: Problem) -> Quotas:
+def _one_group(problem: Problem) -> GroupCounts:
     every = np.zeros(1, dtype=np.int64)
-    return Quotas(np.zeros(problem.n, dtype=np.int64), every, every + len(problem.candidates), ("all points",))
+    return GroupCounts(np.zeros(problem.n, dtype=np.int64), every, every + len(problem.candidates), ("all points",))
 
 
-def _spaced(problem: Problem, quota: Quotas, apart: float) -> Indices | None:
+def _spaced(problem: Problem, limits: GroupCounts, apart: float) -> Indices | None:
     """K points at least ``apart`` from each other that keep the counts, if the clusters allow it."""
-    clusters = _clusters(problem, quota, apart)
-    return _assigned(clusters, quota, problem.k) if len(clusters) >= problem.k else None
+    clusters = _clusters(problem, limits, apart)
+    return _assigned(clusters, limits, problem.k) if len(clusters) >= problem.k else None
 
 
-def _clusters(problem: Problem, quota: Quotas, apart: float) -> list[Indices]:
+def _clusters(problem: Problem, limits: GroupCounts, apart: float) -> list[Indices]:
     """Points of different groups, one after the other within ``apart`` of the cluster and beyond it from all others.
 
     A group that k clusters have is left out of further ones, because it finds a free cluster whatever the others take.
     """
     clusters: list[Indices] = []
-    spread = np.zeros(len(quota.low), dtype=np.int64)
+    spread = np.zeros(len(limits.low), dtype=np.int64)
     left = problem.candidates
     while len(left):
-        group = quota.member[left]
+        group = limits.member[left]
         nearest = np.full(len(left), np.inf)
         wanted = np.ones(len(left), dtype=bool)
         place, cluster = 0, []
         while True:
             cluster.append(left[place])
-            nearest = np.minimum(nearest, problem.value(problem.surrogates(left[place], left)[0]))
+            nearest = np.minimum(nearest, problem.value(problem.reduced_distances(left[place], left)[0]))
             wanted &= group != group[place]
             near = np.flatnonzero(wanted & (nearest < apart))
             if not len(near):
                 break
             place = int(near[nearest[near].argmin()])
         clusters.append(np.array(cluster))
-        spread[quota.member[cluster]] += 1
+        spread[limits.member[cluster]] += 1
         left = left[(nearest >= apart) & (spread[group] < problem.k)]
     return clusters
 
 
-def _assigned(clusters: Sequence[Indices], quota: Quotas, k: int) -> Indices | None:
+def _assigned(clusters: Sequence[Indices], limits: GroupCounts, k: int) -> Indices | None:
     """One point from each of k clusters such that the counts hold.
 
     A flow: from each cluster one unit to a group it has, from each group its least count to the sink, what it may have
     beyond that through a spare node that passes on k less all least counts. Counts hold iff k units arrive.
     """
-    m, points = len(quota.low), np.concatenate(clusters)
+    m, points = len(limits.low), np.concatenate(clusters)
     owner = np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
     source, spare, sink = len(clusters) + m, len(clusters) + m + 1, len(clusters) + m + 2
     groups = len(clusters) + np.arange(m)
     arcs = [
         (np.full(len(clusters), source), np.arange(len(clusters)), np.ones(len(clusters))),
-        (owner, groups[quota.member[points]], np.ones(len(points))),
-        (groups, np.full(m, sink), quota.low),
-        (groups, np.full(m, spare), np.minimum(quota.high, k) - np.minimum(quota.low, k)),
-        (np.array([spare]), np.array([sink]), np.array([k - quota.low.sum()])),
+        (owner, groups[limits.member[points]], np.ones(len(points))),
+        (groups, np.full(m, sink), limits.low),
+        (groups, np.full(m, spare), np.minimum(limits.high, k) - np.minimum(limits.low, k)),
+        (np.array([spare]), np.array([sink]), np.array([k - limits.low.sum()])),
     ]
     tails, heads, room = (np.concatenate(part) for part in zip(*arcs, strict=True))
     network = csr_array((room.astype(np.int32), (tails, heads)), shape=(sink + 1, sink + 1))
     flow = maximum_flow(network, source, sink)
     if flow.flow_value < k:
         return None
-    return points[np.asarray(flow.flow[owner, groups[quota.member[points]]]).ravel() > 0]
+    return points[np.asarray(flow.flow[owner, groups[limits.member[points]]]).ravel() > 0]
 
 
-def _farthest_first(problem: Problem, quota: Quotas) -> list[int]:
+def _farthest_first(problem: Problem, limits: GroupCounts) -> list[int]:
     """Farthest-first among the points whose group may give one more; from the fixed picks if there are any."""
     picks = list(problem.include)
     free = np.zeros(problem.n, dtype=bool)
@@ -162,34 +162,34 @@ def _farthest_first(problem: Problem, quota: Quotas) -> list[int]:
     free[picks] = False
     nearest = np.full(problem.n, np.inf)
     for centre in picks or [int(problem.candidates[0])]:
-        np.minimum(nearest, problem.surrogates(centre)[0], out=nearest)
+        np.minimum(nearest, problem.reduced_distances(centre)[0], out=nearest)
     while len(picks) < problem.k:
-        allowed = np.flatnonzero(free & quota.open(quota.taken(picks), problem.k)[quota.member])
+        allowed = np.flatnonzero(free & limits.open(limits.taken(picks), problem.k)[limits.member])
         pick = int(allowed[nearest[allowed].argmax()])
-        row = problem.surrogates(pick)[0]
+        row = problem.reduced_distances(pick)[0]
         nearest = np.minimum(nearest, row) if picks else row
         picks.append(pick)
         free[pick] = False
     return picks
 
 
-def _exchange(problem: Problem, quota: Quotas, clock: Clock) -> None:
+def _exchange(problem: Problem, limits: GroupCounts, clock: Clock) -> None:
     """Replace a point of the closest pair by the point farthest from all others, while that is farther."""
     assert clock.indices is not None
     picks = np.array(clock.indices)
     if problem.n * problem.k > _SWAP_ENTRIES:
         return
-    rows = problem.surrogates(picks)
+    rows = problem.reduced_distances(picks)
     while not clock.expired:
-        place, pick = _best_exchange(problem, quota, picks, rows)
+        place, pick = _best_exchange(problem, limits, picks, rows)
         if place < 0:
             break
-        picks[place], rows[place] = pick, problem.surrogates(pick)[0]
+        picks[place], rows[place] = pick, problem.reduced_distances(pick)[0]
         clock.iterations += 1
         clock.report(picks.copy(), problem.objective(picks)[0])
 
 
-def _best_exchange(problem: Problem, quota: Quotas, picks: Indices, rows: NDArray[np.float64]) -> tuple[int, int]:
+def _best_exchange(problem: Problem, limits: GroupCounts, picks: Indices, rows: NDArray[np.float64]) -> tuple[int, int]:
     """Place of the pick to replace and the point to take, or -1 if none is farther from the others."""
     between = rows[:, picks]
     np.fill_diagonal(between, np.inf)
@@ -199,7 +199,7 @@ def _best_exchange(problem: Problem, quota: Quotas, picks: Indices, rows: NDArra
             continue
         others = np.delete(picks, place)
         nearest = np.delete(rows, place, axis=0).min(axis=0)
-        allowed = problem.candidates[quota.open(quota.taken(others), problem.k)[quota.member[problem.candidates]]]
+        allowed = problem.candidates[limits.open(limits.taken(others), problem.k)[limits.member[problem.candidates]]]
         allowed = np.setdiff1d(allowed, others)
         pick = int(allowed[nearest[allowed].argmax()])
         if nearest[pick] > closest:

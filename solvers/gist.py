@@ -52,7 +52,7 @@ class Gist(Solver):
         utility = self._utilities(problem)
         order = problem.candidates[np.argsort(-utility[problem.candidates], kind="stable")]
         start = int(problem.include[0] if problem.include else order[0])
-        reach = float(problem.value(problem.surrogates(start)[0, problem.candidates].max()))
+        reach = float(problem.value(problem.reduced_distances(start)[0, problem.candidates].max()))
         best: list[int] = []
         best_value = -np.inf
         ladder = 2 * reach * (1 + self.epsilon) ** -np.arange(np.log(2 / self.epsilon) / np.log1p(self.epsilon) + 1)
@@ -82,7 +82,7 @@ def _spaced(problem: Problem, order: np.ndarray[tuple[int], np.dtype[np.int64]],
     picks = list(problem.include)
     nearest = np.full(problem.n, np.inf)
     for pick in picks:
-        np.minimum(nearest, problem.surrogates(pick)[0], out=nearest)
+        np.minimum(nearest, problem.reduced_distances(pick)[0], out=nearest)
     free = np.ones(problem.n, dtype=bool)
     free[[*problem.exclude, *picks]] = False
     while len(picks) < problem.k:
@@ -91,5 +91,5 @@ def _spaced(problem: Problem, order: np.ndarray[tuple[int], np.dtype[np.int64]],
         pick = int(far[0]) if len(far) else int(left[nearest[left].argmax()])
         picks.append(pick)
         free[pick] = False
-        np.minimum(nearest, problem.surrogates(pick)[0], out=nearest)
+        np.minimum(nearest, problem.reduced_distances(pick)[0], out=nearest)
     return picks

@@ -43,7 +43,7 @@ class Greedy(Solver):
     backend : str
         Of ``solve``: "numba", "torch", or "auto": torch for tensors on an accelerator, where the data stays, Numba
         otherwise. ``select`` follows its input: arrays go to Numba, tensors to torch, on CUDA to Triton kernels.
-    prune : bool
+    accelerated : bool
         Leave out the distances that bounds prove needless, on the CPU; same picks, less time.
     """
 
@@ -52,7 +52,7 @@ class Greedy(Solver):
 
     start: str | int = "auto"
     backend: str = "auto"
-    prune: bool = True
+    accelerated: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.start, str) and self.start not in STARTS:
@@ -62,13 +62,13 @@ class Greedy(Solver):
 
     def _prepare(self, problem: Problem) -> None:
         """Compile on a part of the problem that is traversed in the same way, once a process."""
-        if self._on_torch(problem) or problem.points is None or problem.geometry.kernel not in KINDS:
+        if self._on_torch(problem) or problem.points is None or problem.geometry.form not in KINDS:
             return
         n, d = problem.points.shape
         start = self._start(len(problem.candidates))
-        rehearsed = Greedy(start if isinstance(start, str) else "random", "numba", self.prune)
+        rehearsed = Greedy(start if isinstance(start, str) else "random", "numba", self.accelerated)
         large = n * d >= MANY_COORDINATES
-        if is_first(rehearsed, large, problem.geometry.kernel, str(problem.points.dtype), d <= FEW_DIMENSIONS):
+        if is_first(rehearsed, large, problem.geometry.form, str(problem.points.dtype), d <= FEW_DIMENSIONS):
             part = part_of(problem, 1 + MANY_COORDINATES // d if large else _PART, _PART)
             rehearsed._run(part, Clock(Stop()), np.random.default_rng(0))
 
@@ -85,7 +85,7 @@ class Greedy(Solver):
         nearest = np.full(problem.n, -1.0)
         nearest[problem.candidates] = np.inf
         picks = list(problem.include) or self._first(rows, rng)
-        if self.prune and accelerated.applies(problem):
+        if self.accelerated and accelerated.applies(problem):
             picks, radius = accelerated.traverse(problem, nearest, picks)
         else:
             picks, radius = _traverse(rows, nearest, picks, problem.k)
@@ -182,8 +182,8 @@ def _traverse(rows: _Rows, nearest: Vector, first: list[int], k: int) -> tuple[l
 
 
 def _radius_bound(problem: Problem, radius: float) -> float:
-    growth = problem.geometry.two_hops
-    return np.inf if growth is None else float(problem.value(growth * radius))
+    constant = problem.geometry.triangle_constant
+    return np.inf if constant is None else float(problem.value(constant * radius))
 
 
 class _Rows:
@@ -191,12 +191,12 @@ class _Rows:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.kind = KINDS.get(problem.geometry.kernel)
+        self.kind = KINDS.get(problem.geometry.form)
 
     def lower(self, nearest: Vector, centre: int) -> None:
         """``nearest = min(nearest, row(centre))`` in place."""
         if self.kind is None:
-            np.minimum(nearest, self.problem.surrogates(centre)[0], out=nearest)
+            np.minimum(nearest, self.problem.reduced_distances(centre)[0], out=nearest)
         else:
             lower_nearest(self.kind, self.problem.vectors, centre, nearest)
 
@@ -208,14 +208,14 @@ class _Rows:
         return int(self.problem.candidates[int(row[self.problem.candidates].argmax())])
 
     def neighbour_extremes(self) -> tuple[Vector, Vector]:
-        """Surrogate to the nearest and the farthest other candidate, for each candidate; O(n^2 d)."""
+        """Reduced distance to the nearest and the farthest other candidate, for each candidate; O(n^2 d)."""
         candidates = self.problem.candidates
         if self.kind is not None:
             extremes: tuple[Vector, Vector] = neighbour_extremes(self.kind, self.problem.vectors, candidates)
             return extremes
         nearest, farthest = np.empty(len(candidates)), np.empty(len(candidates))
         for block in self.problem.blocks(len(candidates)):
-            rows = self.problem.surrogates(candidates[block], candidates)
+            rows = self.problem.reduced_distances(candidates[block], candidates)
             own = np.arange(len(rows))
             rows[own, block.start + own] = np.inf
             nearest[block] = rows.min(axis=1)

@@ -54,7 +54,7 @@ class Ilp(Solver):
     """
 
     exact = True
-    keeps_counts = True
+    keeps_group_counts = True
     cost = "n x n matrix, exponential time"
 
     formulation: str = "thresholds"
@@ -73,13 +73,13 @@ class Ilp(Solver):
             raise InvalidOptionError(f"heuristics = {self.heuristics!r}: give a tuple of names")
 
     def _prepare(self, problem: Problem) -> None:
-        for name in self.heuristics if problem.quotas is None else ("fair",):
+        for name in self.heuristics if problem.group_counts is None else ("fair",):
             make(name)._prepare(problem)
         if is_first(self.keyword()):
             decide(1.0 - np.eye(3), 1.0, 2, [], [], np.arange(2), seconds=1.0, threads=1, seed=0)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        warm_start(problem, clock, rng, self.heuristics if problem.quotas is None else ("fair",))
+        warm_start(problem, clock, rng, self.heuristics if problem.group_counts is None else ("fair",))
         clock.report(upper_bound=upper_bound(problem))
         assert clock.indices is not None
         try:
@@ -106,9 +106,9 @@ class _Search:
         self._D = problem.matrix(lambda: clock.remaining <= 0)[np.ix_(self._points, self._points)]
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
         self._counts: list[Count] = []
-        if quota := problem.quotas:
-            member = quota.member[self._points]
-            bounds = zip(quota.low.tolist(), np.minimum(quota.high, problem.k).tolist(), strict=True)
+        if group_counts := problem.group_counts:
+            member = group_counts.member[self._points]
+            bounds = zip(group_counts.low.tolist(), np.minimum(group_counts.high, problem.k).tolist(), strict=True)
             self._counts = [(np.flatnonzero(member == group), *both) for group, both in enumerate(bounds)]
         self.values = np.unique(self._D[np.triu_indices(len(self._D), 1)])
         self.low = self._rank(clock.objective)

@@ -14,9 +14,9 @@ from mmdp.bounds import included_bound
 from mmdp.problem import Indices
 from solvers._framework.base import Run, Solver, check_whole
 from solvers._framework.warm_up import MANY_COORDINATES, is_first, part_of
-from solvers._local_search.candidate_set import Core
-from solvers._local_search.coarse_to_fine import zooming_search
-from solvers._local_search.search_run import Trail
+from solvers._local_search.candidate_set import CandidateSet
+from solvers._local_search.coarse_to_fine import coarse_to_fine_search
+from solvers._local_search.search_run import SearchRun
 from solvers._local_search.tie_break import fewer_critical_pairs
 from solvers.greedy import Greedy
 
@@ -26,7 +26,7 @@ _MATRIX = 3000  # points of a matrix,
 _LISTABLE = 15_000  # points whose near pairs are found in seconds,
 _PAIRS = 3 * 10**7  # near pairs, 12 bytes each
 _PART, _REHEARSAL = 3001, 2000  # points and moves of a run that compiles
-_IN_BYTES = 1500  # points from which near pairs are listed, see ``_core``
+_IN_BYTES = 1500  # points from which near pairs are listed, see ``candidate_set``
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class LocalSearch(Solver):
     degrees; a move costs the points near the two that it swaps. Never below ``greedy``. Where the points are many for
     each pick, it searches a coarse net first and then the points near its picks; no n x n matrix is made of points.
 
-    The limits of :class:`~mmdp.Stop` count moves, for each start on its own; points laid out for a zoom count as well.
+    The limits of :class:`~mmdp.Stop` count moves, for each start on its own, and the points
+    that a refinement looks at.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ class LocalSearch(Solver):
         """Compile on the problem, or on a part of it that is searched in the same way, once a process."""
         large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
         part = problem if problem.n <= _PART else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
-        key = (problem.geometry.kernel, problem.points is None, large, _is_direct(part), part.n > _IN_BYTES)
+        key = (problem.geometry.form, problem.points is None, large, _is_direct(part), part.n > _IN_BYTES)
         if not is_first(self.keyword(), *key):
             return
         self._run(part, Clock(Stop(iterations=_REHEARSAL)), np.random.default_rng(0))
@@ -91,13 +92,13 @@ class LocalSearch(Solver):
     def _search(
         self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
     ) -> Generator[None, None, None]:
-        trail = Trail(problem, clock, first, rng, int(self.default_stop.no_improvement or 0))
+        run = SearchRun(problem, clock, first, rng, int(self.default_stop.no_improvement or 0))
         if _is_direct(problem):
-            core = Core(problem, problem.candidates)
-            if core.expected_pairs(_closest(problem, first)) <= _PAIRS:
-                yield from trail.search(core, first, self.patience)
+            candidate_set = CandidateSet(problem, problem.candidates)
+            if candidate_set.expected_pairs(_closest(problem, first)) <= _PAIRS:
+                yield from run.search(candidate_set, first, self.patience)
                 return
-        yield from zooming_search(trail)
+        yield from coarse_to_fine_search(run)
 
     def _search_from_many_starts(
         self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
@@ -126,5 +127,5 @@ def _advance(search: Generator[None, None, None]) -> bool:
 
 
 def _closest(problem: Problem, chosen: Indices) -> float:
-    distances = problem.surrogates(chosen, chosen)
+    distances = problem.reduced_distances(chosen, chosen)
     return float(distances[np.triu_indices(len(chosen), 1)].min())

@@ -39,7 +39,7 @@ class Streaming(Solver):
     cost = "O(n k d) in one pass, memory O(k d)"
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        stream = Doubling(problem.k, problem.geometry, problem.surrogates)
+        stream = Doubling(problem.k, problem.geometry, problem.reduced_distances)
         for block in problem.blocks(problem.k):
             low, high = np.searchsorted(problem.candidates, (block.start, block.stop))
             stream.add(problem.candidates[low:high])
@@ -98,16 +98,16 @@ class _Held:
         return np.searchsorted(self.ids, ids)
 
     def between(self, rows: Indices, columns: Indices) -> Vector:
-        """Surrogates of rows and columns."""
+        """Reduced distances of rows and columns."""
         return self.geometry.pairwise(self.vectors[self.places(rows)], self.vectors[self.places(columns)])
 
 
 class Doubling:
-    """Centres, the solution they were when they last were k, and the threshold, as a surrogate."""
+    """Centres, the solution they were when they last were k, and the threshold, as a reduced distance."""
 
     def __init__(self, k: int, geometry: Metric, between: Callable[[Indices, Indices], Vector]) -> None:
         self.k, self.geometry, self.between = k, geometry, between
-        self.growth = geometry.two_hops or 2.0
+        self.constant = geometry.triangle_constant or 2.0
         self.centres: Indices = np.empty(0, np.int64)
         self.solution: Indices = np.empty(0, np.int64)
         self.spare: Indices = np.empty(0, np.int64)
@@ -136,9 +136,9 @@ class Doubling:
 
     def upper_bound(self) -> float:
         """No k points seen are farther apart than four times the threshold, where the triangle inequality holds."""
-        if self.geometry.two_hops is None:
+        if self.geometry.triangle_constant is None:
             return math.inf
-        return float(self.geometry.value(np.asarray(self.growth**2 * self.threshold)))
+        return float(self.geometry.value(np.asarray(self.constant**2 * self.threshold)))
 
     def _far(self, batch: Indices) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         if not len(self.centres):
@@ -151,7 +151,7 @@ class Doubling:
             self.solution = self.centres
             apart = self.between(self.centres, self.centres)
             np.fill_diagonal(apart, np.inf)
-            self.threshold = max(self.threshold, float(apart.min())) * self.growth
+            self.threshold = max(self.threshold, float(apart.min())) * self.constant
             kept: list[int] = []
             for i in range(len(apart)):
                 if (apart[i, kept] >= self.threshold).all():
@@ -176,7 +176,7 @@ def _best(problem: Problem, kept: Indices, solution: Indices) -> list[int]:
 def _farthest_first(problem: Problem, among: Indices, first: list[int]) -> list[int]:
     """Greedy on a few points; from the two farthest apart where no pick is fixed."""
     among = np.union1d(among, first).astype(np.int64)
-    D = problem.surrogates(among, among)
+    D = problem.reduced_distances(among, among)
     picks = [int(i) for i in np.searchsorted(among, first)] or [int(i) for i in np.unravel_index(D.argmax(), D.shape)]
     if len(set(picks)) < len(picks):
         picks = picks[:1]

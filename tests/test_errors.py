@@ -81,7 +81,7 @@ BAD_INPUT = {
     "both picks": (lambda: Problem(2, points=X, include=[1], exclude=[1]), InvalidProblemError, "row 1: both"),
     "include a name": (lambda: Problem(2, points=X, include=["a"]), InvalidProblemError, "whole numbers"),
     "matrix too large": (
-        lambda: Problem(2, points=np.zeros((3_000_000, 1))).surrogate_matrix(),
+        lambda: Problem(2, points=np.zeros((3_000_000, 1))).reduced_matrix(),
         TooLargeError,
         "3000000 x 3000000.*GiB.*use a solver that reads rows",
     ),
@@ -100,7 +100,11 @@ BAD_INPUT = {
     "backend": (lambda: solve(X, 2, backend="cuda"), InvalidOptionError, "choose auto, numba or torch"),
     "tries": (lambda: solve(X, 2, solver="random", tries=0), InvalidOptionError, "tries = 0.*at least 1"),
     "threads a text": (lambda: solve(X, 2, solver="exact", threads="a"), InvalidOptionError, "threads = 'a'.*at least"),
-    "certificate": (lambda: solve(X, 2, solver="exact", certificate=-1), InvalidOptionError, "certificate = -1"),
+    "certificate nodes": (
+        lambda: solve(X, 2, solver="exact", certificate_nodes=-1),
+        InvalidOptionError,
+        "certificate_nodes = -1",
+    ),
     "stop negative": (lambda: Stop(seconds=-1), InvalidOptionError, "seconds=-1.*>= 0"),
     "stop below the answer": (
         lambda: solve(X, 2, stop=Stop(upper_bound=1e-6)),
@@ -116,7 +120,7 @@ BAD_INPUT = {
     "stop a text": (lambda: Stop(seconds="5"), InvalidOptionError, "seconds='5'"),
     "stop a number": (lambda: solve(X, 2, stop=5), InvalidOptionError, r"Stop\(seconds=5\), not 5"),
     "seed negative": (lambda: solve(X, 2, seed=-1), InvalidOptionError, "seed = -1.*whole number >= 0"),
-    "certify negative": (lambda: solve(X, 2, certify=-1), InvalidOptionError, "certify = -1"),
+    "certify negative": (lambda: solve(X, 2, certify_seconds=-1), InvalidOptionError, "certify_seconds = -1"),
     "too many subsets": (
         lambda: solve(np.random.default_rng(0).normal(size=(90, 2)), 40, solver="brute_force"),
         InvalidOptionError,
@@ -173,7 +177,9 @@ def test_a_solver_is_not_trusted(indices, claim, message):
         Liar().solve(Problem(2, points=X, exclude=[3], include=include))
 
 
-@pytest.mark.parametrize(("missing", "asked"), [("torch", "families"), ("transformers", "prune"), ("PIL", "overlay")])
+@pytest.mark.parametrize(
+    ("missing", "asked"), [("torch", "supported_models"), ("transformers", "prune"), ("PIL", "overlay")]
+)
 def test_what_pruning_needs_is_named_with_its_command(missing, asked):
     if missing != "torch":
         pytest.importorskip("torch")

@@ -106,7 +106,7 @@ def _task(name: str, problem: Problem, limit: float = math.inf) -> _Task:
 
 def _warm_up() -> None:
     points = np.random.default_rng(0).random((60, 2))
-    for method in ("cells", "dense"):
+    for method in ("cells", "matrix"):
         solvers.solve(points, 5, solver="exact", method=method)
 
 

@@ -89,7 +89,7 @@ def _measure(points: NDArray[np.float32], k: int, repeats: int) -> dict[tuple[st
     """
     samplers: dict[str, Callable[[], Any]] = {
         "greedy": partial(Greedy(start=0).select, points, k, "euclidean"),
-        "plain loop": partial(Greedy(start=0, prune=False).select, points, k, "euclidean"),
+        "plain loop": partial(Greedy(start=0, accelerated=False).select, points, k, "euclidean"),
         "fpsample": partial(fpsample.bucket_fps_kdline_sampling, points, k, h=TREE_HEIGHT, start_idx=0),
     }
     expected = samplers["plain loop"]()

@@ -14,7 +14,7 @@ from mmdp import DataFileError, InvalidProblemError, MissingDependencyError
 from mmdp.tables import blocks
 from mmdp.tables.blocks import BLOCK_BYTES, Matrix, Source, in_turn
 
-_LEAVE_OUT = "leave such columns out: `mmdp select --leave-out NAME`, or pass an array of the others"
+_LEAVE_OUT = "leave such columns out: `mmdp select --drop NAME`, or pass an array of the others"
 _MISSING = ("", "na", "n/a", "#n/a", "null", "none")  # what tables say where a value is missing
 FORMATS = (".npy", ".csv", ".parquet")
 
@@ -28,7 +28,7 @@ def is_source(points: object) -> bool:
     )
 
 
-def source(points: Any, without: Collection[str] = ()) -> Source:
+def source(points: Any, drop: Collection[str] = ()) -> Source:
     """Open a path, a memory map or blocks of rows.
 
     Parameters
@@ -56,9 +56,9 @@ def source(points: Any, without: Collection[str] = ()) -> Source:
     if path.suffix not in FORMATS and not path.is_dir():
         raise DataFileError(f"{path}: unknown kind of file; give one of {', '.join(FORMATS)}")
     if path.suffix == ".npy":
-        _others([], without, path)  # an array has no names
+        _others([], drop, path)  # an array has no names
         return _npy(path)
-    return _csv(path, without) if path.suffix == ".csv" else _parquet(path, without)
+    return _csv(path, drop) if path.suffix == ".csv" else _parquet(path, drop)
 
 
 def existing(path: Path) -> Path:
@@ -105,22 +105,22 @@ def _table(batch: Any, path: Path) -> Matrix:
     return np.column_stack(arrays)
 
 
-def _others(names: Sequence[str], without: Collection[str], path: Path) -> list[str]:
-    if missing := [name for name in without if name not in names]:
+def _others(names: Sequence[str], drop: Collection[str], path: Path) -> list[str]:
+    if missing := [name for name in drop if name not in names]:
         raise DataFileError(f"{path}: has no column {missing[0]!r}; it has {', '.join(names) or 'none with a name'}")
-    left = [name for name in names if name not in without]
-    if without and not left:
+    left = [name for name in names if name not in drop]
+    if drop and not left:
         raise DataFileError(f"{path}: no column is left; all of {', '.join(names)} are left out")
     return left
 
 
-def _parquet(path: Path, without: Collection[str]) -> Source:
+def _parquet(path: Path, drop: Collection[str]) -> Source:
     dataset, lib = arrow("pyarrow.dataset"), arrow("pyarrow.lib")
     try:
         table = dataset.dataset(path, format="parquet")
         if not (n := table.count_rows()):
             raise DataFileError(f"{path}: there are no rows")
-        columns = _others(table.schema.names, without, path)
+        columns = _others(table.schema.names, drop, path)
         first = _table(next(iter(table.to_batches(columns, batch_size=1))), path)
     except (lib.ArrowException, OSError, StopIteration) as error:
         raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
@@ -137,20 +137,20 @@ def _parquet(path: Path, without: Collection[str]) -> Source:
     return in_turn(str(path), n, d, read)
 
 
-def _csv(path: Path, without: Collection[str]) -> Source:
+def _csv(path: Path, drop: Collection[str]) -> Source:
     cells = _first_line(path)
     headed = _is_header(cells, path)
-    columns = _others(cells if headed else [], without, path) if without else cells
+    columns = _others(cells if headed else [], drop, path) if drop else cells
     if headed and "" in columns:
         raise DataFileError(
             f"{path}: column {columns.index('')} has no name in the first line. If it numbers the rows, leave it out: "
-            "`mmdp select --leave-out ''`; if the line is a point, fill its empty cells"
+            "`mmdp select --drop ''`; if the line is a point, fill its empty cells"
         )
     if importlib.util.find_spec("pyarrow") is None:
-        return _small_csv(path, headed, [cells.index(cell) for cell in columns] if headed and without else None)
+        return _small_csv(path, headed, [cells.index(cell) for cell in columns] if headed and drop else None)
     text, lib, types = arrow("pyarrow.csv"), arrow("pyarrow.lib"), arrow("pyarrow.types")
     options = text.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=not headed)
-    chosen = columns if headed and without else []
+    chosen = columns if headed and drop else []
 
     def opened(**kinds: Any) -> Any:
         convert = text.ConvertOptions(include_columns=chosen, **kinds)

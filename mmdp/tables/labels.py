@@ -18,7 +18,7 @@ from mmdp.tables.files import FORMATS, arrow, existing, source
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
 
 
-def labelled(points: Path, groups: str, without: Collection[str] = ()) -> tuple[Source, NDArray[Any]]:
+def labelled(points: Path, groups: str, drop: Collection[str] = ()) -> tuple[Source, NDArray[Any]]:
     """The table of points, and the label of each.
 
     Parameters
@@ -38,8 +38,8 @@ def labelled(points: Path, groups: str, without: Collection[str] = ()) -> tuple[
     file = Path(groups)
     if file.suffix not in FORMATS and not file.exists():
         labels = _column(points, groups)
-        return source(points, (*without, groups)), labels
-    labels, table = _file(file), source(points, without)
+        return source(points, (*drop, groups)), labels
+    labels, table = _file(file), source(points, drop)
     if len(labels) != table.n:
         header = "; its first line must not be a header" if file.suffix == ".csv" else ""
         raise DataFileError(f"{file}: {len(labels)} labels for {table.n} points{header}")

@@ -1,8 +1,8 @@
-"""The farthest and the nearest two points of two boxes can be, as surrogates: box i is [low[i], high[i]].
+"""The farthest and the nearest two points of two boxes can be, as reduced distances: box i is [low[i], high[i]].
 
 Coordinates are summed in the order in which ``mmdp.metrics`` compares two points, and every rounded operation is
-monotone: so the farthest of two boxes is never below the surrogate of two points in them, to the last bit, and it is
-that surrogate when the boxes are points.
+monotone: so the farthest of two boxes is never below the reduced distance of two points in them, to the last bit, and
+it is that reduced distance when the boxes are points.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _add(kind: int, total: float, delta: float) -> float:
 
 @njit(cache=True, nogil=True)
 def farthest(kind: int, low: Boxes, high: Boxes, a: int, b: int) -> float:
-    """Return the largest surrogate between a point of box a and one of box b."""
+    """Return the largest reduced distance between a point of box a and one of box b."""
     total = 0.0
     for c in range(low.shape[1]):
         total = _add(kind, total, max(high[a, c] - low[b, c], high[b, c] - low[a, c]))
@@ -36,7 +36,7 @@ def farthest(kind: int, low: Boxes, high: Boxes, a: int, b: int) -> float:
 
 @njit(cache=True, nogil=True)
 def nearest(kind: int, low: Boxes, high: Boxes, a: int, b: int) -> float:
-    """Return the smallest surrogate between a point of box a and one of box b."""
+    """Return the smallest reduced distance between a point of box a and one of box b."""
     total = 0.0
     for c in range(low.shape[1]):
         total = _add(kind, total, max(0.0, low[a, c] - high[b, c], low[b, c] - high[a, c]))

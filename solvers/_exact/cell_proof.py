@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from mmdp import Clock, Problem
 from solvers._exact.kd_tree import Tree, build
-from solvers._exact.reduced_thresholds import least_surrogate_above
+from solvers._exact.reduced_thresholds import least_reduced_above
 from solvers._exact.relaxation import Relaxation
 from solvers._framework.distance_forms import KINDS
 
-BOX_KERNELS = ("sqeuclidean", "manhattan", "chebyshev")
+BOX_FORMS = ("sqeuclidean", "manhattan", "chebyshev")
 _BOUND_SHARE = 0.15  # of a limited time, to lower the bound when the proof is not through,
 _PROBE_SHARE = 0.5  # of which one question takes at most this much of what is left
 _GLANCE = 1_000_000  # nodes of proof before anything is spent on a better incumbent
@@ -38,7 +38,7 @@ class CellProof:
     def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None]) -> None:
         self._improve = improve
         self._problem, self._clock = problem, clock
-        self._kind = KINDS[problem.geometry.kernel]
+        self._kind = KINDS[problem.geometry.form]
         self._free = np.setdiff1d(problem.candidates, problem.include)
         self._need = problem.k - len(problem.include)
 
@@ -70,7 +70,7 @@ class CellProof:
 
     def _relax_above_incumbent(self, relaxation: Relaxation | None, points: Indices) -> Relaxation:
         """State the question next above the incumbent, from the last one on the same points if there is one."""
-        t = least_surrogate_above(self._problem, self._clock.objective)
+        t = least_reduced_above(self._problem, self._clock.objective)
         if relaxation is None or self._problem.include:
             return self._relax(t, points)
         relaxation.raise_to(t)
@@ -79,7 +79,7 @@ class CellProof:
     def _relax(self, t: float, points: Indices) -> Relaxation:
         """State the question for one threshold; with fixed picks, only the points far enough from them take part."""
         if self._problem.include:
-            far = self._problem.surrogates(self._problem.include, points).min(axis=0) >= t
+            far = self._problem.reduced_distances(self._problem.include, points).min(axis=0) >= t
             points = points[far]
         few_or_all = len(points) < self._need or len(points) == len(self._free)
         tree = self._tree if few_or_all else build(self._vectors(points))
@@ -131,7 +131,7 @@ class CellProof:
         """The points nearest to each of the picks."""
         near = min(_NEAR, 1 + int(_NEAR_SHARE * len(self._free) / self._problem.k))
         assert self._clock.indices is not None
-        rows = (self._problem.surrogates(pick, self._free)[0] for pick in self._clock.indices)
+        rows = (self._problem.reduced_distances(pick, self._free)[0] for pick in self._clock.indices)
         return np.unique(np.concatenate([self._free[np.argpartition(row, near - 1)[:near]] for row in rows]))
 
     def _lower_bound(self) -> None:
@@ -140,7 +140,7 @@ class CellProof:
         low, high = clock.objective, clock.upper_bound
         while not clock.expired and math.isfinite(high) and high - low > _CLOSE * high:
             middle = (low + high) / 2
-            relaxation = self._relax(least_surrogate_above(self._problem, middle), self._free)
+            relaxation = self._relax(least_reduced_above(self._problem, middle), self._free)
             if self._ask(relaxation, clock.elapsed + _PROBE_SHARE * clock.remaining) and relaxation.points is None:
                 high = middle
                 clock.report(upper_bound=middle)

@@ -42,7 +42,7 @@ def on_matrix(problem: Problem, clock: Clock) -> Problem:
     return Problem(problem.k, distances=D, include=problem.include, exclude=problem.exclude)
 
 
-class DenseProof:
+class MatrixProof:
     """The optimum of a problem whose distances fit a matrix, or the best bound in the time of the clock.
 
     ``clock`` holds an incumbent when it comes, and hears of every improvement.

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 from mmdp import Clock, InvalidOptionError, Problem
-from solvers._exact.cell_proof import BOX_KERNELS, CellProof
-from solvers._exact.matrix_proof import DenseProof
+from solvers._exact.cell_proof import BOX_FORMS, CellProof
+from solvers._exact.matrix_proof import MatrixProof
 
-METHODS = ("auto", "dense", "cells")
+METHODS = ("auto", "matrix", "cells")
 _BOX_DIMENSIONS = 6  # beyond, boxes say little about distances
 _PLANE_POINTS, _DENSE_POINTS = 200, 1000  # up to which the matrix is faster, in the plane and beyond
 
@@ -34,23 +34,23 @@ def prove(
     if choose(problem, method) == "cells":
         CellProof(problem, clock, lambda: next(calls, _nothing)()).run()
     else:
-        DenseProof(problem, clock, lambda: next(calls, _nothing)(), threads).run()
+        MatrixProof(problem, clock, lambda: next(calls, _nothing)(), threads).run()
 
 
 def choose(problem: Problem, method: str) -> str:
-    """Return "cells" or "dense", as asked for or as suits the problem.
+    """Return "cells" or "matrix", as asked for or as suits the problem.
 
     Raises
     ------
     InvalidOptionError
         If cells are asked for where there are no boxes.
     """
-    has_boxes = problem.points is not None and problem.geometry.kernel in BOX_KERNELS
+    has_boxes = problem.points is not None and problem.geometry.form in BOX_FORMS
     if method == "cells" and not has_boxes:
-        raise InvalidOptionError(f"method = 'cells' needs points under one of the kernels {', '.join(BOX_KERNELS)}")
+        raise InvalidOptionError(f"method = 'cells' needs points and one of the distance forms {', '.join(BOX_FORMS)}")
     if method != "auto":
         return method
     assert problem.points is not None or not has_boxes
     dimensions = problem.points.shape[1] if has_boxes else math.inf  # of a sphere, two
     few = _PLANE_POINTS if dimensions <= 2 else _DENSE_POINTS
-    return "cells" if dimensions <= _BOX_DIMENSIONS and len(problem.candidates) > few else "dense"
+    return "cells" if dimensions <= _BOX_DIMENSIONS and len(problem.candidates) > few else "matrix"

@@ -1,4 +1,4 @@
-"""Thresholds as exact numbers: the first surrogate at which the true distance exceeds a value."""
+"""Thresholds as exact numbers: the first reduced distance at which the true distance exceeds a value."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mmdp import Problem
 _LARGEST = float(np.finfo(np.float64).max)
 
 
-def least_surrogate_above(problem: Problem, distance: float) -> float:
+def least_reduced_above(problem: Problem, distance: float) -> float:
     """Return the smallest float64 s with ``problem.value(s) > distance``, or inf if there is none.
 
-    A pair is farther apart than ``distance`` iff its surrogate is at least s, whatever rounding ``value`` does. As
-    floats that are not negative are ordered like their bit patterns, this is a binary search over integers.
+    A pair is farther apart than ``distance`` iff its reduced distance is at least s, whatever rounding ``value`` does.
+    As floats that are not negative are ordered like their bit patterns, this is a binary search over integers.
     """
     if not problem.value(_LARGEST) > distance:
         return math.inf

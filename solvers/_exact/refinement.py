@@ -37,7 +37,7 @@ def refine(
     cells : (k,) int64 array
         Nodes of the tree.
     t : float
-        Surrogate.
+        Reduced distance.
     is_split : (nodes,) bool array
         Which nodes are split already; the new ones are marked.
     room : int

@@ -42,14 +42,14 @@ class Relaxation:
     Parameters
     ----------
     kind : int
-        Kernel of the surrogate.
+        Kernel of the reduced distance.
     tree : Tree
         Of the points that take part.
     vertices : (m,) int64 array
         Which points of the problem these are.
     k : int
     t : float
-        Surrogate, above zero.
+        Reduced distance, above zero.
 
     Attributes
     ----------

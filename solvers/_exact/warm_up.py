@@ -11,7 +11,7 @@ from solvers._framework.warm_up import MANY_COORDINATES, is_first, part_of
 
 _PICKS = 5
 _POINTS, _ROWS = 700, 60
-_WIDE = 3001  # rows of a matrix that the local search zooms into
+_WIDE = 3001  # rows of a matrix that the local search refines from coarse to fine
 _STOP = Stop(seconds=1.0, iterations=2000)
 
 
@@ -20,8 +20,8 @@ def rehearse(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
     rows = problem.points if problem.distances is None else problem.distances
     assert rows is not None
     large = method == "cells" and problem.vectors.size >= MANY_COORDINATES
-    wide = method == "dense" and problem.n >= _WIDE
-    key = (method, *heuristics, problem.geometry.kernel, problem.points is None, str(rows.dtype), large, wide)
+    wide = method == "matrix" and problem.n >= _WIDE
+    key = (method, *heuristics, problem.geometry.form, problem.points is None, str(rows.dtype), large, wide)
     if not is_first("exact", *key):  # the run below comes here itself
         return
     exact = make("exact", method=method, heuristics=("random",))

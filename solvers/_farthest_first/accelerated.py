@@ -32,7 +32,7 @@ _SLICE = 2**22  # points looked at between two returns to Python, which sees Ctr
 
 def applies(problem: Problem) -> bool:
     """Whether a compiled kernel serves this problem, and whether it is large enough to gain from it."""
-    return problem.geometry.kernel in KINDS and problem.vectors.size >= _WORTH_IT
+    return problem.geometry.form in KINDS and problem.vectors.size >= _WORTH_IT
 
 
 def traverse(problem: Problem, nearest: Vector, first: list[int]) -> tuple[list[int], float]:
@@ -62,9 +62,9 @@ def kernel(x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence
     -------
     callable
         With an array of k picks, how many there are, and how many there shall be: writes those between, and returns the
-        surrogate distance of the last one from those before it.
+        reduced distance of the last one from those before it.
     """
-    in_boxes = KINDS[geometry.kernel] in (SQEUCLIDEAN, MANHATTAN, CHEBYSHEV)
+    in_boxes = KINDS[geometry.form] in (SQEUCLIDEAN, MANHATTAN, CHEBYSHEV)
     build = in_buckets if in_boxes and x.shape[1] <= FEW_DIMENSIONS else in_turn
     return build(x, geometry, nearest, k, first)
 
@@ -76,20 +76,20 @@ def in_buckets(
     tree = buckets.build(x, nearest, size)
     centres = np.zeros((k, x.shape[1]))
     centres[: len(first)] = x[list(first)]
-    return partial(buckets.advance, KINDS[geometry.kernel], tree, centres, numba.get_num_threads())
+    return partial(buckets.advance, KINDS[geometry.form], tree, centres, numba.get_num_threads())
 
 
 def in_turn(x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = ()) -> Kernel:
     """Point by point, each only while it could be the next pick."""
-    kind = KINDS[geometry.kernel]
-    size = k if k <= _TABLE_LIMIT and geometry.two_hops else 0
+    kind = KINDS[geometry.form]
+    size = k if k <= _TABLE_LIMIT and geometry.triangle_constant else 0
     between = np.zeros((size, size))
     if size and first:
         between[: len(first), : len(first)] = geometry.pairwise(x[list(first)], x[list(first)])
     return partial(
         lazy_distances.advance,
         kind,
-        geometry.two_hops or np.inf,
+        geometry.triangle_constant or np.inf,
         single_precision(kind, x),
         x,
         lazy_distances.waiting(nearest),

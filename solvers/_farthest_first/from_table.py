@@ -65,7 +65,7 @@ def greedy(
     """
     geometry = resolve(metric)
     checked_picks(source.n, k, (), ())
-    if geometry.kernel not in KINDS:
+    if geometry.form not in KINDS:
         raise InvalidOptionError(
             f"metric {geometry.name!r} has no compiled kernel to read blocks with; load the points"
         )
@@ -74,12 +74,12 @@ def greedy(
     traversal = _Traversal(source, k, geometry, None if checkpoint is None else Path(checkpoint), progress)
     picks, rows, radius, passes = traversal.run()
     runtime = time.perf_counter() - begin
-    growth = geometry.two_hops
+    constant = geometry.triangle_constant
     return graded(
         rows,
         np.array(picks),
         geometry,
-        math.inf if growth is None else float(geometry.value(np.asarray(growth * radius))),
+        math.inf if constant is None else float(geometry.value(np.asarray(constant * radius))),
         solver="greedy",
         n=source.n,
         runtime=runtime,
@@ -91,14 +91,14 @@ def greedy(
 def _rehearse(source: Source, geometry: Metric) -> None:
     """Compile on the first rows, once a process, before the clock starts."""
     _, block = next(source.blocks(geometry))
-    if len(block) >= _PART_PICKS and is_first("blocks", geometry.kernel, str(block.dtype), source.d <= FEW_DIMENSIONS):
+    if len(block) >= _PART_PICKS and is_first("blocks", geometry.form, str(block.dtype), source.d <= FEW_DIMENSIONS):
         _Traversal(listed([block[:_PART]]), _PART_PICKS, geometry, None, progress=False).run()
 
 
 class _Traversal:
     def __init__(self, source: Source, k: int, geometry: Metric, checkpoint: Path | None, progress: bool) -> None:
         self.source, self.k, self.geometry, self.checkpoint = source, k, geometry, checkpoint
-        self.kind = KINDS[geometry.kernel]
+        self.kind = KINDS[geometry.form]
         self.nearest: Vector = np.full(source.n, np.inf)
         self.seen = np.zeros(source.n, np.int32)
         self.pool = Pool(max(4 * k, _POOL_BYTES // (8 * source.d)), self.nearest)
@@ -107,7 +107,7 @@ class _Traversal:
         self.bar = _bar(k, progress)
 
     def run(self) -> tuple[list[int], NDArray[Any], float, int]:
-        """Picks, their vectors, the distance of the last pick (a surrogate), and how many passes it took."""
+        """Picks, their vectors, the distance of the last pick (a reduced distance), and how many passes it took."""
         self.picks = self._resume()
         if self.picks:
             centres = self._rows(self.picks)

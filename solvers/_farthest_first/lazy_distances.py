@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from solvers._framework.distance_forms import Matrix, Vector, is_beyond, one_surrogate
+from solvers._framework.distance_forms import Matrix, Vector, is_beyond, one_reduced_distance
 
 BLOCK = 256
 FEW_STALE = 16  # blocks that one thread visits sooner than others wake up
@@ -42,7 +42,7 @@ def waiting(nearest: Vector) -> Waiting:
 @njit(cache=True)
 def _visit(
     kind: int,
-    growth: float,
+    constant: float,
     factor: float,
     x: Matrix,
     points: Waiting,
@@ -60,9 +60,9 @@ def _visit(
             best, own, c = nearest[i], owner[i], np.int64(seen[i])
             while c < count and best >= floor:
                 apart = between[own, c] if own >= 0 and own < len(between) and c < len(between) else 0.0
-                out_of_reach = apart >= growth * best * _ROUNDING + _UNDERFLOW
+                out_of_reach = apart >= constant * best * _ROUNDING + _UNDERFLOW
                 if not (out_of_reach or (factor > 0 and best < np.inf and is_beyond(x, i, x, picks[c], factor, best))):
-                    distance = one_surrogate(kind, x, i, x, picks[c])
+                    distance = one_reduced_distance(kind, x, i, x, picks[c])
                     if distance < best:
                         best, own = distance, c
                 c += 1
@@ -77,13 +77,13 @@ def _visit(
 def _measure_pick(kind: int, x: Matrix, between: Vector, picks: Numbers, last: int) -> None:
     if last < len(between):
         for c in range(last):
-            between[c, last] = between[last, c] = one_surrogate(kind, x, picks[c], x, picks[last])
+            between[c, last] = between[last, c] = one_reduced_distance(kind, x, picks[c], x, picks[last])
 
 
 @njit(cache=True, parallel=True)
 def _visit_together(
     kind: int,
-    growth: float,
+    constant: float,
     factor: float,
     x: Matrix,
     points: Waiting,
@@ -98,7 +98,7 @@ def _visit_together(
     for thread in prange(threads):
         for place in range(thread, len(stale), threads):
             if points.bound[stale[place]] >= floor[0]:
-                best = _visit(kind, growth, factor, x, points, between, picks, count, stale[place], floor[0])
+                best = _visit(kind, constant, factor, x, points, between, picks, count, stale[place], floor[0])
                 if best > floor[0]:
                     floor[0] = best
 
@@ -106,7 +106,7 @@ def _visit_together(
 @njit(cache=True)
 def advance(
     kind: int,
-    growth: float,
+    constant: float,
     factor: float,
     x: Matrix,
     points: Waiting,
@@ -123,18 +123,18 @@ def advance(
     floor = np.zeros(1)
     stale = np.empty(len(points.bound), np.int64)
     while count < stop:
-        floor[0] = _visit(kind, growth, factor, x, points, between, picks, count, int(points.bound.argmax()), 0.0)
+        floor[0] = _visit(kind, constant, factor, x, points, between, picks, count, int(points.bound.argmax()), 0.0)
         size = 0
         for b in range(len(points.bound)):
             if points.bound[b] >= floor[0]:
                 stale[size] = b
                 size += 1
         if threads > 1 and size > FEW_STALE:
-            _visit_together(kind, growth, factor, x, points, between, threads, picks, count, stale[:size], floor)
+            _visit_together(kind, constant, factor, x, points, between, threads, picks, count, stale[:size], floor)
         else:
             for b in stale[:size]:
                 if points.bound[b] >= floor[0]:
-                    floor[0] = _visit(kind, growth, factor, x, points, between, picks, count, b, floor[0])
+                    floor[0] = _visit(kind, constant, factor, x, points, between, picks, count, b, floor[0])
         floor[0] = points.bound.max()
         b = int(points.bound.argmax())
         chosen = b * BLOCK

@@ -20,9 +20,9 @@ from solvers._framework.distance_forms import (
     Matrix,
     Vector,
     is_beyond,
-    one_surrogate,
+    one_reduced_distance,
+    reduced_distance,
     single_precision,
-    surrogate,
 )
 
 _TILE = 64  # rows at a time, and centres
@@ -99,7 +99,7 @@ def _visit(
             limit = float(tile.least[r]) + 2 * slack * reach
             for c in range(first, len(centres)):
                 if tile.products[c, r] <= limit:
-                    nearest[i] = min(nearest[i], one_surrogate(SQEUCLIDEAN, x, i, centres, c))
+                    nearest[i] = min(nearest[i], one_reduced_distance(SQEUCLIDEAN, x, i, centres, c))
             seen[i] = len(centres)
 
 
@@ -134,7 +134,9 @@ def _lower_one_by_one(
         best, c = nearest[i], int(seen[i])
         while c < len(centres) and best >= floor:
             if few or not (factor > 0 and best < np.inf and is_beyond(x, i, centres, c, factor, best)):
-                distance = surrogate(kind, x, i, centres, c) if few else one_surrogate(kind, x, i, centres, c)
+                distance = (
+                    reduced_distance(kind, x, i, centres, c) if few else one_reduced_distance(kind, x, i, centres, c)
+                )
                 best = min(best, distance)
             c += 1
         nearest[i], seen[i] = best, c

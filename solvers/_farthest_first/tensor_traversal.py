@@ -45,7 +45,7 @@ def embed(points: torch.Tensor, metric: str) -> torch.Tensor:
 
 
 def distance_row(kernel: str, x: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
-    """Surrogates (b, n) between all points (b, n, d) and one centre (b, 1, d) each, by differences: 0 for equals."""
+    """Reduced distances (b, n) of points (b, n, d) to one centre (b, 1, d) each, by differences: 0 for equals."""
 
     def of(block: torch.Tensor) -> torch.Tensor:
         if kernel == "sqeuclidean":
@@ -179,4 +179,4 @@ def select(
     if fixed is None:
         fixed = points.new_zeros(points.shape[:2], dtype=torch.int8)
     gram = metric in ANGULAR and matrix_fits(points)
-    return traverse(resolve(metric).kernel, embed(points, metric), k, start, fixed, counts, gram)[0]
+    return traverse(resolve(metric).form, embed(points, metric), k, start, fixed, counts, gram)[0]

@@ -24,7 +24,7 @@ Engine = Callable[
 
 def run(problem: Problem, start: str | int, rng: np.random.Generator) -> Run:
     """Solve a problem where its points are, by rows of distances; the answer alone comes to the host."""
-    kernel = _supported(problem.geometry.kernel)
+    kernel = _supported(problem.geometry.form)
     points = problem.points if is_tensor(problem.points) else torch.as_tensor(problem.vectors)
     x = problem.geometry.embed(points) if is_tensor(problem.points) else points
     x = x.to(tensor_traversal.working_dtype(points))
@@ -35,9 +35,9 @@ def run(problem: Problem, start: str | int, rng: np.random.Generator) -> Run:
     picks, radius = tensor_traversal.traverse(kernel, x[None], problem.k, begin, fixed.to(x.device), None, gram=False)
     indices = picks[0].cpu().numpy()
     indices[: len(problem.include)] = problem.include  # the same points, in the order they were given
-    growth = problem.geometry.two_hops
+    constant = problem.geometry.triangle_constant
     rounding = 1 + 4 * x.shape[-1] * torch.finfo(x.dtype).eps
-    bound = np.inf if growth is None else float(problem.value(growth * float(radius) * rounding))
+    bound = np.inf if constant is None else float(problem.value(constant * float(radius) * rounding))
     return Run(indices, upper_bound=bound, iterations=problem.k)
 
 
@@ -52,7 +52,7 @@ def select(
     exclude: torch.Tensor | None,
 ) -> torch.Tensor:
     """Pick rows of points (..., n, d); see :meth:`solvers.greedy.Greedy.select`."""
-    _supported(resolve(metric).kernel)
+    _supported(resolve(metric).form)
     n, d = points.shape[-2:]
     if not isinstance(start, str) and not 0 <= start < n:
         raise InvalidOptionError(f"start = {start} is not among the {n} points to choose from")

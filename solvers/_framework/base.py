@@ -59,7 +59,7 @@ class Solver(ABC):
     """Where it computes, for the table of solvers."""
     default_stop: ClassVar[Stop] = Stop()
     """Limits of a run for which the caller sets none; counted, not timed, so that a seed gives one answer."""
-    keeps_counts: ClassVar[bool] = False
+    keeps_group_counts: ClassVar[bool] = False
     """Whether solutions keep the group counts of a problem; a solver that does not refuses a problem that has some."""
 
     @classmethod
@@ -73,7 +73,7 @@ class Solver(ABC):
         stop: Stop | None = None,
         seed: int = 0,
         watch: Callable[[Incumbent], None] | None = None,
-        certify: float = 0.0,
+        certify_seconds: float = 0.0,
     ) -> Result:
         """Solve, check and grade.
 
@@ -101,9 +101,9 @@ class Solver(ABC):
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """
-        if problem.quotas is not None and not self.keeps_counts:
+        if problem.group_counts is not None and not self.keeps_group_counts:
             raise InvalidOptionError(f"{self.keyword()} does not keep group counts; use one of {_keepers()}")
-        generator = checked_options(stop, seed, certify)
+        generator = checked_options(stop, seed, certify_seconds)
         run = _only_solution(problem)
         if run is None:
             self._prepare(problem)
@@ -123,9 +123,9 @@ class Solver(ABC):
         try:
             bound = self._bound(problem, run, clock, objective)
             clock.report(indices, objective, bound)
-            if certify > 0 and bound > objective:
+            if certify_seconds > 0 and bound > objective:
                 _rehearse_proof(problem)
-                proof = Clock(Stop(seconds=certify))
+                proof = Clock(Stop(seconds=certify_seconds))
                 proof.report(indices, objective, bound)
                 try:
                     _certify(problem, proof)
@@ -233,12 +233,12 @@ def selection_problem(points: NDArray[Any], k: int, metric: str) -> Problem:
     return Problem(k, points=points, metric=metric)
 
 
-def checked_options(stop: Any, seed: Any, certify: Any) -> np.random.Generator:
+def checked_options(stop: Any, seed: Any, certify_seconds: Any) -> np.random.Generator:
     """Refuse what is no option of ``solve``; the generator of the seed."""
     if not (stop is None or isinstance(stop, Stop)):
         raise InvalidOptionError(f"stop is a Stop, such as Stop(seconds=5), not {stop!r}")
-    if not (isinstance(certify, (int, float, np.number)) and certify >= 0):
-        raise InvalidOptionError(f"certify = {certify!r}: give seconds, a number >= 0")
+    if not (isinstance(certify_seconds, (int, float, np.number)) and certify_seconds >= 0):
+        raise InvalidOptionError(f"certify_seconds = {certify_seconds!r}: give seconds, a number >= 0")
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
@@ -285,8 +285,8 @@ def _checked(solver: Solver, problem: Problem, answer: ArrayLike) -> NDArray[np.
         if np.isin(indices, problem.exclude).any()
         else "a set without all included indices"
         if not np.isin(problem.include, indices).all()
-        else problem.quotas.violation(indices)
-        if problem.quotas is not None
+        else problem.group_counts.violation(indices)
+        if problem.group_counts is not None
         else ""
     )
     if wrong:

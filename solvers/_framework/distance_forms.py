@@ -32,7 +32,7 @@ Vector = NDArray[np.float64]
 
 
 @njit(inline="always", fastmath=_SUM_IN_ANY_ORDER)
-def surrogate(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
+def reduced_distance(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
     """Return the kernel ``kind`` of x[i] and y[j], as defined in ``mmdp.metrics``.
 
     By index, because threads that make views of the rows would fight over the reference count of the array.
@@ -62,13 +62,13 @@ def surrogate(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
 
 
 @njit(cache=True)
-def one_surrogate(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
+def one_reduced_distance(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
     """Return the same for many dimensions, faster: in vectors, but in one order, so every caller gets the same bits."""
     if kind == SQEUCLIDEAN:
         return float(sum_of_squares(x, i, y, j))
     if kind == MANHATTAN:
         return float(sum_of_absolutes(x, i, y, j))
-    return surrogate(kind, x, i, y, j)
+    return reduced_distance(kind, x, i, y, j)
 
 
 def single_precision(kind: int, x: Matrix) -> float:
@@ -96,7 +96,7 @@ def is_beyond(x: Matrix, i: int, y: Matrix, j: int, factor: float, limit: float)
 @njit(cache=True)
 def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
     for i in range(start, stop):
-        distance = one_surrogate(kind, x, i, x, centre)
+        distance = one_reduced_distance(kind, x, i, x, centre)
         if distance < nearest[i]:
             nearest[i] = distance
 
@@ -104,7 +104,7 @@ def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop:
 @njit(cache=True)
 def _lower_in_order(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
     for i in range(start, stop):
-        distance = surrogate(kind, x, i, x, centre)
+        distance = reduced_distance(kind, x, i, x, centre)
         if distance < nearest[i]:
             nearest[i] = distance
 
@@ -147,7 +147,7 @@ def neighbour_extremes(kind: int, x: Matrix, candidates: NDArray[np.int64]) -> t
         for j in range(m):
             for i in rows:
                 if i != j:
-                    distance = surrogate(kind, x, candidates[i], x, candidates[j])
+                    distance = reduced_distance(kind, x, candidates[i], x, candidates[j])
                     nearest[i] = min(nearest[i], distance)
                     farthest[i] = max(farthest[i], distance)
     return nearest, farthest

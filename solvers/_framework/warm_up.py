@@ -35,6 +35,6 @@ def rehearse(solver: Solver, problem: Problem, iterations: int) -> None:
     """Run a solver for so many iterations on a few points, unless it did so on points of this kind before."""
     rows = problem.points if problem.distances is None else problem.distances
     assert rows is not None
-    if is_first(solver.keyword(), problem.geometry.kernel, problem.points is None, str(rows.dtype)):
+    if is_first(solver.keyword(), problem.geometry.form, problem.points is None, str(rows.dtype)):
         part = part_of(problem, _POINTS, _PICKS)
         solver._run(part, Clock(Stop(iterations=iterations)), np.random.default_rng(0))

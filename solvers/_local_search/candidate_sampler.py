@@ -20,7 +20,7 @@ _TREE_DIMENSIONS = 8  # up to which a k-d tree finds neighbours faster than a ro
 _NET_WORK = 5 * 10**7  # coordinates read for a net, or for the neighbours of all picks
 
 
-class Ground:
+class CandidateSampler:
     """The candidates of a problem, to be sampled.
 
     Parameters
@@ -31,7 +31,7 @@ class Ground:
     def __init__(self, problem: Problem) -> None:
         self._problem, self._all = problem, problem.candidates
         has_vectors = problem.points is not None
-        self._euclidean = has_vectors and problem.geometry.kernel == "sqeuclidean"
+        self._euclidean = has_vectors and problem.geometry.form == "sqeuclidean"
         self._dimension = int(problem.vectors.shape[1]) if has_vectors else 1
         treelike = self._euclidean and self._dimension <= _TREE_DIMENSIONS
         self._tree = cKDTree(problem.vectors[self._all]) if treelike else None
@@ -69,7 +69,7 @@ class Ground:
         parts = [chosen]
         step = max(1, 2**21 // len(columns))
         for start in range(0, len(chosen), step):
-            for row in self._problem.surrogates(chosen[start : start + step], columns):
+            for row in self._problem.reduced_distances(chosen[start : start + step], columns):
                 close = np.argpartition(row, nearest - 1)[:nearest] if nearest < len(row) else np.arange(len(row))
                 close = close if len(close) <= width else rng.choice(close, width, replace=False)
                 parts.append(columns[close])
@@ -93,9 +93,9 @@ class Ground:
         return self._all if size >= len(self._all) else np.sort(rng.choice(self._all, size, replace=False))
 
     def _rows_among(self, points: Indices) -> Callable[[int], Vector]:
-        """Return the function from the place of a point to its surrogates to all ``points``."""
+        """Return the function from the place of a point to its reduced distances to all ``points``."""
         problem = self._problem
         if problem.points is None:
-            return lambda place: problem.surrogates(points[place], points)[0]
+            return lambda place: problem.reduced_distances(points[place], points)[0]
         x = problem.vectors[points].astype(np.float64)
         return lambda place: problem.geometry.pairwise(x[place : place + 1], x)[0]

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 from mmdp import Problem
 from mmdp.metrics import Vector
 from mmdp.problem import Indices
-from solvers._local_search.conflict_matrix import MOST_PICKS, Dense, new_dense, search_dense, with_pairs_up_to
+from solvers._local_search.conflict_matrix import (
+    MOST_PICKS,
+    ConflictMatrix,
+    new_conflict_matrix,
+    search_conflict_matrix,
+    with_pairs_up_to,
+)
 from solvers._local_search.near_pairs import NearPairs, near_pairs, roomy_cap, stacked
 from solvers._local_search.threshold_search import BEYOND_CAP, LAST_GAIN, MOVES, RAISED_AT, State, new_state, search
 
@@ -18,7 +24,7 @@ _SAMPLED_ROWS = 64
 _BLOCK = 2**22  # distances computed at a time
 
 
-class Core:
+class CandidateSet:
     """A set of points and their near pairs.
 
     Parameters
@@ -31,22 +37,24 @@ class Core:
     def __init__(self, problem: Problem, points: Indices) -> None:
         self.problem, self.points = problem, points
         if len(points) <= _DENSE:
-            self._known = np.ascontiguousarray(problem.surrogates(points, points))
+            self._known = np.ascontiguousarray(problem.reduced_distances(points, points))
         else:
             every = max(1, len(points) // _SAMPLED_ROWS)
-            self._known = problem.surrogates(points[::every], points)
+            self._known = problem.reduced_distances(points[::every], points)
 
-    def begin(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int) -> State | Dense:
+    def begin(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int) -> State | ConflictMatrix:
         """Begin a search from the ``chosen`` points, in the layout that suits their number."""
         if len(self.points) <= _IN_BYTES and self.problem.k <= MOST_PICKS:
             closest = self._closest(chosen)
-            return new_dense(self._known, closest, self._cap(closest), chosen, np.isin(self.points, fixed), seed)
+            return new_conflict_matrix(
+                self._known, closest, self._cap(closest), chosen, np.isin(self.points, fixed), seed
+            )
         return self._listed(chosen, np.isin(self.points, fixed), seed)
 
-    def go_on(self, state: State | Dense, moves: int, patience: int) -> tuple[State | Dense, int]:
+    def go_on(self, state: State | ConflictMatrix, moves: int, patience: int) -> tuple[State | ConflictMatrix, int]:
         """Make up to ``moves`` moves; return the state to go on with and why the search came back."""
-        if isinstance(state, Dense):
-            reason: int = search_dense(state, moves, patience)
+        if isinstance(state, ConflictMatrix):
+            reason: int = search_conflict_matrix(state, moves, patience)
             if reason == BEYOND_CAP:
                 return with_pairs_up_to(state, self._cap(self._closest(state.chosen))), reason
             return state, reason
@@ -69,16 +77,16 @@ class Core:
         return state
 
     def expected_pairs(self, closest: float) -> float:
-        """Estimate how many near pairs a search from the surrogate ``closest`` would list."""
+        """Estimate how many near pairs a search from the reduced distance ``closest`` would list."""
         share = float(np.mean(self._known <= roomy_cap(self._known, closest)))
         return share * len(self.points) ** 2
 
     def _rows(self, start: int, stop: int) -> Vector:
-        return np.ascontiguousarray(self.problem.surrogates(self.points[start:stop], self.points))
+        return np.ascontiguousarray(self.problem.reduced_distances(self.points[start:stop], self.points))
 
     def _closest(self, chosen: NDArray[np.bool_]) -> float:
         picked = self.points[chosen]
-        distances = self.problem.surrogates(picked, picked)
+        distances = self.problem.reduced_distances(picked, picked)
         return float(distances[np.triu_indices(len(picked), 1)].min())
 
     def _cap(self, closest: float) -> float:
@@ -93,8 +101,8 @@ class Core:
         return stacked(blocks)
 
 
-def surrogate_rows(problem: Problem, rows: Indices) -> Vector:
-    """Surrogates from some points to all; excluded points are infinitely far away."""
-    D = problem.surrogates(rows)
+def reduced_rows(problem: Problem, rows: Indices) -> Vector:
+    """Reduced distances from some points to all; excluded points are infinitely far away."""
+    D = problem.reduced_distances(rows)
     D[:, list(problem.exclude)] = np.inf
     return D

@@ -46,7 +46,7 @@ MOST_PICKS = 250  # so that a degree fits a byte and 255 can mean "not now"
 _NEVER = np.int64(2**62)
 
 
-class Dense(NamedTuple):
+class ConflictMatrix(NamedTuple):
     """One search between two slices of moves; every field but the distances is changed in place."""
 
     D: NDArray[np.float64]
@@ -91,14 +91,14 @@ def pairs_between(
     return first[order], second[order], distance[order]
 
 
-def new_dense(
+def new_conflict_matrix(
     D: NDArray[np.float64],
     threshold: float,
     cap: float,
     chosen: NDArray[np.bool_],
     fixed: NDArray[np.bool_],
     seed: int,
-) -> Dense:
+) -> ConflictMatrix:
     """Begin at ``threshold``, the smallest distance of the ``chosen`` points, with pairs up to ``cap`` in reserve."""
     n = len(D)
     padded = -(-n // 8) * 8
@@ -110,7 +110,7 @@ def new_dense(
     degree[:] = conflict[chosen].sum(axis=0)
     counter = np.zeros(LISTED + 1, np.int64)
     counter[CONFLICTS] = counter[FEWEST] = int(degree[:n][chosen].sum()) // 2
-    return Dense(
+    return ConflictMatrix(
         D,
         *pairs_between(D, threshold, cap),
         conflict=conflict,
@@ -132,7 +132,7 @@ def new_dense(
     )
 
 
-def with_pairs_up_to(s: Dense, cap: float) -> Dense:
+def with_pairs_up_to(s: ConflictMatrix, cap: float) -> ConflictMatrix:
     """Return the same search with a longer list of pairs."""
     first, second, distance = pairs_between(s.D, float(s.threshold[0]), cap)
     s.counter[LISTED] = 0
@@ -140,7 +140,7 @@ def with_pairs_up_to(s: Dense, cap: float) -> Dense:
 
 
 @njit(cache=True, nogil=True)
-def _raise_threshold(s: Dense) -> bool:
+def _raise_threshold(s: ConflictMatrix) -> bool:
     """Move z up to the smallest chosen distance, with the conflicts that this makes; False beyond the listed pairs."""
     z = np.inf
     for i in range(len(s.members)):
@@ -166,7 +166,7 @@ def _raise_threshold(s: Dense) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _restart(s: Dense) -> None:
+def _restart(s: ConflictMatrix) -> None:
     """Choose anew: each time a point in fewest conflicts, the least often chosen on ties."""
     for v in range(len(s.tabu)):
         s.tabu[v] = _NEVER if s.fixed[v] else 0
@@ -205,7 +205,7 @@ def _restart(s: Dense) -> None:
 
 
 @njit(cache=True, nogil=True)
-def search_dense(s: Dense, moves: int, patience: int) -> int:
+def search_conflict_matrix(s: ConflictMatrix, moves: int, patience: int) -> int:
     """As ``threshold.search``."""
     members, degree, conflict, tabu, random, counter = s.members, s.degree, s.conflict, s.tabu, s.random, s.counter
     barred, resting = s.barred, s.resting

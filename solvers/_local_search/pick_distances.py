@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mmdp import Problem
 from mmdp.problem import Indices
-from solvers._framework.distance_forms import KINDS, surrogate
+from solvers._framework.distance_forms import KINDS, reduced_distance
 
 MATRIX = -1  # the kind of ``data`` that holds the distances themselves
 Vector = NDArray[np.float64]
@@ -35,8 +35,8 @@ class Picks(NamedTuple):
 
 def new_picks(problem: Problem, chosen: Indices) -> Picks:
     """Lay out the table of a subset; O(n k) memory. Metrics without a compiled kernel need the n x n matrix."""
-    kind = KINDS.get(problem.geometry.kernel, MATRIX)
-    data = problem.surrogate_matrix() if kind == MATRIX else problem.vectors.astype(np.float64)
+    kind = KINDS.get(problem.geometry.form, MATRIX)
+    data = problem.reduced_matrix() if kind == MATRIX else problem.vectors.astype(np.float64)
     fixed = np.array(problem.include, dtype=np.int64)
     state = Picks(
         kind,
@@ -53,8 +53,8 @@ def new_picks(problem: Problem, chosen: Indices) -> Picks:
 
 @njit(cache=True, nogil=True)
 def distance(s: Picks, u: int, v: int) -> float:
-    """Return the surrogate distance of two points."""
-    return s.data[u, v] if s.kind == MATRIX else surrogate(s.kind, s.data, u, s.data, v)
+    """Return the reduced distance of two points."""
+    return s.data[u, v] if s.kind == MATRIX else reduced_distance(s.kind, s.data, u, s.data, v)
 
 
 @njit(cache=True, nogil=True)

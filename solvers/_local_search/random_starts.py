@@ -6,7 +6,7 @@ import numpy as np
 
 from mmdp import Problem
 from mmdp.problem import Indices
-from solvers._local_search.candidate_set import surrogate_rows
+from solvers._local_search.candidate_set import reduced_rows
 
 
 def random_subset(problem: Problem, rng: np.random.Generator) -> Indices:
@@ -27,12 +27,12 @@ def randomized_greedy(problem: Problem, rng: np.random.Generator, greed: float) 
         The share: 1 is farthest-first, 0 uniformly random.
     """
     chosen = list(problem.include) or [int(rng.choice(problem.candidates))]
-    nearest = surrogate_rows(problem, np.array(chosen)).min(axis=0)
+    nearest = reduced_rows(problem, np.array(chosen)).min(axis=0)
     nearest[list(problem.exclude)] = -1.0
     while len(chosen) < problem.k:
         nearest[chosen] = -1.0
         values = problem.value(np.maximum(nearest, 0.0))
         good = np.flatnonzero((nearest >= 0) & (values >= greed * values[int(nearest.argmax())]))
         chosen.append(int(rng.choice(good)))
-        np.minimum(nearest, problem.surrogates(chosen[-1])[0], out=nearest)
+        np.minimum(nearest, problem.reduced_distances(chosen[-1])[0], out=nearest)
     return np.array(chosen)

@@ -9,13 +9,13 @@ import numpy as np
 from mmdp import Clock, Problem
 from mmdp.problem import Indices
 from solvers._framework.slices import Slices
-from solvers._local_search.candidate_set import Core
+from solvers._local_search.candidate_set import CandidateSet
 from solvers._local_search.threshold_search import BLOCKED, MOVES, RAISED_AT
 
 Pauses = Generator[None, None, Indices]
 
 
-class Trail:
+class SearchRun:
     """The incumbent, the random numbers and the count of moves of one search.
 
     Parameters
@@ -41,13 +41,13 @@ class Trail:
         """Count work that is not moves, so that counted limits bound the time as well."""
         self.clock.iterations += moves
 
-    def search(self, core: Core, start: Indices, patience: int, stall: int | None = None) -> Pauses:
-        """Search the points of ``core`` from the subset ``start`` until ``stall`` moves in a row have not raised z.
+    def search(self, candidate_set: CandidateSet, start: Indices, patience: int, stall: int | None = None) -> Pauses:
+        """Search the candidate set from the subset ``start`` until ``stall`` moves in a row have not raised z.
 
-        Returns the best subset found here; ``closest_found`` is its smallest surrogate.
+        Returns the best subset found here; ``closest_found`` is its smallest reduced distance.
         """
         counted = self.clock.iterations
-        state = core.begin(np.isin(core.points, start), self.fixed, int(self.rng.integers(2**62)))
+        state = candidate_set.begin(np.isin(candidate_set.points, start), self.fixed, int(self.rng.integers(2**62)))
         while not self.over:
             quiet = int(state.counter[MOVES] - state.counter[RAISED_AT])
             if stall is not None and quiet >= stall:
@@ -57,14 +57,14 @@ class Trail:
                 self.over = True
                 break
             allowed = moves if stall is None else min(moves, stall - quiet)
-            state, why = core.go_on(state, allowed, patience)
+            state, why = candidate_set.go_on(state, allowed, patience)
             self.closest_found = float(state.threshold[0])
             if self.closest_found > self.closest:
-                self.best, self.closest = core.points[state.best], self.closest_found
+                self.best, self.closest = candidate_set.points[state.best], self.closest_found
                 self.clock.iterations = counted + int(state.counter[RAISED_AT])
                 self.clock.report(self.best, self.problem.value(self.closest))
             self._slices.done(counted + int(state.counter[MOVES]))
             if why == BLOCKED:
                 self.over = True
             yield
-        return core.points[state.best]
+        return candidate_set.points[state.best]

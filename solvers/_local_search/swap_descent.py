@@ -11,7 +11,7 @@ _SWAPS = 16  # in one slice
 
 
 def climb(problem: Problem, state: Picks, clock: Clock, rng: np.random.Generator) -> float:
-    """Improve the picks in place to a local optimum or until time is up; report and return their surrogate."""
+    """Improve the picks in place to a local optimum or until time is up; report and return their reduced distance."""
     made = _SWAPS
     while made == _SWAPS and clock.remaining > 0:
         made = improve(state, _SWAPS, int(rng.integers(len(state.free))))

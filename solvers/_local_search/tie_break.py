@@ -7,7 +7,7 @@ import numpy as np
 from mmdp import Clock, Problem
 from mmdp.metrics import Vector
 from mmdp.problem import Indices
-from solvers._local_search.candidate_set import surrogate_rows
+from solvers._local_search.candidate_set import reduced_rows
 
 
 def fewer_critical_pairs(problem: Problem, chosen: Indices, clock: Clock) -> Indices:
@@ -17,7 +17,7 @@ def fewer_critical_pairs(problem: Problem, chosen: Indices, clock: Clock) -> Ind
     """
     free = [i for i in range(problem.k) if chosen[i] not in set(problem.include)]
     chosen, improved = chosen.copy(), True
-    rows = surrogate_rows(problem, chosen)
+    rows = reduced_rows(problem, chosen)
     while improved and not clock.remaining <= 0:
         improved = False
         for i in free:
@@ -34,7 +34,7 @@ def fewer_critical_pairs(problem: Problem, chosen: Indices, clock: Clock) -> Ind
             best = int(fewest[total[fewest].argmax()])
             here = int(chosen[i])
             if (-critical[best], total[best]) > (-critical[here], total[here] * (1 + 1e-12)):
-                chosen[i], rows[i], improved = best, surrogate_rows(problem, np.array([best]))[0], True
+                chosen[i], rows[i], improved = best, reduced_rows(problem, np.array([best]))[0], True
     return chosen
 
 

@@ -110,10 +110,10 @@ def vispruner(X, k, attention, important, per_round):
 
 def dart(X, k, pivots):
     chosen = ranked(range(len(X)), lambda i: sum(map(abs, X[i])))[: min(pivots, k)]
-    quota, more = divmod(k - len(chosen), len(chosen))
+    group_counts, more = divmod(k - len(chosen), len(chosen))
     for place, pivot in enumerate(list(chosen)):
         free = [i for i in range(len(X)) if i not in chosen]
-        chosen += ranked(free, lambda i: -cosine(X[i], X[pivot]))[: quota + (place < more)]  # noqa: B023
+        chosen += ranked(free, lambda i: -cosine(X[i], X[pivot]))[: group_counts + (place < more)]  # noqa: B023
     return chosen
 
 

@@ -14,7 +14,7 @@ from tests.strategies import cases
 
 
 def certified(problem):
-    result = solvers.solve(problem, solver="exact", certificate=10_000)
+    result = solvers.solve(problem, solver="exact", certificate_nodes=10_000)
     notes = json.loads(json.dumps(result.notes))  # as a file would keep it
     return result, Certificate(**notes["certificate"])
 
@@ -59,7 +59,7 @@ def test_other_k_is_refused(example):
 
 def test_a_proof_that_is_too_long_is_left_out():
     problem = Problem(6, points=np.random.default_rng(0).random((40, 2)))
-    assert "certificate" not in solvers.solve(problem, solver="exact", certificate=2).notes
+    assert "certificate" not in solvers.solve(problem, solver="exact", certificate_nodes=2).notes
 
 
 def test_what_is_no_number_proves_nothing(example):
@@ -73,18 +73,18 @@ def test_what_is_no_number_proves_nothing(example):
 def test_the_only_subset_has_its_notes_too(fixed):
     corners = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
     problem = Problem(3, points=[*corners, [2.0, 2.0]] if fixed else corners, **fixed)
-    result = solvers.solve(problem, solver="exact", optima=5, certificate=100)
+    result = solvers.solve(problem, solver="exact", max_optima=5, certificate_nodes=100)
     assert result.notes["optima"] == [[0, 1, 2]]
     assert check(Certificate(**result.notes["certificate"]), problem, result.objective)
 
 
 def test_listing_subsets_ends_with_the_time():
     problem = Problem(15, distances=1.0 - np.eye(30))  # 155 million optima
-    result = solvers.solve(problem, solver="exact", optima=10**8, stop=Stop(seconds=0.2))
+    result = solvers.solve(problem, solver="exact", max_optima=10**8, stop=Stop(seconds=0.2))
     assert 0 < len(result.notes["optima"]) < 10**8
 
 
 def test_all_optimal_subsets_are_listed():
     corners = Problem(2, points=[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    assert solvers.solve(corners, solver="exact", optima=10).notes["optima"] == [[0, 3], [1, 2]]
-    assert len(solvers.solve(corners, solver="exact", optima=1).notes["optima"]) == 1
+    assert solvers.solve(corners, solver="exact", max_optima=10).notes["optima"] == [[0, 3], [1, 2]]
+    assert len(solvers.solve(corners, solver="exact", max_optima=1).notes["optima"]) == 1

@@ -27,11 +27,11 @@ def test_matrix_equals_the_oracle(metric, data):
 @pytest.mark.parametrize("metric", NAMES)
 @settings(max_examples=100)
 @given(data=st.data())
-def test_two_hops_bounds_the_surrogate(metric, data):
+def test_the_triangle_constant_bounds_the_reduced_distance(metric, data):
     problem = Problem(2, points=data.draw(points(metric, 5)), metric=metric)
-    s = problem.surrogate_matrix()
+    s = problem.reduced_matrix()
     within = np.maximum(s[:, :, None], s[None, :, :])  # radius about the middle point j of i - j - l
-    assert (s[:, None, :] <= problem.geometry.two_hops * within * (1 + 1e-12) + 1e-12).all()
+    assert (s[:, None, :] <= problem.geometry.triangle_constant * within * (1 + 1e-12) + 1e-12).all()
     if METRICS[metric].is_metric:
         D = problem.matrix()
         assert (D[:, None, :] <= (D[:, :, None] + D[None, :, :]) * (1 + 1e-9) + 1e-6).all()

@@ -77,10 +77,10 @@ def test_any_number_of_threads(threads, d):
     before = numba.get_num_threads()
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     try:
-        pruned = solve(X, 80).indices
+        accelerated_picks = solve(X, 80).indices
     finally:
         numba.set_num_threads(before)
-    assert pruned.tolist() == solve(X, 80, prune=False).indices.tolist()
+    assert accelerated_picks.tolist() == solve(X, 80, accelerated=False).indices.tolist()
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread only")
@@ -101,4 +101,4 @@ def test_threads_divide_the_buckets():
 @pytest.mark.slow
 def test_a_million_points_in_space():
     X = np.random.default_rng(0).normal(size=(10**6, 3)).astype(np.float32)
-    assert solve(X, 200).indices.tolist() == solve(X, 200, prune=False).indices.tolist()
+    assert solve(X, 200).indices.tolist() == solve(X, 200, accelerated=False).indices.tolist()

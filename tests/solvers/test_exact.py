@@ -13,8 +13,8 @@ from mmdp import Clock, InvalidOptionError, Problem, Status, Stop, TooLargeError
 from mmdp.instances import uniform
 from solvers._exact import clique_search, matrix_proof
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
-from solvers._exact.matrix_proof import DenseProof
-from solvers._exact.reduced_thresholds import least_surrogate_above
+from solvers._exact.matrix_proof import MatrixProof
+from solvers._exact.reduced_thresholds import least_reduced_above
 from tests.solvers.interrupting import last_line
 
 
@@ -37,7 +37,7 @@ def box_problems(draw):
 def test_cells_and_matrix_agree(problem):
     weak = {"heuristics": ("random",)}  # so that the searches have to find the optimum, not only to confirm it
     cells = solvers.solve(problem, solver="exact", method="cells", **weak)
-    dense = solvers.solve(problem, solver="exact", method="dense", **weak)
+    dense = solvers.solve(problem, solver="exact", method="matrix", **weak)
     assert cells.is_optimal
     assert dense.is_optimal
     assert cells.objective == dense.objective
@@ -46,12 +46,12 @@ def test_cells_and_matrix_agree(problem):
 @pytest.mark.parametrize("metric", ["euclidean", "euc_2d", "ceil_2d", "haversine", "geo", "cosine"])
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_a_pair_exceeds_a_distance_iff_its_surrogate_reaches_the_threshold(metric, seed):
+def test_a_pair_exceeds_a_distance_iff_its_reduced_distance_reaches_the_threshold(metric, seed):
     points = np.random.default_rng(seed).uniform(1, 80, (8, 2))
     problem = Problem(3, points=points, metric=metric)
-    s, values = problem.surrogate_matrix(), problem.matrix()
+    s, values = problem.reduced_matrix(), problem.matrix()
     for distance in np.unique(values):
-        assert ((s >= least_surrogate_above(problem, distance)) == (values > distance)).all()
+        assert ((s >= least_reduced_above(problem, distance)) == (values > distance)).all()
 
 
 def test_ten_thousand_points_in_the_plane():
@@ -62,7 +62,7 @@ def test_ten_thousand_points_in_the_plane():
     assert checked.objective == result.objective
 
 
-@pytest.mark.parametrize("method", ["cells", "dense"])
+@pytest.mark.parametrize("method", ["cells", "matrix"])
 @pytest.mark.parametrize("seconds", [0.0, 0.4])
 def test_stopped_early_its_bound_holds(method, seconds):
     points = np.random.default_rng(5).random((1500, 3))
@@ -79,7 +79,7 @@ def test_stopped_early_its_bound_holds(method, seconds):
 def test_any_result_can_be_certified(n, d, k):
     problem = Problem(k, points=np.random.default_rng(6).random((n, d)))
     plain = solvers.solve(problem, solver="greedy")
-    certified = solvers.solve(problem, solver="greedy", certify=3)
+    certified = solvers.solve(problem, solver="greedy", certify_seconds=3)
     truth = solvers.solve(problem, solver="exact")
     assert certified.indices.tolist() == plain.indices.tolist()
     assert truth.objective <= certified.upper_bound < plain.upper_bound
@@ -101,7 +101,7 @@ def test_bounds_from_some_rows_of_a_matrix_hold(monkeypatch, rows, seed):
     D = np.triu(np.random.default_rng(seed).uniform(1, 2, (12, 12)), 1)
     problem, clock = Problem(4, distances=D + D.T), Clock(Stop())
     clock.report(range(4), problem.objective(range(4))[0])
-    DenseProof(problem, clock, lambda: None)._lower_bound(math.inf, math.inf)
+    MatrixProof(problem, clock, lambda: None)._lower_bound(math.inf, math.inf)
     optimum = solvers.solve(problem, solver="exact").objective
     assert clock.objective <= optimum <= clock.upper_bound < math.inf
 
@@ -173,7 +173,7 @@ def test_with_threads_it_keeps_its_limits():
         ({"method": "magic"}, "method"),
         ({"threads": 0}, "threads"),
         ({"heuristics": ()}, "heuristics"),
-        ({"method": "cells"}, "kernels"),
+        ({"method": "cells"}, "distance forms"),
     ],
 )
 def test_bad_options_are_named(options, named):
@@ -182,7 +182,7 @@ def test_bad_options_are_named(options, named):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "threads"), [("dense", 1), ("dense", 3), ("cells", 1)])
+@pytest.mark.parametrize(("method", "threads"), [("matrix", 1), ("matrix", 3), ("cells", 1)])
 def test_ctrl_c_returns_incumbent_and_bound(method, threads):
     program = f"""
     problem = Problem(60, points=np.random.default_rng(0).random((1200, 3)))
@@ -198,7 +198,7 @@ def test_start_from_a_sample_changes_nothing(monkeypatch, exclude):
     monkeypatch.setattr("solvers.exact._MANY", 200)
     monkeypatch.setattr("solvers._exact.incumbents._SAMPLE", 50)
     problem = Problem(6, points=np.random.default_rng(5).random((700, 2)), exclude=exclude)
-    from_sample, on_matrix = (solvers.solve(problem, solver="exact", method=method) for method in ("cells", "dense"))
+    from_sample, on_matrix = (solvers.solve(problem, solver="exact", method=method) for method in ("cells", "matrix"))
     assert from_sample.is_optimal
     assert from_sample.objective == on_matrix.objective
     assert not set(exclude) & set(from_sample.indices.tolist())

@@ -37,7 +37,7 @@ def test_coarse_cells_are_refined_to_the_optimum(data, monkeypatch):
     metric = data.draw(st.sampled_from(["euclidean", "manhattan", "chebyshev", "euc_2d", "ceil_2d"]))
     problem = Problem(data.draw(st.integers(2, 7)), points=points, metric=metric)
     cells = solvers.solve(problem, solver="exact", method="cells", **WEAK)
-    dense = solvers.solve(problem, solver="exact", method="dense", **WEAK)
+    dense = solvers.solve(problem, solver="exact", method="matrix", **WEAK)
     assert cells.is_optimal
     assert dense.is_optimal
     assert cells.objective == dense.objective
@@ -54,7 +54,7 @@ def test_a_search_that_pauses_leaves_no_clique_behind(data, monkeypatch):
     problem = Problem(data.draw(st.integers(2, 5)), points=points)
     limit = data.draw(st.none() | st.integers(1, 60))
     cells = solvers.solve(problem, solver="exact", method="cells", stop=Stop(iterations=limit), **WEAK)
-    optimum = solvers.solve(problem, solver="exact", method="dense").objective
+    optimum = solvers.solve(problem, solver="exact", method="matrix").objective
     assert cells.objective <= optimum <= cells.upper_bound
     assert cells.is_optimal or limit
 

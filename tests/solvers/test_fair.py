@@ -65,9 +65,9 @@ def solved(case, name, **options):
     return result
 
 
-def worst(problem, quota):
+def worst(problem, group_counts):
     subsets = itertools.combinations(problem.candidates, problem.k)
-    return list(min((s for s in subsets if not quota.violation(s)), key=lambda s: problem.objective(s)[0]))
+    return list(min((s for s in subsets if not group_counts.violation(s)), key=lambda s: problem.objective(s)[0]))
 
 
 @settings(max_examples=150)
@@ -101,7 +101,7 @@ def test_fair_keeps_its_factor(case):
     result, best = solved(case, "fair"), optimum(case)
     assert result.upper_bound >= best * (1 - 5e-8) - 1e-9
     if result.notes:
-        groups = len(case.problem.quotas.low)
+        groups = len(case.problem.group_counts.low)
         assert result.notes["ratio"] <= 1.02 * (groups + 1) ** (2 if not case.problem.geometry.is_metric else 1)
         assert result.objective * result.notes["ratio"] >= best * (1 - 5e-8) - 1e-9
 
@@ -111,7 +111,7 @@ def test_fair_keeps_its_factor(case):
 def test_the_clusters_alone_keep_the_factor(case):
     """Without a good subset to begin with and exchanges to end with, nothing hides a guess that went wrong."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fair, "_exchange", lambda problem, quota, clock: None)
+        patch.setattr(fair, "_exchange", lambda problem, group_counts, clock: None)
         patch.setattr(fair, "_farthest_first", worst)
         result = solved(case, "fair")
     if result.notes:
@@ -131,7 +131,7 @@ def test_every_solver_keeps_counts_or_says_that_it_does_not(name):
     rng = np.random.default_rng(2)
     problem = Problem(5, points=rng.normal(size=(18, 2)), groups=rng.integers(0, 3, 18), counts={0: 3, 1: (1, None)})
     solver = solvers.load(name)()
-    if not solver.keeps_counts:
+    if not solver.keeps_group_counts:
         with pytest.raises(InvalidOptionError, match=f"{name} does not keep group counts; use one of .*fair.*ilp"):
             solver.solve(problem)
         return
@@ -190,7 +190,7 @@ def test_labels_may_be_numbers_tensors_and_texts():
 
 def test_a_solver_that_breaks_counts_is_caught():
     class Liar(solvers.Solver):
-        keeps_counts = True
+        keeps_group_counts = True
 
         def _run(self, problem, clock, rng):
             return solvers.Run([0, 1, 2])

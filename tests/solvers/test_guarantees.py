@@ -54,7 +54,7 @@ def test_streaming_bound_by_itself_covers_the_optimum():
 
     for seed in range(50):
         problem = Problem(4, points=np.random.default_rng(seed).normal(size=(12, 2)))
-        stream = Doubling(problem.k, problem.geometry, problem.surrogates)
+        stream = Doubling(problem.k, problem.geometry, problem.reduced_distances)
         for index in range(12):
             stream.add(np.array([index]))
         assert len(stream.kept()) < 3 * problem.k

@@ -58,8 +58,8 @@ def test_any_moment_after_the_first_incumbent(name, kind, ctrl_c):
 
 def test_while_the_bound_is_made_smaller(ctrl_c):
     problem = Problem(k=20, points=np.random.default_rng(0).normal(size=(400, 12)))
-    solvers.solve(problem, certify=0.01)
+    solvers.solve(problem, certify_seconds=0.01)
     ctrl_c(0.5)
-    result = solvers.solve(problem, certify=60)
+    result = solvers.solve(problem, certify_seconds=60)
     assert result.indices.tolist() == solvers.solve(problem).indices.tolist()
     assert result.objective <= result.upper_bound <= solvers.solve(problem).upper_bound

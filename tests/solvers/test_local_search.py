@@ -64,7 +64,7 @@ def test_more_points_than_are_held_at_once():
     assert result.objective > solvers.solve(problem).objective
 
 
-@pytest.mark.parametrize("problem", [FAMILIES[0], geo(1500, 2, d=2).problem(12)], ids=["direct", "zoom"])
+@pytest.mark.parametrize("problem", [FAMILIES[0], geo(1500, 2, d=2).problem(12)], ids=["direct", "coarse to fine"])
 def test_threads_do_not_change_the_answer(problem):
     stop = Stop(iterations=20_000)
     alone, shared = (
@@ -74,7 +74,7 @@ def test_threads_do_not_change_the_answer(problem):
     assert shared.indices.tolist() == alone.indices.tolist()
 
 
-def test_zoom_in_slices_of_any_length_gives_the_same_answer(monkeypatch):
+def test_coarse_to_fine_in_slices_of_any_length_gives_the_same_answer(monkeypatch):
     problem = geo(2000, 3, d=3).problem(10, include=(5,), exclude=(6, 7))
 
     def run():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from solvers._framework.distance_forms import KINDS, one_surrogate
+from solvers._framework.distance_forms import KINDS, one_reduced_distance
 
 
 def in_lanes(terms):
@@ -30,4 +30,4 @@ def test_sums_in_the_order_of_the_formula(dtype, kind):
         x = x.astype(dtype)
         delta = x[0].astype(np.float64) - x[1].astype(np.float64)
         terms = delta * delta if kind == "sqeuclidean" else abs(delta)
-        assert one_surrogate(KINDS[kind], x, 0, x, 1) == in_lanes(terms)
+        assert one_reduced_distance(KINDS[kind], x, 0, x, 1) == in_lanes(terms)

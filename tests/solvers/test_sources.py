@@ -36,7 +36,7 @@ def write(X, folder, kind):
 def test_files_give_the_picks_of_their_array(tmp_path, kind):
     X = data()
     result = solve(write(X, tmp_path, kind), 40)
-    expected = solve(X, 40, prune=False)
+    expected = solve(X, 40, accelerated=False)
     assert result.indices.tolist() == expected.indices.tolist()
     assert result.objective == pytest.approx(expected.objective)
     assert result.critical_pair == expected.critical_pair
@@ -53,9 +53,9 @@ def test_a_csv_file_with_names_and_labels(tmp_path, monkeypatch, arrow):
     table = files.source(path, ("name", "kind"))
     assert (table.n, table.d) == (50, 2)
     assert solve(table, 5).indices.tolist() == solve(X, 5).indices.tolist()
-    with pytest.raises((DataFileError, InvalidProblemError), match=r"sites\.csv.*--leave-out"):
+    with pytest.raises((DataFileError, InvalidProblemError), match=r"sites\.csv.*--drop"):
         solve(path, 5)
-    done = cli("select", path, "-k", 5, "--leave-out", "name", "--leave-out", "kind", "-o", tmp_path / "five.csv")
+    done = cli("select", path, "-k", 5, "--drop", "name", "--drop", "kind", "-o", tmp_path / "five.csv")
     assert np.loadtxt(tmp_path / "five.csv").tolist() == solve(X, 5).indices.tolist()
     assert "written to" in done.stderr
     assert "five.csv" in done.stderr
@@ -78,7 +78,8 @@ def test_small_pools_and_ties_change_no_pick(monkeypatch, metric, lattice, d):
     X = np.where(np.round(X) == 0, 3, np.round(X)).astype(np.float32) if lattice else X
     blocks = np.array_split(X, 7)
     assert (
-        solve(blocks, 30, metric=metric).indices.tolist() == solve(X, 30, metric=metric, prune=False).indices.tolist()
+        solve(blocks, 30, metric=metric).indices.tolist()
+        == solve(X, 30, metric=metric, accelerated=False).indices.tolist()
     )
 
 
@@ -227,7 +228,7 @@ def test_bytes_in_many_dimensions():
     [
         (",2\n1,2\n5,6\n", "the first line, ,2, has empty cells"),
         ("1,NA\n1,2\n5,6\n", "the first line, 1,NA, has empty cells"),
-        (",x,y\n0,1,2\n1,5,6\n", "column 0 has no name in the first line.*--leave-out ''"),
+        (",x,y\n0,1,2\n1,5,6\n", "column 0 has no name in the first line.*--drop ''"),
         ("x,y\n", "there are no points, but 0 rows of 2 columns"),
         ("gr\xf6sse,y\n1,2\n", "no table of texts in UTF-8"),
     ],
@@ -269,7 +270,7 @@ def test_options_of_solve_count_for_blocks_too():
     with pytest.raises(InvalidOptionError, match="seed"):
         solve([data()], 5, seed=-1)
     with pytest.raises(InvalidOptionError, match="a proof needs all points in memory"):
-        solve([data()], 5, solver="streaming", certify=1)
+        solve([data()], 5, solver="streaming", certify_seconds=1)
     with pytest.raises(InvalidOptionError, match="no option checkpoint"):
         solve([data()], 5, solver="random", checkpoint="picks.json")
 
