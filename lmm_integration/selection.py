@@ -16,8 +16,8 @@ from lmm_integration.budget import retained_count
 from lmm_integration.selectors import Context, Selector
 from mmdp import Stop
 from mmdp.exceptions import InvalidOptionError, InvalidProblemError, SolverContractError, UnknownNameError
+from mmdp.problem import selection_problem
 from solvers import Solver
-from solvers._framework.base import selection_problem
 
 Rule = str | Solver | Selector | Callable[[Tensor, int], Any]
 

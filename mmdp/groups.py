@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmdp import validation
+from mmdp.arrays import Indices, is_tensor, to_numpy
 from mmdp.exceptions import InvalidProblemError
-from mmdp.metrics import is_tensor
 
-Numbers = NDArray[np.int64]
 Counts = Mapping[Any, int | tuple[int | None, int | None]]
 _UNLIMITED = 2**62
 
@@ -36,16 +34,16 @@ class GroupCounts:
         Of the groups, for messages.
     """
 
-    member: Numbers
-    low: Numbers
-    high: Numbers
+    member: Indices
+    low: Indices
+    high: Indices
     names: tuple[str, ...]
 
-    def taken(self, indices: ArrayLike) -> Numbers:
+    def taken(self, indices: ArrayLike) -> Indices:
         """How many of the points are of each group."""
         return np.bincount(self.member[np.asarray(indices, dtype=np.int64)], minlength=len(self.low))
 
-    def open(self, taken: Numbers, k: int) -> NDArray[np.bool_]:
+    def open(self, taken: Indices, k: int) -> NDArray[np.bool_]:
         """Groups that may give one more point to a set that can be completed."""
         spare = k - int(np.maximum(taken, self.low).sum())
         return np.asarray((taken < self.high) & ((taken < self.low) | (spare > 0)))
@@ -59,7 +57,7 @@ class GroupCounts:
 
 
 def group_counts(
-    groups: Sequence[Any] | NDArray[Any], counts: Counts, n: int, k: int, include: ArrayLike, candidates: Numbers
+    groups: Sequence[Any] | NDArray[Any], counts: Counts, n: int, k: int, include: ArrayLike, candidates: Indices
 ) -> GroupCounts:
     """Check group labels and counts against each other, against k and against the fixed picks.
 
@@ -68,7 +66,7 @@ def group_counts(
     InvalidProblemError
         If no solution keeps the counts; the message says which group cannot, or why k does not fit.
     """
-    labels = validation.to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
+    labels = to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
     if labels.shape != (n,) or labels.dtype.kind not in "fiubUS":
         raise InvalidProblemError(
             f"groups has shape {labels.shape} and dtype {labels.dtype}: give one number or text for each of {n} points"
@@ -106,7 +104,7 @@ def _bounds(label: Any, count: Any) -> tuple[int, int]:
     return low, high
 
 
-def _check_feasible(group_counts: GroupCounts, available: Numbers, k: int, included: Numbers) -> None:
+def _check_feasible(group_counts: GroupCounts, available: Indices, k: int, included: Indices) -> None:
     for name, low, high, there, fixed in zip(
         group_counts.names, group_counts.low, group_counts.high, available, included, strict=True
     ):

@@ -31,41 +31,20 @@ paid by arcs near half a turn, where a chord hardly changes: there they are good
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from mmdp.arrays import Array, Matrix, Points, Vector, describe_rows, is_tensor, namespace
 from mmdp.exceptions import InvalidProblemError, UnknownNameError
-
-Array = Any  # a numpy array or a torch tensor, on any device
-Vector = NDArray[np.float64]
 
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 _TSPLIB_RADIUS_KM = 6378.388
 _CDIST_NAME = {"manhattan": "cityblock"}
 _TRIANGLE_CONSTANTS = {"sqeuclidean": 4.0, "manhattan": 2.0, "chebyshev": 2.0, "hamming": 2.0, "jaccard": 2.0}
-
-
-def namespace(array: Array) -> Any:
-    """Return the library an array belongs to: the module ``numpy`` or the module ``torch``."""
-    return sys.modules[type(array).__module__.partition(".")[0]]
-
-
-def is_tensor(array: object) -> bool:
-    """Whether ``array`` is a torch tensor, asked without importing torch."""
-    return "torch" in sys.modules and isinstance(array, sys.modules["torch"].Tensor)
-
-
-def describe_rows(rows: Array) -> str:
-    """Name the first few rows of a list for an error message: ``row 3``, ``rows 3, 8, 9 and 20 more``."""
-    shown = ", ".join(str(int(row)) for row in rows[:5])
-    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
-    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
 
 
 def _as_is(x: Any) -> Any:
@@ -203,7 +182,7 @@ class Metric:
             return None  # rounded distances, for one
         return math.log2(constant)
 
-    def pairwise(self, x: Array, y: Array) -> Vector:
+    def pairwise(self, x: Points, y: Points) -> Matrix:
         """Reduced distances (len(x), len(y)) in float64 between embedded numpy vectors."""
         if self.function is not None:
             distances = np.asarray(cdist(x, y, self.function), dtype=np.float64)

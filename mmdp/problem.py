@@ -12,11 +12,11 @@ import psutil
 from numpy.typing import ArrayLike, NDArray
 
 from mmdp import validation
+from mmdp.arrays import Array, Indices, Matrix, Points, Vector, compiled_dtype, is_tensor, to_numpy
 from mmdp.exceptions import InvalidProblemError, TooLargeError
 from mmdp.groups import Counts, GroupCounts, group_counts
-from mmdp.metrics import PRECOMPUTED, Array, Metric, Vector, is_tensor, resolve
+from mmdp.metrics import PRECOMPUTED, Metric, resolve, unit_vectors
 
-Indices = NDArray[np.int64]
 _BLOCK_BYTES = 2**24
 _BAND = 64  # rows of the matrix computed at a time, from the diagonal on
 
@@ -72,7 +72,7 @@ class Problem:
     def __post_init__(self) -> None:
         points, distances = validation.data(self.points, self.distances)
         n = len(distances) if points is None else len(points)
-        include, exclude = validation.picks(n, self.k, self.include, self.exclude)
+        include, exclude = validation.checked_picks(n, self.k, self.include, self.exclude)
         for name, checked in {
             "points": points,
             "distances": distances,
@@ -103,15 +103,15 @@ class Problem:
         return np.flatnonzero(allowed)
 
     @cached_property
-    def vectors(self) -> NDArray[Any]:
+    def vectors(self) -> Points:
         """Embedded points (n, d') as a C-contiguous numpy array: float32, float64 or, for sets, uint8.
 
         No copy is made of contiguous float32 or float64 points under a metric that embeds them as they are.
         """
         if self.points is None:
             raise validation.no_points()
-        points = validation.to_numpy(self.points)
-        return np.ascontiguousarray(validation.kernel_dtype(self.geometry.embed(points)))
+        points = to_numpy(self.points)
+        return np.ascontiguousarray(compiled_dtype(self.geometry.embed(points)))
 
     def blocks(self, width: int) -> Iterator[slice]:
         """Slices of all n rows such that a block of ``width`` float64 columns stays near 16 MB."""
@@ -119,7 +119,7 @@ class Problem:
         for start in range(0, self.n, step):
             yield slice(start, min(self.n, start + step))
 
-    def reduced_distances(self, rows: ArrayLike, columns: ArrayLike | None = None) -> Vector:
+    def reduced_distances(self, rows: ArrayLike, columns: ArrayLike | None = None) -> Matrix:
         """Reduced distances (len(rows), n), or to ``columns`` only; O(len(rows) n d) time, no n x n matrix."""
         rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
         if self.distances is not None:
@@ -133,11 +133,15 @@ class Problem:
             out[:, block] = self.geometry.pairwise(x, self.vectors[block])
         return out
 
+    def lower(self, nearest: Vector, centre: int) -> None:
+        """Set ``nearest`` (n,) to the reduced distances to one point where these are smaller, in place."""
+        np.minimum(nearest, self.reduced_distances(centre)[0], out=nearest)
+
     @cached_property
-    def _reduced_matrix(self) -> Vector:
+    def _reduced_matrix(self) -> Matrix:
         return self._whole(lambda reduced_distances: reduced_distances)
 
-    def _whole(self, transform: Callable[[Vector], Any], expired: Callable[[], bool] = lambda: False) -> Vector:
+    def _whole(self, transform: Callable[[Matrix], Any], expired: Callable[[], bool] = lambda: False) -> Matrix:
         """All reduced distances transformed, by bands that stay in cache."""
         need, free = 8 * self.n**2, psutil.virtual_memory().available
         if need > 0.8 * free:
@@ -158,7 +162,7 @@ class Problem:
             whole[band, start:] = transform(self.geometry.pairwise(x[band], x[start:]))
         return whole
 
-    def reduced_matrix(self) -> Vector:
+    def reduced_matrix(self) -> Matrix:
         """All reduced distances, (n, n) float64, computed once and kept.
 
         Raises
@@ -173,7 +177,7 @@ class Problem:
         values = self.geometry.value(np.asarray(reduced_distance, dtype=np.float64))
         return float(values) if np.ndim(reduced_distance) == 0 else values
 
-    def matrix(self, expired: Callable[[], bool] = lambda: False) -> Vector:
+    def matrix(self, expired: Callable[[], bool] = lambda: False) -> Matrix:
         """All true distances, (n, n) float64.
 
         Raises
@@ -202,3 +206,22 @@ class Problem:
             if block[row, column] < closest:
                 closest, pair = float(block[row, column]), (int(chosen[start + row]), int(chosen[column]))
         return float(self.value(closest)), pair
+
+
+def selection_problem(points: Array, k: int, metric: str) -> Problem:
+    """State the selection of k rows as a problem, with zero vectors allowed under the angular metrics.
+
+    A zero vector counts as a point at the centre of the unit sphere: half the distance of a right angle from every
+    other vector, and at distance zero from other zero vectors.
+
+    Parameters
+    ----------
+    points : (n, d) array
+    k : int
+        At least 2.
+    metric : str
+    """
+    if metric in ("cosine", "angular"):
+        as_given = Problem(k, points=points)  # names NaN, shapes and k before the rows are normalised
+        return Problem(k, points=unit_vectors(as_given.points), metric="sqeuclidean")
+    return Problem(k, points=points, metric=metric)

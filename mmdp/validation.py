@@ -8,12 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from mmdp.arrays import (
+    LARGEST_COORDINATE,
+    Array,
+    check_reach,
+    describe_rows,
+    is_tensor,
+    namespace,
+    to_numpy,
+    value_range,
+)
 from mmdp.exceptions import InvalidProblemError
-from mmdp.metrics import Array, describe_rows, is_tensor, namespace
 
 _WIDE_BYTES = 8  # of numbers that may go beyond
-_LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64, and so is that of 1 / it
-_CACHED_ENTRIES = 2**18
 _STRIP = 64  # rows and columns of a matrix that are compared at a time
 _ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
 
@@ -23,21 +30,6 @@ def no_points() -> InvalidProblemError:
     return InvalidProblemError(
         "this problem is given by its distances and has no points; use a solver that reads a matrix"
     )
-
-
-def to_numpy(x: Array) -> Any:
-    """A numpy array of the same values; half precision widens to float32, which holds every half exactly."""
-    if is_tensor(x):
-        x = x.detach()
-        xp = namespace(x)
-        x = x.float() if x.dtype in (xp.bfloat16, xp.float16) else x
-        return x.cpu().numpy()
-    return x.astype(np.float32) if x.dtype == np.float16 else x
-
-
-def kernel_dtype(x: Any) -> Any:
-    """Return float32, float64 and uint8 as they are, every other dtype as float64."""
-    return x if x.dtype in (np.float32, np.float64, np.uint8) else x.astype(np.float64)
 
 
 def data(points: Array, distances: Array) -> tuple[Array, Array]:
@@ -84,28 +76,11 @@ def _table(x: Any, name: str) -> Array:
     return x
 
 
-def value_range(x: Array) -> tuple[float, float]:
-    """Smallest and largest entry, NaN if there is one; by blocks that stay in cache for the second look."""
-    x = x.detach() if is_tensor(x) else x
-    step = len(x) if is_tensor(x) else max(1, _CACHED_ENTRIES // x.shape[1])
-    blocks = (x[i : i + step] for i in range(0, len(x), step))
-    ends = [(float(block.min()), float(block.max())) for block in blocks]
-    return float(np.min(ends)), float(np.max(ends))
-
-
-def check_reach(name: str, largest: float) -> None:
-    """Refuse coordinates so large that squared distances overflow."""
-    if largest > _LARGEST_COORDINATE:
-        raise InvalidProblemError(
-            f"{name} reach {largest:.3g}: squared distances would overflow; divide them all by a common factor"
-        )
-
-
 def _points(points: Any) -> Array:
     x = _table(points, "points")
     largest = max(map(abs, value_range(x))) if x.dtype.itemsize >= _WIDE_BYTES else 0.0
     check_reach("points", largest)
-    if 0 < largest < 1 / _LARGEST_COORDINATE:
+    if 0 < largest < 1 / LARGEST_COORDINATE:
         raise InvalidProblemError(
             f"points reach only {largest:.3g}: squared distances would vanish; multiply them all by a common factor"
         )
@@ -150,7 +125,9 @@ def _largest_skew(D: Any) -> tuple[float, int, int]:
     return largest, *place
 
 
-def picks(n: int, k: Any, include: Sequence[int], exclude: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def checked_picks(
+    n: int, k: Any, include: Sequence[int] = (), exclude: Sequence[int] = ()
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Check k and the fixed picks against n and each other."""
     try:
         k = operator.index(k)

@@ -2,128 +2,33 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pkgutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from functools import partial
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
+from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
+from mmdp.arrays import Array
+from mmdp.metrics import Metric
+from mmdp.tables import Partitions, Table, is_table, open_table
+from solvers._framework.base import Solver
+from solvers._framework.grading import Run
+from solvers._framework.registry import SolverInfo, SolverTable, available, load, make, names
 
-from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, MissingDependencyError, Problem, Result, Stop
-from mmdp import UnknownNameError as UnknownNameError
-from mmdp.metrics import Array
-from mmdp.tables import files
-from solvers._framework.base import Run, Solver, checked_options
-
-__all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "solve"]
-
-LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
-_DISK_OPTIONS = {"checkpoint", "progress"}
-_EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "distributed": "scale", "triton": "gpu"}
-
-
-def names() -> list[str]:
-    """Keywords of all solvers, whether their dependencies are installed or not."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-
-
-def load(name: str) -> type[Solver]:
-    """Return the solver class of that keyword.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none; the message lists those that exist.
-    MissingDependencyError
-        If its file needs a package that is not installed; the message gives the install command.
-    """
-    public = str(name).isidentifier() and not name.startswith("_")
-    if not (public and importlib.util.find_spec(f"{__name__}.{name}")):
-        raise UnknownNameError(f"no solver named {name!r}; choose one of {', '.join(names())}")
-    try:
-        module = importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in ("", __name__, "mmdp"):
-            raise
-        wanted = f"'mmdp[{_EXTRAS[package]}]'" if package in _EXTRAS else package
-        raise MissingDependencyError(f"solver {name!r} needs {package}: pip install {wanted}", name=package) from error
-    for member in vars(module).values():
-        if isinstance(member, type) and issubclass(member, Solver) and member.__module__ == module.__name__:
-            return member
-    raise UnknownNameError(f"solvers/{name}.py defines no subclass of Solver")
-
-
-@dataclass(frozen=True)
-class SolverInfo:
-    """One line of the table of solvers."""
-
-    name: str
-    proof: bool
-    device: str
-    cost: str
-    missing: str = ""
-    counts: bool = False
-
-
-class SolverTable(list[SolverInfo]):
-    """A list of :class:`SolverInfo` that prints as a table."""
-
-    def __str__(self) -> str:
-        said = {True: "yes", False: "no"}
-        rows = [(s.name, said[s.proof], said[s.counts], s.device, s.cost, s.missing or "installed") for s in self]
-        return tabulate(rows, headers=["solver", "proof", "group counts", "device", "cost", "status"])
-
-
-def available() -> SolverTable:
-    """List every solver: what it proves and keeps, where it computes, what it costs, and what is missing."""
-    table = SolverTable()
-    for name in names():
-        try:
-            solver = load(name)
-        except MissingDependencyError as error:
-            table.append(SolverInfo(name, False, "", "", str(error)))
-        else:
-            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost, counts=solver.keeps_group_counts))
-    return table
-
-
-def make(solver: str | Solver, **options: Any) -> Solver:
-    """Return a solver from its keyword and options, or a solver as it is.
-
-    Raises
-    ------
-    InvalidOptionError
-        If the solver has no such option, or a value it refuses.
-    """
-    if isinstance(solver, Solver):
-        if options:
-            raise InvalidOptionError(
-                f"{', '.join(options)}: options go into the Solver itself, or pass its name instead"
-            )
-        return solver
-    if isinstance(solver, type):
-        raise InvalidOptionError(f"solver is the class {solver.__name__}; pass {solver.__name__}() or its keyword")
-    method = load(solver)
-    known = [field.name for field in fields(method)]
-    if unknown := sorted(set(options) - set(known)):
-        takes = f"takes {', '.join(known)}" if known else "takes no options"
-        raise InvalidOptionError(f"solver {solver!r} has no option {', '.join(unknown)}; it {takes}")
-    return method(**options)
+__all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "make", "names", "solve"]
 
 
 def solve(
-    points: Array | Problem,
+    points: Array | Problem | Table | Partitions | str | Path,
     k: int | None = None,
     *,
     solver: str | Solver = "greedy",
-    metric: Any = "euclidean",
+    metric: str | Metric | Callable[[Any, Any], float] = "euclidean",
     stop: Stop | None = None,
     seed: int = 0,
     watch: Callable[[Incumbent], None] | None = None,
     certify_seconds: float = 0.0,
+    checkpoint: str | Path | None = None,
+    progress: bool = False,
     **options: Any,
 ) -> Result:
     """Choose k of n points so that their smallest pairwise distance is as large as the solver can make it.
@@ -131,10 +36,10 @@ def solve(
     Parameters
     ----------
     points : (n, d) array or Problem, path, or blocks
-        numpy array, torch tensor, or a :class:`mmdp.Problem` (for distances, fixed or excluded picks). A .npy, CSV or
-        Parquet file by its path, a ``numpy.memmap``, a list or an iterator of (rows, d) blocks: ``greedy`` reads these
-        block by block, with the options ``checkpoint`` and ``progress``, ``streaming`` once; other solvers load them.
-        Dask arrays and data frames go to ``coreset``.
+        numpy array, torch tensor, or a :class:`mmdp.Problem` (for distances, fixed or excluded picks). Or a table, see
+        :func:`mmdp.tables.open_table`: a .npy, CSV or Parquet file by its path, a ``numpy.memmap``, a list or an
+        iterator of (rows, d) blocks. ``greedy`` reads these block by block, ``streaming`` once; other solvers load
+        them. Dask arrays and data frames go to ``coreset``.
     k : int
         How many; not given with a Problem.
     solver : str or Solver
@@ -146,8 +51,13 @@ def solve(
     seed : int
     watch : callable, optional
         Called with each :class:`mmdp.Incumbent`.
-    certify : float
+    certify_seconds : float
         Seconds to spend after the run on a smaller upper bound, for points in memory.
+    checkpoint : path, optional
+        Of a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
+        finds it goes on from there.
+    progress : bool
+        Show how far ``greedy`` is with a table.
     **options
         The solver's own fields, such as ``start="isolated"`` of greedy.
 
@@ -157,77 +67,32 @@ def solve(
 
     Raises
     ------
-    InvalidProblemError, UnknownNameError, InvalidOptionError, MissingDependencyError
+    InvalidProblemError, DataFileError, UnknownNameError, InvalidOptionError, MissingDependencyError
 
     Examples
     --------
     >>> solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force").objective
     5.0
     """
-    if _is_dask(points) or files.is_source(points):
-        table: Any = points if _is_dask(points) else files.source(points)
-        run = _by_blocks(table, k, solver, metric, stop, seed, options)
-        if run is not None:
-            checked_options(stop, seed, certify_seconds)
-            if certify_seconds:
-                raise InvalidOptionError(
-                    f"certify_seconds = {certify_seconds!r}: a proof needs all points in memory; load them"
-                )
-            result = replace(run(), seed=seed)
-            if watch is not None:
-                watch(result.history[-1])
-            return result
-        points = table.load()
-        if solver == "greedy" and len(points) <= LOADED_ROWS:  # too quick to save or show anything
-            options = {name: value for name, value in options.items() if name not in _DISK_OPTIONS}
+    method = make(solver, **options)
     if isinstance(points, Problem):
         if k is not None or metric != "euclidean":
             raise InvalidProblemError("a Problem has its own k and metric; do not give them again")
         problem = points
     elif k is None:
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
+    elif is_table(points):
+        table = open_table(points)
+        return method.solve_table(table, k, metric, stop, seed, watch, certify_seconds, checkpoint, progress)
     else:
         problem = Problem(k, points=points, metric=metric)
-    return make(solver, **options).solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds)
-
-
-def _is_dask(points: object) -> bool:
-    return hasattr(points, "__dask_graph__")
-
-
-def _by_blocks(
-    points: Any,
-    k: int | None,
-    solver: str | Solver,
-    metric: Any,
-    stop: Stop | None,
-    seed: int,
-    options: Mapping[str, Any],
-) -> Callable[[], Result] | None:
-    """How to solve a table that is not in memory, or None if it has to be loaded."""
-    if _is_dask(points):
-        method = make(solver, **options)
-        if method.keyword() != "coreset" or k is None:
-            raise InvalidProblemError(
-                "a Dask collection takes solver='coreset' and k; or compute() it into memory first"
-            )
-        from solvers.coreset import Coreset
-
-        assert isinstance(method, Coreset)
-        return partial(method.distributed, points, k, metric, stop, seed)
-    if k is not None and solver == "greedy" and points.n > LOADED_ROWS and options.keys() <= _DISK_OPTIONS:
-        from solvers._farthest_first import from_table
-
-        return partial(from_table.greedy, points, k, metric, **options)
-    if k is not None and solver == "streaming" and not options:
-        from solvers import streaming
-
-        return partial(streaming.over_source, points, k, metric)
-    return None
+    if checkpoint is not None or progress:
+        raise InvalidOptionError("checkpoint and progress are for tables, such as a path; these points are in memory")
+    return method.solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "DiversitySelector":
+    if name == "DiversitySelector":  # of which scikit-learn is the base
         from solvers._adapters.scikit_learn import DiversitySelector
 
         return DiversitySelector

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import numpy as np
 import typer
 
-import solvers
 from mmdp import DataFileError, InvalidOptionError, MMDPError, Problem, Stop
 from mmdp.metrics import METRICS
-from mmdp.tables.files import source
+from mmdp.tables import open_table
 from mmdp.tables.labels import counts, labelled
+from solvers._framework.registry import available, make
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 _WRITTEN = (".npy", ".csv", ".parquet")
@@ -80,18 +79,18 @@ def select(
     _check_writable(output, checkpoint)
     if (groups is None) != (not count):
         raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
-    solver = solver or ("greedy" if groups is None else "fair")
-    if checkpoint is not None and solver != "greedy":
-        raise InvalidOptionError(f"--checkpoint: only greedy goes on from one, and the solver is {solver}")
-    run = partial(solvers.solve, solver=solver, stop=None if seconds is None else Stop(seconds=seconds), seed=seed)
+    method = make(solver or ("greedy" if groups is None else "fair"))
+    stop = None if seconds is None else Stop(seconds=seconds)
     if groups is None:
-        table, labels = source(points, drop or ()), None
-        disk: dict[str, Any] = {"checkpoint": checkpoint, "progress": sys.stderr.isatty()} if solver == "greedy" else {}
-        result = run(table, k, metric=metric, **disk)
+        table, labels = open_table(points, drop or ()), None
+        progress = method.resumable and sys.stderr.isatty()
+        result = method.solve_table(table, k, metric, stop, seed, checkpoint=checkpoint, progress=progress)
     else:
         table, labels = labelled(points, groups, drop or ())
         limits = counts(count or (), labels)
-        result = run(Problem(k, points=table.load(), metric=metric, groups=labels, counts=limits))
+        if checkpoint is not None:
+            raise InvalidOptionError("--checkpoint: with --groups all points are in memory, and nothing is saved")
+        result = method.solve(Problem(k, points=table.load(), metric=metric, groups=labels, counts=limits), stop, seed)
     typer.echo(result.summary(), err=True)
     if labels is not None:
         of_each = zip(*np.unique(labels[result.indices], return_counts=True), strict=True)
@@ -111,7 +110,7 @@ def select(
 @application.command("solvers")
 def list_solvers() -> None:
     """List the methods: what each proves, where it computes, what it costs."""
-    typer.echo(str(solvers.available()))
+    typer.echo(str(available()))
 
 
 def _chosen_rows(table: Any, indices: Any) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import Clock, InvalidOptionError, Problem, Status
-from solvers._framework.base import Run, Solver
+from solvers._framework.base import Solver
+from solvers._framework.grading import Run
 
 
 @dataclass(frozen=True)

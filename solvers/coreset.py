@@ -12,22 +12,23 @@ import numpy as np
 from dask import config
 from dask.base import compute
 from dask.delayed import delayed
-from numpy.typing import NDArray
 
-from mmdp import Clock, Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Status, Stop
-from mmdp.metrics import METRICS, Metric, resolve
-from mmdp.problem import Indices
-from mmdp.validation import check_reach, kernel_dtype
+from mmdp import Clock, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
+from mmdp.arrays import Indices, Points, check_reach, compiled_dtype
+from mmdp.metrics import METRICS, Metric
+from mmdp.tables import Partitions
+from mmdp.validation import checked_picks
 from solvers._farthest_first.table_pass import lower_block
-from solvers._framework.base import Run, Solver, check_whole
+from solvers._framework.base import Solver, check_whole
 from solvers._framework.distance_forms import KINDS
-from solvers._framework.warm_up import rehearse
+from solvers._framework.grading import Run, held_problem
+from solvers._framework.registry import make
+from solvers._framework.table_problem import TableProblem, TableRun
+from solvers._framework.warm_up import on_part
 from solvers.greedy import Greedy
 
-Matrix = NDArray[Any]
-
-_CORE_RATIO = 3.0  # Indyk et al., theorem 3.1: farthest-first is a 3-composable core-set for remote-edge
-_GREEDY_RATIO = 2.0
+_CORE_FACTOR = 3.0  # Indyk et al., theorem 3.1: farthest-first is a 3-composable core-set for remote-edge
+_GREEDY_FACTOR = 2.0
 _AS_IS = METRICS["euclidean"].embed
 
 
@@ -38,7 +39,7 @@ class Coreset(Solver):
     Indyk, Mahabadi, Mahdian, Mirrokni (PODS 2014): the farthest-first picks of every partition hold a solution of at
     least a third of the optimum, so with greedy on their union the answer is at least a sixth of it, with an exact
     solver a third. Larger subsets leave no point far from them (Ceccarello, Pietracaprina, Pucci, Upfal, PVLDB 10(5),
-    2017), and the factor in ``notes["ratio"]`` shrinks with what was measured of that. A second pass measures how far
+    2017), and ``notes["approximation_factor"]`` shrinks with what was measured of that. A second pass measures how far
     any point is from the first k - 1 greedy picks of the union: nothing exceeds twice that.
 
     Parameters
@@ -52,8 +53,8 @@ class Coreset(Solver):
 
     Notes
     -----
-    ``solve`` takes a Problem; :meth:`distributed` takes a Dask array or data frame. Both run on the current
-    ``distributed.Client`` if there is one. Fixed picks are added to the union, and no ratio is claimed with them.
+    A Dask array or data frame, of shape (n, d) or of numeric columns, is read where its partitions are, on the current
+    ``distributed.Client`` if there is one. Fixed picks are added to the union, and no factor is claimed with them.
     """
 
     cost = "O(n k d) over all partitions"
@@ -68,8 +69,9 @@ class Coreset(Solver):
         if self.size is not None:
             check_whole(self, "size")
 
-    def _prepare(self, problem: Problem) -> None:
-        rehearse(self, problem, 1)
+    def warm_up(self, problem: Problem) -> None:
+        """Compile on a few points."""
+        on_part(self, problem, 1)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         parts = np.array_split(problem.candidates, self.partitions)
@@ -78,73 +80,49 @@ class Coreset(Solver):
         single = [part for part in parts if len(part) == 1]
         union = np.unique(np.concatenate([*kept, *single, problem.include])).astype(np.int64)
         small = _restricted(problem, union, problem.k, np.searchsorted(union, problem.include).tolist())
-        inner = _solver(self.inner).solve(small, stop=None if clock.stop == Stop() else clock.stop)
+        inner = make(self.inner).solve(small, stop=None if clock.stop == Stop() else clock.stop)
         reach = max((hop for _, _, hop in cores), default=0.0)
-        factor = math.inf if problem.include else ratio(problem.geometry, inner, reach)
-        return Run(union[inner.indices], iterations=len(union), notes={"ratio": factor, "union": len(union)})
+        factor = math.inf if problem.include else approximation_factor(problem.geometry, inner, reach)
+        return Run(
+            union[inner.indices], iterations=len(union), notes={"approximation_factor": factor, "union": len(union)}
+        )
 
-    def distributed(
-        self, points: Any, k: int, metric: str = "euclidean", stop: Stop | None = None, seed: int = 0
-    ) -> Result:
-        """Solve over a ``dask.array`` of shape (n, d) or a ``dask.dataframe`` of numeric columns.
+    def _reads(self, asked: TableProblem) -> bool:
+        return isinstance(asked.table, Partitions) and asked.checkpoint is None and not asked.progress
 
-        ``stop`` and ``seed`` are those of the solver of the union.
-
-        Raises
-        ------
-        InvalidProblemError
-            If a partition holds NaN or infinity, or there are fewer than k rows.
-        """
-        geometry = resolve(metric)
+    def _run_table(self, asked: TableProblem) -> TableRun:
+        """Where the partitions are; ``stop`` and ``seed`` are those of the solver of the union."""
+        k, geometry = asked.k, asked.geometry
+        assert isinstance(asked.table, Partitions)
         if geometry.form not in KINDS:
-            raise InvalidOptionError(f"metric {geometry.name!r} has no compiled kernel; use a named one")
-        clock = Clock(Stop())
-        blocks = _blocks(points)
-        cores = _compute([delayed(_local)(block, i, metric, self._keep(k)) for i, block in enumerate(blocks)])
+            raise InvalidOptionError(f"metric {geometry.name!r} has no compiled distance form; use a named one")
+        blocks = _blocks(asked.table.collection)
+        cores = _compute([delayed(_local)(block, i, geometry, self._keep(k)) for i, block in enumerate(blocks)])
         lengths = np.array([n for n, _, _, _ in cores])
         n = int(lengths.sum())
-        if not 2 <= k <= n:
-            raise InvalidProblemError(f"k = {k} is out of range: choose at least 2 and at most n = {n}")
+        checked_picks(n, k)
         starts = np.cumsum(lengths) - lengths
         union = np.concatenate([start + rows for start, (_, rows, _, _) in zip(starts, cores, strict=True)])
         vectors = np.concatenate([part for _, rows, part, _ in cores if len(rows)])
-        problem = Problem(k, points=vectors, metric=replace(geometry, embed=_AS_IS))
-        inner = _solver(self.inner).solve(problem, stop=stop, seed=seed)
+        problem = held_problem(vectors, k, geometry)
+        inner = make(self.inner).solve(problem, stop=asked.stop, seed=asked.seed)
         centres = vectors[_core(problem, max(2, k - 1))[0][: k - 1]]
-        radius = max(_compute([delayed(_radius)(block, i, metric, centres) for i, block in enumerate(blocks)]))
-        bound = (
-            math.inf
-            if geometry.triangle_constant is None
-            else float(problem.value(geometry.triangle_constant * radius))
-        )
-        bound = max(bound, inner.objective)
-        a, b = sorted(int(union[i]) for i in inner.critical_pair)
-        return Result(
-            indices=union[inner.indices],
-            objective=inner.objective,
-            upper_bound=bound,
-            status=Status.OPTIMAL if bound == inner.objective else Status.HEURISTIC,
-            critical_pair=(a, b),
-            history=(Incumbent(clock.elapsed, inner.objective, bound),),
-            runtime=clock.elapsed,
-            iterations=len(union),
-            solver=self.keyword(),
-            metric=geometry.name,
-            n=n,
-            k=k,
-            seed=seed,
-            notes={
-                "ratio": ratio(geometry, inner, max(hop for *_, hop in cores)),
-                "union": len(union),
-                "partitions": len(blocks),
-            },
-        )
+        radius = max(_compute([delayed(_radius)(block, i, geometry, centres) for i, block in enumerate(blocks)]))
+        constant = geometry.triangle_constant
+        bound = math.inf if constant is None else float(problem.value(constant * radius))
+        notes = {
+            "approximation_factor": approximation_factor(geometry, inner, max(hop for *_, hop in cores)),
+            "union": len(union),
+            "partitions": len(blocks),
+        }
+        run = Run(union[inner.indices], bound, iterations=len(union), notes=notes)
+        return TableRun(run, vectors[inner.indices], n)
 
     def _keep(self, k: int) -> int:
         return max(k, self.size or 0)
 
 
-def ratio(geometry: Metric, inner: Result, reach: float) -> float:
+def approximation_factor(geometry: Metric, inner: Result, reach: float) -> float:
     """Return the factor within which the answer is of the optimum, given how the union was solved.
 
     The smaller of two: three times the factor of the inner solver, and what the partitions turned out to allow. No
@@ -156,17 +134,11 @@ def ratio(geometry: Metric, inner: Result, reach: float) -> float:
         return math.inf
     solved = inner.upper_bound / inner.objective if inner.objective > 0 else math.inf
     if inner.solver == "greedy" or inner.objective == 0:
-        solved = min(solved, _GREEDY_RATIO**power)
+        solved = min(solved, _GREEDY_FACTOR**power)
     nearby = (
         (solved ** (1 / power) + (reach / inner.objective) ** (1 / power)) ** power if inner.objective > 0 else math.inf
     )
-    return float(min(_CORE_RATIO**power * solved, nearby))
-
-
-def _solver(inner: str | Solver) -> Solver:
-    from solvers import make
-
-    return make(inner)
+    return float(min(_CORE_FACTOR**power * solved, nearby))
 
 
 def _core(problem: Problem, keep: int) -> tuple[Indices, float]:
@@ -199,7 +171,7 @@ def _blocks(points: Any) -> list[Any]:
     return list(np.ravel(points.to_delayed()))
 
 
-def _embedded(block: Any, number: int, metric: str) -> Matrix:
+def _embedded(block: Any, number: int, geometry: Metric) -> Points:
     """Points of a partition as the kernels read them; runs on a worker."""
     x = np.asarray(block.to_numpy() if hasattr(block, "to_numpy") else block)
     if x.dtype.kind not in "fiub":
@@ -208,23 +180,23 @@ def _embedded(block: Any, number: int, metric: str) -> Matrix:
         row, column = np.argwhere(~np.isfinite(x))[0]
         raise InvalidProblemError(f"partition {number} has NaN or infinity at row {row}, column {column} of it")
     check_reach(f"points of partition {number}", float(np.abs(x).max(initial=0)))
-    return np.ascontiguousarray(kernel_dtype(resolve(metric).embed(x)))
+    return np.ascontiguousarray(compiled_dtype(geometry.embed(x)))
 
 
-def _local(block: Any, number: int, metric: str, keep: int) -> tuple[int, Indices, Matrix, float]:
+def _local(block: Any, number: int, geometry: Metric, keep: int) -> tuple[int, Indices, Points, float]:
     """Length, core-set rows, their vectors and the reach of one partition."""
-    x = _embedded(block, number, metric)
+    x = _embedded(block, number, geometry)
     if len(x) <= keep:
         return len(x), np.arange(len(x)), x, 0.0
-    rows, reach = _core(Problem(2, points=x, metric=replace(resolve(metric), embed=_AS_IS)), keep)
+    rows, reach = _core(Problem(2, points=x, metric=replace(geometry, embed=_AS_IS)), keep)
     return len(x), rows, x[rows], reach
 
 
-def _radius(block: Any, number: int, metric: str, centres: Matrix) -> float:
+def _radius(block: Any, number: int, geometry: Metric, centres: Points) -> float:
     """Largest reduced distance from a point of the partition to its nearest centre."""
-    x = _embedded(block, number, metric)
+    x = _embedded(block, number, geometry)
     nearest, seen = np.full(len(x), np.inf), np.zeros(len(x), np.int32)
-    lower_block(KINDS[resolve(metric).form], x, centres, nearest, seen, 0.0)
+    lower_block(KINDS[geometry.form], x, centres, nearest, seen, 0.0)
     return float(nearest.max(initial=0.0))
 
 

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
-from solvers._framework.base import Run, Solver, check_whole
+from solvers._framework.base import Solver, check_whole
+from solvers._framework.grading import Run
 from solvers._framework.slices import Slices
-from solvers._framework.warm_up import rehearse
+from solvers._framework.warm_up import on_part
 from solvers._local_search.pick_distances import new_picks, reset
 from solvers._local_search.random_starts import randomized_greedy
 from solvers._local_search.tabu_move import LAST_GAIN, MOVES, drop_and_add, new_ages
@@ -37,8 +38,9 @@ class DropAdd(Solver):
     def __post_init__(self) -> None:
         check_whole(self, "patience")
 
-    def _prepare(self, problem: Problem) -> None:
-        rehearse(self, problem, 2 * self.patience)
+    def warm_up(self, problem: Problem) -> None:
+        """Compile on a few points."""
+        on_part(self, problem, 2 * self.patience)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = randomized_greedy(problem, rng, greed=1.0)

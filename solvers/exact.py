@@ -10,14 +10,15 @@ import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
 from mmdp.bounds import cheap_bound
-from solvers import make
+from solvers._exact import warm_up
 from solvers._exact.certificates import proof_tree
 from solvers._exact.incumbents import from_sample, restarts, warm_start
 from solvers._exact.matrix_proof import on_matrix
 from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._exact.proof import METHODS, choose, prove
-from solvers._exact.warm_up import rehearse
-from solvers._framework.base import Run, Solver, check_whole
+from solvers._framework.base import Solver, check_whole
+from solvers._framework.grading import Run
+from solvers._framework.registry import make
 
 _FEW = 32  # points whose proof takes less time than a local search
 _LARGE_MATRIX = 2000  # points whose matrix takes so long that the greedy answers first
@@ -65,11 +66,26 @@ class Exact(Solver):
         check_whole(self, "threads")
         check_whole(self, "certificate_nodes", "max_optima", least=0)
 
-    def _prepare(self, problem: Problem) -> None:
+    def warm_up(self, problem: Problem) -> None:
+        """Compile the heuristics and the proof on small parts of the problem."""
         method = choose(problem, self.method)
-        rehearse(problem, method, self.heuristics)
+        warm_up.warm_up(problem, method, self.heuristics)
         if method == "matrix" and problem.n > _LARGE_MATRIX:
-            make("greedy")._prepare(problem)
+            make("greedy").warm_up(problem)
+
+    def warm_up_proof(self, problem: Problem) -> None:
+        """Compile what :meth:`prove` needs, before its clock starts."""
+        warm_up.warm_up(problem, choose(problem, self.method), ())
+
+    def prove(self, problem: Problem, clock: Clock) -> None:
+        """Search for better subsets and smaller bounds than those of the clock, until they meet or it expires.
+
+        Raises
+        ------
+        TooLargeError
+            If the matrix that the method needs fits neither memory nor time.
+        """
+        prove(problem, clock, self.method, threads=self.threads)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         try:

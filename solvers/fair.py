@@ -12,10 +12,12 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
 from mmdp import Clock, InvalidOptionError, Problem
+from mmdp.arrays import Indices, Vector
 from mmdp.bounds import farthest_first_bound
 from mmdp.groups import GroupCounts
-from mmdp.problem import Indices
-from solvers._framework.base import Run, Solver
+from mmdp.traversal import farthest_first
+from solvers._framework.base import Solver
+from solvers._framework.grading import Run
 
 _ROUNDING = 1e-7  # relative; far above what a sum of distances along a chain loses, even of arcs near half a turn
 _SMALLEST = 1e-300
@@ -42,7 +44,7 @@ class Fair(Solver):
 
     Notes
     -----
-    ``notes["ratio"]`` is the factor: (m + 1)(1 + epsilon) under a metric, (m + 1)^2 (1 + epsilon) for squared
+    ``notes["approximation_factor"]`` is (m + 1)(1 + epsilon) under a metric, (m + 1)^2 (1 + epsilon) for squared
     Euclidean and cosine distances, infinite without a triangle inequality and with fixed picks. O(m k n d) for each of
     about log(log(range of the guesses) / epsilon) guesses.
     """
@@ -60,15 +62,15 @@ class Fair(Solver):
         limits = problem.group_counts or _one_group(problem)
         best = _farthest_first(problem, limits)
         clock.report(best, problem.objective(best)[0])
-        bound, ratio = math.inf, math.inf
+        bound, factor = math.inf, math.inf
         root = problem.geometry.root
         if root is not None and not problem.include:
             bound, finished = self._guess(problem, limits, root, clock)
             if finished:
-                ratio = (len(limits.low) + 1) ** root * (1 + self.epsilon) * (1 + 2 * _ROUNDING)
+                factor = (len(limits.low) + 1) ** root * (1 + self.epsilon) * (1 + 2 * _ROUNDING)
         _exchange(problem, limits, clock)
         assert clock.indices is not None
-        return Run(clock.indices, bound, iterations=clock.iterations, notes={"ratio": ratio})
+        return Run(clock.indices, bound, iterations=clock.iterations, notes={"approximation_factor": factor})
 
     def _guess(self, problem: Problem, limits: GroupCounts, root: float, clock: Clock) -> tuple[float, bool]:
         """Report what the highest guess with a flow gives; return a bound, and whether the factor holds."""
@@ -157,20 +159,20 @@ def _assigned(clusters: Sequence[Indices], limits: GroupCounts, k: int) -> Indic
 def _farthest_first(problem: Problem, limits: GroupCounts) -> list[int]:
     """Farthest-first among the points whose group may give one more; from the fixed picks if there are any."""
     picks = list(problem.include)
-    free = np.zeros(problem.n, dtype=bool)
-    free[problem.candidates] = True
-    free[picks] = False
+
+    def next_pick(nearest: Vector) -> int:
+        allowed = np.flatnonzero((nearest >= 0) & limits.open(limits.taken(picks), problem.k)[limits.member])
+        picks.append(int(allowed[nearest[allowed].argmax()]))
+        return picks[-1]
+
     nearest = np.full(problem.n, np.inf)
-    for centre in picks or [int(problem.candidates[0])]:
-        np.minimum(nearest, problem.reduced_distances(centre)[0], out=nearest)
-    while len(picks) < problem.k:
-        allowed = np.flatnonzero(free & limits.open(limits.taken(picks), problem.k)[limits.member])
-        pick = int(allowed[nearest[allowed].argmax()])
-        row = problem.reduced_distances(pick)[0]
-        nearest = np.minimum(nearest, row) if picks else row
-        picks.append(pick)
-        free[pick] = False
-    return picks
+    nearest[list(problem.exclude)] = -1.0
+    first = picks.copy()
+    if not first:
+        sweep = nearest.copy()
+        problem.lower(sweep, int(problem.candidates[0]))
+        first = [next_pick(sweep)]
+    return farthest_first(problem.lower, nearest, first, problem.k, next_pick)[0]
 
 
 def _exchange(problem: Problem, limits: GroupCounts, clock: Clock) -> None:

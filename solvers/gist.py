@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem
-from mmdp.metrics import Vector
-from solvers._framework.base import Run, Solver
+from mmdp.arrays import Indices, Vector
+from mmdp.traversal import farthest_first
+from solvers._framework.base import Solver
+from solvers._framework.grading import Run
 
 
 @dataclass(frozen=True)
@@ -77,19 +79,14 @@ class Gist(Solver):
         return utility
 
 
-def _spaced(problem: Problem, order: np.ndarray[tuple[int], np.dtype[np.int64]], threshold: float) -> list[int]:
+def _spaced(problem: Problem, order: Indices, threshold: float) -> list[int]:
     """The fixed picks, then most useful first whatever is ``threshold`` away, then farthest first."""
-    picks = list(problem.include)
+
+    def next_pick(nearest: Vector) -> int:
+        left = order[nearest[order] >= 0]
+        far = left[problem.value(nearest[left]) >= threshold]
+        return int(far[0] if len(far) else left[nearest[left].argmax()])
+
     nearest = np.full(problem.n, np.inf)
-    for pick in picks:
-        np.minimum(nearest, problem.reduced_distances(pick)[0], out=nearest)
-    free = np.ones(problem.n, dtype=bool)
-    free[[*problem.exclude, *picks]] = False
-    while len(picks) < problem.k:
-        far = order[free[order] & (problem.value(nearest[order]) >= threshold)]
-        left = order[free[order]]
-        pick = int(far[0]) if len(far) else int(left[nearest[left].argmax()])
-        picks.append(pick)
-        free[pick] = False
-        np.minimum(nearest, problem.reduced_distances(pick)[0], out=nearest)
-    return picks
+    nearest[list(problem.exclude)] = -1.0
+    return farthest_first(problem.lower, nearest, problem.include, problem.k, next_pick)[0]

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
-from mmdp.problem import Indices
-from solvers._framework.base import Run, Solver, check_whole
-from solvers._framework.warm_up import rehearse
+from mmdp.arrays import Indices
+from solvers._framework.base import Solver, check_whole
+from solvers._framework.grading import Run
+from solvers._framework.warm_up import on_part
 from solvers._local_search.pick_distances import Picks, closest, new_picks, put, reset
 from solvers._local_search.random_starts import randomized_greedy
 from solvers._local_search.swap_descent import climb, going_on
@@ -43,8 +44,9 @@ class Grasp(Solver):
             raise InvalidOptionError(f"greed = {self.greed}: a share between 0 (random) and 1 (farthest-first)")
         check_whole(self, "elite")
 
-    def _prepare(self, problem: Problem) -> None:
-        rehearse(self, problem, 3)
+    def warm_up(self, problem: Problem) -> None:
+        """Compile on a few points."""
+        on_part(self, problem, 3)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = randomized_greedy(problem, rng, self.greed)

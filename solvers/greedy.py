@@ -7,16 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
-from mmdp.metrics import Array, Vector, is_tensor
-from mmdp.validation import to_numpy
-from solvers._farthest_first import accelerated
-from solvers._framework.base import Run, Solver, check_k, selection_problem
+from mmdp.arrays import Array, Vector, is_tensor, to_numpy
+from mmdp.problem import selection_problem
+from mmdp.tables import Partitions, Table
+from mmdp.validation import checked_picks
+from solvers._farthest_first import accelerated, from_table
+from solvers._framework.base import Solver, check_k
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS, lower_nearest, neighbour_extremes
-from solvers._framework.warm_up import MANY_COORDINATES, is_first, part_of
+from solvers._framework.grading import Run
+from solvers._framework.starts import QUADRATIC_START_LIMIT
+from solvers._framework.table_problem import TableProblem, TableRun
+from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 
+_QUADRATIC_STARTS = ("isolated", "farthest_pair")
 STARTS = ("auto", "isolated", "farthest_pair", "sweep", "random")
-_QUADRATIC_START_LIMIT = 4096
 _PART = 10  # points of a problem on which a run compiles
+LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Greedy(Solver):
         Leave out the distances that bounds prove needless, on the CPU; same picks, less time.
     """
 
+    resumable = True
     cost = "O(n k d), memory O(n)"
     device = "CPU, any torch device"
 
@@ -60,17 +67,19 @@ class Greedy(Solver):
         if self.backend not in ("auto", "numba", "torch"):
             raise InvalidOptionError(f"backend = {self.backend!r}; choose auto, numba or torch")
 
-    def _prepare(self, problem: Problem) -> None:
-        """Compile on a part of the problem that is traversed in the same way, once a process."""
+    def warm_up(self, problem: Problem) -> None:
+        """Compile on a part of the problem that is traversed in the same way."""
         if self._on_torch(problem) or problem.points is None or problem.geometry.form not in KINDS:
             return
         n, d = problem.points.shape
         start = self._start(len(problem.candidates))
-        rehearsed = Greedy(start if isinstance(start, str) else "random", "numba", self.accelerated)
+        like = Greedy(start if isinstance(start, str) else "random", "numba", self.accelerated)
         large = n * d >= MANY_COORDINATES
-        if is_first(rehearsed, large, problem.geometry.form, str(problem.points.dtype), d <= FEW_DIMENSIONS):
-            part = part_of(problem, 1 + MANY_COORDINATES // d if large else _PART, _PART)
-            rehearsed._run(part, Clock(Stop()), np.random.default_rng(0))
+        part = part_of(problem, 1 + MANY_COORDINATES // d if large else _PART, _PART)
+        once(
+            (like, large, kind_of(problem), d <= FEW_DIMENSIONS),
+            lambda: like._run(part, Clock(Stop()), np.random.default_rng(0)),
+        )
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         if isinstance(self.start, (int, np.integer)) and self.start not in problem.candidates:
@@ -91,13 +100,43 @@ class Greedy(Solver):
             picks, radius = _traverse(rows, nearest, picks, problem.k)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)
 
+    def _reads(self, asked: TableProblem) -> bool:
+        """From 4,097 rows on, unless a start, a metric or a backend needs them all in memory."""
+        table = asked.table
+        if isinstance(table, Partitions) or table.n <= LOADED_ROWS or self._start(table.n) in _QUADRATIC_STARTS:
+            return False
+        return self.backend != "torch" and self.accelerated and asked.geometry.form in KINDS
+
+    def _check_loading(self, asked: TableProblem) -> None:
+        if isinstance(asked.table, Partitions) or asked.table.n > LOADED_ROWS:  # fewer: too quick to save or show
+            super()._check_loading(asked)
+
+    def _warm_up_table(self, asked: TableProblem) -> None:
+        assert isinstance(asked.table, Table)
+        from_table.warm_up(asked.table, asked.geometry)
+
+    def _run_table(self, asked: TableProblem) -> TableRun:
+        table, geometry = asked.table, asked.geometry
+        assert isinstance(table, Table)
+        checked_picks(table.n, asked.k)
+        start = self._start(table.n)
+        rng = np.random.default_rng(asked.seed)
+        first = None if start == "sweep" else int(rng.choice(table.n) if start == "random" else start)
+        if first is not None and not 0 <= first < table.n:
+            raise InvalidOptionError(f"start = {first} is not among the {table.n} points to choose from")
+        found = from_table.traverse_table(table, asked.k, geometry, first, asked.checkpoint, asked.progress)
+        constant = geometry.triangle_constant
+        bound = np.inf if constant is None else float(geometry.value(np.asarray(constant * found.radius)))
+        run = Run(found.picks, bound, iterations=asked.k, notes={"passes": found.passes})
+        return TableRun(run, found.vectors, table.n)
+
     def _on_torch(self, problem: Problem) -> bool:
         on_accelerator = is_tensor(problem.points) and problem.points.device.type != "cpu"
         return self.backend == "torch" or (self.backend == "auto" and on_accelerator)
 
     def _start(self, n: int) -> str | int:
         if self.start == "auto":
-            return "isolated" if n <= _QUADRATIC_START_LIMIT else "sweep"
+            return "isolated" if n <= QUADRATIC_START_LIMIT else "sweep"
         return self.start
 
     def _first(self, rows: _Rows, rng: np.random.Generator) -> list[int]:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
 from mmdp.bounds import upper_bound
-from solvers import make
 from solvers._exact.incumbents import warm_start
-from solvers._framework.base import _ROUNDING, Run, Solver, check_whole
+from solvers._framework.base import Solver, check_whole
+from solvers._framework.grading import ROUNDING, Run
+from solvers._framework.registry import make
 from solvers._framework.subprocesses import call
-from solvers._framework.warm_up import is_first
+from solvers._framework.warm_up import once
 from solvers._ilp.threshold_model import Answer, Count, decide
 
 FORMULATIONS = ("thresholds", "node_packing", "compact", "big_m")
@@ -72,11 +73,12 @@ class Ilp(Solver):
         if isinstance(self.heuristics, str):
             raise InvalidOptionError(f"heuristics = {self.heuristics!r}: give a tuple of names")
 
-    def _prepare(self, problem: Problem) -> None:
+    def warm_up(self, problem: Problem) -> None:
+        """Compile the heuristics, and load OR-Tools."""
         for name in self.heuristics if problem.group_counts is None else ("fair",):
-            make(name)._prepare(problem)
-        if is_first(self.keyword()):
-            decide(1.0 - np.eye(3), 1.0, 2, [], [], np.arange(2), seconds=1.0, threads=1, seed=0)
+            make(name).warm_up(problem)
+        corners = 1.0 - np.eye(3)
+        once(self.keyword(), lambda: decide(corners, 1.0, 2, [], [], np.arange(2), seconds=1.0, threads=1, seed=0))
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         warm_start(problem, clock, rng, self.heuristics if problem.group_counts is None else ("fair",))
@@ -112,7 +114,7 @@ class _Search:
             self._counts = [(np.flatnonzero(member == group), *both) for group, both in enumerate(bounds)]
         self.values = np.unique(self._D[np.triu_indices(len(self._D), 1)])
         self.low = self._rank(clock.objective)
-        self.high = max(self.low, self._rank(clock.upper_bound * (1 + _ROUNDING)))
+        self.high = max(self.low, self._rank(clock.upper_bound * (1 + ROUNDING)))
 
     def by_rank(self) -> None:
         """Ask about one threshold after the other until the ranks meet."""

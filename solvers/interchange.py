@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
-from solvers._framework.base import Run, Solver
-from solvers._framework.warm_up import rehearse
+from solvers._framework.base import Solver
+from solvers._framework.grading import Run
+from solvers._framework.warm_up import on_part
 from solvers._local_search.pick_distances import new_picks, reset
 from solvers._local_search.random_starts import random_subset
 from solvers._local_search.swap_descent import climb, going_on
@@ -26,8 +27,9 @@ class Interchange(Solver):
     cost = "O(n k) a swap, memory O(n k)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=10)
 
-    def _prepare(self, problem: Problem) -> None:
-        rehearse(self, problem, 2)
+    def warm_up(self, problem: Problem) -> None:
+        """Compile on a few points."""
+        on_part(self, problem, 2)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = random_subset(problem, rng)

@@ -10,10 +10,11 @@ from typing import ClassVar
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
+from mmdp.arrays import Indices
 from mmdp.bounds import included_bound
-from mmdp.problem import Indices
-from solvers._framework.base import Run, Solver, check_whole
-from solvers._framework.warm_up import MANY_COORDINATES, is_first, part_of
+from solvers._framework.base import Solver, check_whole
+from solvers._framework.grading import Run
+from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 from solvers._local_search.candidate_set import CandidateSet
 from solvers._local_search.coarse_to_fine import coarse_to_fine_search
 from solvers._local_search.search_run import SearchRun
@@ -25,7 +26,7 @@ _SHARE = 40  # points per pick, up to which the search looks at all of them toge
 _MATRIX = 3000  # points of a matrix,
 _LISTABLE = 15_000  # points whose near pairs are found in seconds,
 _PAIRS = 3 * 10**7  # near pairs, 12 bytes each
-_PART, _REHEARSAL = 3001, 2000  # points and moves of a run that compiles
+_PART, _WARM_UP_MOVES = 3001, 2000  # points and moves of a run that compiles
 _IN_BYTES = 1500  # points from which near pairs are listed, see ``candidate_set``
 
 
@@ -64,16 +65,17 @@ class LocalSearch(Solver):
     def __post_init__(self) -> None:
         check_whole(self, "patience", "starts", "threads")
 
-    def _prepare(self, problem: Problem) -> None:
+    def warm_up(self, problem: Problem) -> None:
         """Compile on the problem, or on a part of it that is searched in the same way, once a process."""
         large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
         part = problem if problem.n <= _PART else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
-        key = (problem.geometry.form, problem.points is None, large, _is_direct(part), part.n > _IN_BYTES)
-        if not is_first(self.keyword(), *key):
-            return
-        self._run(part, Clock(Stop(iterations=_REHEARSAL)), np.random.default_rng(0))
-        if large:
-            Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))
+
+        def run() -> None:
+            self._run(part, Clock(Stop(iterations=_WARM_UP_MOVES)), np.random.default_rng(0))
+            if large:
+                Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))
+
+        once((self.keyword(), kind_of(problem), large, _is_direct(part), part.n > _IN_BYTES), run)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmdp import Clock, Problem
-from solvers._framework.base import Run, Solver, check_whole
+from solvers._framework.base import Solver, check_whole
+from solvers._framework.grading import Run
 
 
 @dataclass(frozen=True)

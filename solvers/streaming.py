@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdp import Clock, Problem, Result
-from mmdp.metrics import Metric, Vector, resolve
-from mmdp.problem import Indices
-from mmdp.tables.blocks import Source
-from mmdp.validation import picks as checked_picks
-from solvers._framework.base import Run, Solver
-from solvers._framework.grading import graded, held_problem
+from mmdp import Clock, Problem
+from mmdp.arrays import Indices, Matrix, Points, Vector
+from mmdp.metrics import Metric
+from mmdp.tables import Table
+from mmdp.traversal import farthest_first
+from mmdp.validation import checked_picks
+from solvers._framework.base import Solver
+from solvers._framework.grading import Run, held_problem
+from solvers._framework.table_problem import TableProblem, TableRun
 
-_RATIO = 8.0  # in distances that obey the triangle inequality
+_FACTOR = 8.0  # in distances that obey the triangle inequality
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,35 @@ class Streaming(Solver):
     Centres are pairwise at least tau apart. When there are k of them they are a solution, tau doubles, and of those now
     too close only one stays. Every point seen is within 2 tau of some centre, of which fewer than k are left, so two
     points of any solution share one: nothing exceeds 4 tau, and the last solution reaches tau / 2. Hence at least an
-    eighth of the optimum under a metric; ``notes["ratio"]`` states the factor, infinite where none holds. The doubling
-    is that of Charikar, Chekuri, Feder, Motwani (STOC 1997, section 3), for remote-edge diversity. The greedy on the
+    eighth of the optimum under a metric; ``notes["approximation_factor"]`` states the factor, infinite where none
+    holds. The doubling is that of Charikar, Chekuri, Feder, Motwani (STOC 1997, section 3), for remote-edge diversity.
+    The greedy on the
     points kept is returned where it is better.
 
     Fixed picks are added at the end, and the factor is only claimed without them.
     """
 
     cost = "O(n k d) in one pass, memory O(k d)"
+
+    def _reads(self, asked: TableProblem) -> bool:
+        return isinstance(asked.table, Table) and asked.checkpoint is None and not asked.progress
+
+    def _run_table(self, asked: TableProblem) -> TableRun:
+        """In one pass, holding fewer than 3 k rows and a few blocks."""
+        table, k, geometry = asked.table, asked.k, asked.geometry
+        assert isinstance(table, Table)
+        checked_picks(table.n, k)
+        held = _Held(geometry)
+        stream = Doubling(k, geometry, held.between)
+        for start, block in table.blocks(geometry):
+            held.take(start, block)
+            stream.add(np.arange(start, start + len(block)))
+            held.keep(stream.kept())
+        here = held_problem(held.vectors, k, geometry)
+        best = np.array(_best(here, np.arange(here.n), held.places(stream.solution)))
+        notes = {"approximation_factor": approximation_factor(geometry), "kept": len(held.ids)}
+        run = Run(held.ids[best], stream.upper_bound(), iterations=table.n, notes=notes)
+        return TableRun(run, held.vectors[best], table.n)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         stream = Doubling(problem.k, problem.geometry, problem.reduced_distances)
@@ -45,34 +67,8 @@ class Streaming(Solver):
             stream.add(problem.candidates[low:high])
         kept = stream.kept()
         best = _best(problem, kept, stream.solution)
-        notes = {"ratio": ratio(problem.geometry, problem.include), "kept": len(kept)}
+        notes = {"approximation_factor": approximation_factor(problem.geometry, problem.include), "kept": len(kept)}
         return Run(best, stream.upper_bound(), iterations=problem.n, notes=notes)
-
-
-def over_source(source: Source, k: int, metric: str | Metric = "euclidean") -> Result:
-    """Choose k rows as ``Streaming`` does, in one pass over a source, holding fewer than 3 k rows and a few blocks."""
-    geometry = resolve(metric)
-    checked_picks(source.n, k, (), ())
-    begin = time.perf_counter()
-    held = _Held(geometry)
-    stream = Doubling(k, geometry, held.between)
-    for start, block in source.blocks(geometry):
-        held.take(start, block)
-        stream.add(np.arange(start, start + len(block)))
-        held.keep(stream.kept())
-    here = held_problem(held.vectors, k, geometry)
-    best = np.array(_best(here, np.arange(here.n), held.places(stream.solution)))
-    return graded(
-        held.vectors[best],
-        held.ids[best],
-        geometry,
-        stream.upper_bound(),
-        solver=Streaming.keyword(),
-        n=source.n,
-        runtime=time.perf_counter() - begin,
-        iterations=source.n,
-        notes={"ratio": ratio(geometry), "kept": len(held.ids)},
-    )
 
 
 class _Held:
@@ -81,9 +77,9 @@ class _Held:
     def __init__(self, geometry: Metric) -> None:
         self.geometry = geometry
         self.ids: Indices = np.empty(0, np.int64)
-        self.vectors: NDArray[Any] = np.empty((0, 0))
+        self.vectors: Points = np.empty((0, 0))
 
-    def take(self, start: int, block: NDArray[Any]) -> None:
+    def take(self, start: int, block: Points) -> None:
         """Add a block, whose rows come after all that are held."""
         self.ids = np.concatenate([self.ids, np.arange(start, start + len(block))])
         self.vectors = np.concatenate([self.vectors, block]) if self.vectors.size else block
@@ -97,7 +93,7 @@ class _Held:
         """Where the rows are held."""
         return np.searchsorted(self.ids, ids)
 
-    def between(self, rows: Indices, columns: Indices) -> Vector:
+    def between(self, rows: Indices, columns: Indices) -> Matrix:
         """Reduced distances of rows and columns."""
         return self.geometry.pairwise(self.vectors[self.places(rows)], self.vectors[self.places(columns)])
 
@@ -105,7 +101,7 @@ class _Held:
 class Doubling:
     """Centres, the solution they were when they last were k, and the threshold, as a reduced distance."""
 
-    def __init__(self, k: int, geometry: Metric, between: Callable[[Indices, Indices], Vector]) -> None:
+    def __init__(self, k: int, geometry: Metric, between: Callable[[Indices, Indices], Matrix]) -> None:
         self.k, self.geometry, self.between = k, geometry, between
         self.constant = geometry.triangle_constant or 2.0
         self.centres: Indices = np.empty(0, np.int64)
@@ -140,7 +136,7 @@ class Doubling:
             return math.inf
         return float(self.geometry.value(np.asarray(self.constant**2 * self.threshold)))
 
-    def _far(self, batch: Indices) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _far(self, batch: Indices) -> NDArray[np.bool_]:
         if not len(self.centres):
             return np.ones(len(batch), dtype=bool)
         nearest = self.between(batch, self.centres).min(axis=1)
@@ -159,10 +155,10 @@ class Doubling:
             self.centres = self.centres[kept]
 
 
-def ratio(geometry: Metric, include: Sequence[int] = ()) -> float:
+def approximation_factor(geometry: Metric, include: Sequence[int] = ()) -> float:
     """Return the factor between the optimum and what streaming returns; none is known with fixed picks."""
     root = geometry.root
-    return math.inf if root is None or include else _RATIO**root
+    return math.inf if root is None or include else _FACTOR**root
 
 
 def _best(problem: Problem, kept: Indices, solution: Indices) -> list[int]:
@@ -177,11 +173,13 @@ def _farthest_first(problem: Problem, among: Indices, first: list[int]) -> list[
     """Greedy on a few points; from the two farthest apart where no pick is fixed."""
     among = np.union1d(among, first).astype(np.int64)
     D = problem.reduced_distances(among, among)
-    picks = [int(i) for i in np.searchsorted(among, first)] or [int(i) for i in np.unravel_index(D.argmax(), D.shape)]
-    if len(set(picks)) < len(picks):
-        picks = picks[:1]
-    while len(picks) < problem.k:
-        nearest = D[picks].min(axis=0)
-        nearest[picks] = -1.0
-        picks.append(int(nearest.argmax()))
+    start = [int(i) for i in np.searchsorted(among, first)] or [int(i) for i in np.unravel_index(D.argmax(), D.shape)]
+    if len(set(start)) < len(start):
+        start = start[:1]
+    lower = partial(_lower, D)
+    picks, _ = farthest_first(lower, np.full(len(among), np.inf), start, problem.k)
     return [int(i) for i in among[picks]]
+
+
+def _lower(D: Matrix, nearest: Vector, place: int) -> None:
+    np.minimum(nearest, D[place], out=nearest)

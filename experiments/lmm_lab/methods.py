@@ -15,7 +15,7 @@ import solvers
 from experiments.lmm_lab.evaluate import Lab
 from lmm_integration import select_tokens, selectors
 from mmdp import Problem, Stop
-from solvers._framework.base import selection_problem
+from mmdp.problem import selection_problem
 from solvers._local_search.random_starts import randomized_greedy
 
 HEADS = 4  # as many as the language model has

@@ -21,15 +21,15 @@ import json, re, sys, time
 from pathlib import Path
 import numpy as np
 from solvers import solve
-from mmdp.tables.files import source
+from mmdp.tables import open_table
 path, k, checkpoint = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 few = Path(checkpoint).with_name("few.npy")
-np.save(few, next(source(path).read())[:5000])
+np.save(few, next(open_table(path).read())[:5000])
 solve(few, 9)  # compiles
 plain = []
 for _ in range(3):
     begin = time.perf_counter()
-    sum(float(block.sum()) for block in source(path).read())
+    sum(float(block.sum()) for block in open_table(path).read())
     plain.append(time.perf_counter() - begin)
 result = solve(path, k, checkpoint=checkpoint)
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024

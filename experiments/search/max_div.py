@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from mmdp import Problem
-from mmdp.problem import Indices
+from mmdp.arrays import Indices
 
 NAME = "max-div"
 

@@ -10,18 +10,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmdp import DataFileError, InvalidProblemError
+from mmdp.arrays import Points, check_reach, compiled_dtype, value_range
+from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.metrics import Metric
-from mmdp.validation import check_reach, kernel_dtype, value_range
 
-Matrix = NDArray[Any]
 BLOCK_BYTES = 2**22
 
 
 @dataclass(frozen=True)
-class Source:
+class Table:
     """A table of n rows that can be read again and again, a block at a time.
 
     Parameters
@@ -42,17 +40,17 @@ class Source:
     name: str
     n: int
     d: int
-    parts: Callable[[], Iterator[tuple[int, Callable[[], Matrix]]]] = field(repr=False)
+    parts: Callable[[], Iterator[tuple[int, Callable[[], Points]]]] = field(repr=False)
 
     def __post_init__(self) -> None:
         if self.n == 0 or self.d == 0:
             raise InvalidProblemError(f"{self.name}: there are no points, but {self.n} rows of {self.d} columns")
 
-    def read(self) -> Iterator[Matrix]:
+    def read(self) -> Iterator[Points]:
         """Blocks of rows as they are stored, in order."""
         return (part() for _, part in self.parts())
 
-    def tasks(self, geometry: Metric, checked: bool = False) -> Iterator[Callable[[], tuple[int, Matrix]]]:
+    def tasks(self, geometry: Metric, checked: bool = False) -> Iterator[Callable[[], tuple[int, Points]]]:
         """Functions for threads to call, in order: each gives the first row and the embedded points of a block.
 
         A block with NaN or infinity is named. ``checked`` leaves out the search for it, for passes after the first.
@@ -64,7 +62,7 @@ class Source:
         if start != self.n:
             raise DataFileError(f"{self.name}: {start} rows came in this pass, {self.n} in the first one")
 
-    def blocks(self, geometry: Metric, checked: bool = False) -> Iterator[tuple[int, Matrix]]:
+    def blocks(self, geometry: Metric, checked: bool = False) -> Iterator[tuple[int, Points]]:
         """What the tasks give; the next block is read while the caller is busy with this one."""
         coming = (task() for task in self.tasks(geometry, checked))
         with ThreadPoolExecutor(max_workers=1) as reader:
@@ -74,8 +72,8 @@ class Source:
                 yield block
 
     def _embedded(
-        self, part: Callable[[], Matrix], number: int, start: int, geometry: Metric, checked: bool
-    ) -> tuple[int, Matrix]:
+        self, part: Callable[[], Points], number: int, start: int, geometry: Metric, checked: bool
+    ) -> tuple[int, Points]:
         block = part()
         if block.ndim != 2 or block.shape[1] != self.d:
             raise DataFileError(f"{self.name}: block {number} has shape {block.shape}, not (rows, {self.d})")
@@ -91,19 +89,19 @@ class Source:
                 )
             check_reach(f"{self.name}: points of block {number}", max(-low, high))
         block = block.astype(np.float32) if block.dtype == np.float16 else block
-        return start, np.ascontiguousarray(kernel_dtype(geometry.embed(block)))
+        return start, np.ascontiguousarray(compiled_dtype(geometry.embed(block)))
 
-    def load(self) -> Matrix:
+    def load(self) -> Points:
         """All rows, for solvers that need them at once."""
         return np.concatenate(list(self.read()))
 
 
-def in_turn(name: str, n: int, d: int, read: Callable[[], Iterator[Matrix]]) -> Source:
+def in_turn(name: str, n: int, d: int, read: Callable[[], Iterator[Points]]) -> Table:
     """A source whose blocks come out of an iterator, for each pass a new one."""
-    return Source(name, n, d, lambda: ((len(block), partial(np.asarray, block)) for block in read()))
+    return Table(name, n, d, lambda: ((len(block), partial(np.asarray, block)) for block in read()))
 
 
-def listed(blocks: Sequence[Matrix]) -> Source:
+def listed(blocks: Sequence[Points]) -> Table:
     """Blocks in memory, of one width; dtypes that differ widen to the one that holds them all."""
     if not blocks:
         raise InvalidProblemError("there are no blocks: give at least one (rows, d) array")
@@ -112,10 +110,10 @@ def listed(blocks: Sequence[Matrix]) -> Source:
         _check_block(number, block, d)
     dtype = np.result_type(*{block.dtype for block in blocks})
     parts = [(len(block), partial(np.asarray, block, dtype)) for block in blocks]
-    return Source("blocks", sum(map(len, blocks)), d, lambda: iter(parts))
+    return Table("blocks", sum(map(len, blocks)), d, lambda: iter(parts))
 
 
-def mapped(table: np.memmap[Any, Any]) -> Source:
+def mapped(table: np.memmap[Any, Any]) -> Table:
     """Read the file anew for each pass: pages of a map that are kept would count as memory of this process."""
     if table.ndim != 2:
         raise DataFileError(f"{table.filename}: a table of two dimensions is needed, not shape {table.shape}")
@@ -125,21 +123,21 @@ def mapped(table: np.memmap[Any, Any]) -> Source:
     has_changes = table.mode == "c"  # which are in memory only
     if has_changes or table.base is None or not table.flags.c_contiguous or table.filename is None:
         views = [table[i : i + step] for i in starts]
-        return Source("memory map", n, d, lambda: ((len(view), partial(np.array, view)) for view in views))
+        return Table("memory map", n, d, lambda: ((len(view), partial(np.array, view)) for view in views))
     first = table.offset + table.ctypes.data - _base_address(table)
     filename, dtype = table.filename, table.dtype
 
-    def part(start: int, rows: int) -> Matrix:
+    def part(start: int, rows: int) -> Points:
         block = np.fromfile(filename, dtype, rows * d, offset=first + start * d * dtype.itemsize)
         if block.size < rows * d:
             raise DataFileError(f"{filename}: ends in row {start + block.size // d} of {n}; was it cut short?")
         return block.reshape(rows, d)
 
     lengths = [(i, min(step, n - i)) for i in starts]
-    return Source(str(filename), n, d, lambda: ((rows, partial(part, i, rows)) for i, rows in lengths))
+    return Table(str(filename), n, d, lambda: ((rows, partial(part, i, rows)) for i, rows in lengths))
 
 
-def spooled(blocks: Iterable[Matrix]) -> Source:
+def spooled(blocks: Iterable[Points]) -> Table:
     """Blocks that come only once are written to a temporary file, because the traversal reads them several times."""
     file = tempfile.NamedTemporaryFile(suffix=".rows")  # noqa: SIM115, it lives as long as the source
     n, d = 0, 0
@@ -156,14 +154,14 @@ def spooled(blocks: Iterable[Matrix]) -> Source:
     file.flush()
     table = mapped(np.memmap(file.name, dtype, "r", shape=(n, d)))
 
-    def parts() -> Iterator[tuple[int, Callable[[], Matrix]]]:
+    def parts() -> Iterator[tuple[int, Callable[[], Points]]]:
         yield from table.parts()
         file.seek(0)  # keeps the file, which goes with the last reader
 
-    return Source("blocks", n, d, parts)
+    return Table("blocks", n, d, parts)
 
 
-def _check_block(number: int, block: Matrix, d: int) -> None:
+def _check_block(number: int, block: Points, d: int) -> None:
     if block.ndim != 2 or block.shape[1] != d:
         raise InvalidProblemError(f"block {number} has shape {block.shape}, not (rows, {d or 'columns'})")
     if block.dtype.kind not in "fiub":

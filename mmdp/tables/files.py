@@ -1,4 +1,4 @@
-"""Points that stay where they are until they are read: .npy, CSV and Parquet files, and blocks of rows."""
+"""Points in files: .npy, CSV and Parquet, read block by block."""
 
 from __future__ import annotations
 
@@ -10,53 +10,29 @@ from typing import Any
 
 import numpy as np
 
-from mmdp import DataFileError, InvalidProblemError, MissingDependencyError
-from mmdp.tables import blocks
-from mmdp.tables.blocks import BLOCK_BYTES, Matrix, Source, in_turn
+from mmdp.arrays import Points
+from mmdp.exceptions import DataFileError, InvalidProblemError, MissingDependencyError
+from mmdp.tables.blocks import BLOCK_BYTES, Table, in_turn, mapped
 
-_LEAVE_OUT = "leave such columns out: `mmdp select --drop NAME`, or pass an array of the others"
+_DROP = "drop such columns: `mmdp select --drop NAME`, or pass an array of the others"
 _MISSING = ("", "na", "n/a", "#n/a", "null", "none")  # what tables say where a value is missing
 FORMATS = (".npy", ".csv", ".parquet")
 
 
-def is_source(points: object) -> bool:
-    """Whether points are to be read block by block instead of held as one array."""
-    if isinstance(points, (str, Path, Source, np.memmap, Iterator)):
-        return True
-    return isinstance(points, (list, tuple)) and all(
-        isinstance(block, np.ndarray) and block.ndim == 2 for block in points
-    )
-
-
-def source(points: Any, drop: Collection[str] = ()) -> Source:
-    """Open a path, a memory map or blocks of rows.
-
-    Parameters
-    ----------
-    points : path, memory map, list or iterator of blocks
-    without : collection of str
-        Columns of a CSV or Parquet file that are no coordinates.
+def read_file(path: Path, drop: Collection[str] = ()) -> Table:
+    """Open a .npy, CSV or Parquet file, or a folder of Parquet files.
 
     Raises
     ------
     DataFileError
-        If the file is missing, cut short, or of an unknown kind.
+        If it is missing, cut short, or of an unknown kind.
     InvalidProblemError
-        If there are no rows, or blocks do not belong together.
+        If it has no rows, or values that are not numbers.
     """
-    if isinstance(points, Source):
-        return points
-    if isinstance(points, np.memmap):
-        return blocks.mapped(points)
-    if isinstance(points, (list, tuple)):
-        return blocks.listed(points)
-    if isinstance(points, Iterator):
-        return blocks.spooled(points)
-    path = existing(Path(points))
-    if path.suffix not in FORMATS and not path.is_dir():
+    if existing(path).suffix not in FORMATS and not path.is_dir():
         raise DataFileError(f"{path}: unknown kind of file; give one of {', '.join(FORMATS)}")
     if path.suffix == ".npy":
-        _others([], drop, path)  # an array has no names
+        _coordinates([], drop, path)  # an array has no names
         return _npy(path)
     return _csv(path, drop) if path.suffix == ".csv" else _parquet(path, drop)
 
@@ -78,17 +54,17 @@ def arrow(name: str) -> Any:
         ) from error
 
 
-def _npy(path: Path) -> Source:
+def _npy(path: Path) -> Table:
     try:
         table = np.load(path, mmap_mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise DataFileError(f"{path}: not a whole .npy file ({error}); was it cut short? write it again") from error
     if not isinstance(table, np.memmap):
         raise DataFileError(f"{path}: an archive of arrays; save the one with the points by numpy.save")
-    return blocks.mapped(table)
+    return mapped(table)
 
 
-def _table(batch: Any, path: Path) -> Matrix:
+def _table(batch: Any, path: Path) -> Points:
     """Columns of numbers side by side; one column of lists, as embeddings are stored, opened up."""
     columns = [batch.column(i) for i in range(batch.num_columns)]
     if not columns:
@@ -101,11 +77,11 @@ def _table(batch: Any, path: Path) -> Matrix:
     arrays = [column.to_numpy(zero_copy_only=False) for column in columns]
     for name, array in zip(batch.schema.names, arrays, strict=True):
         if array.dtype.kind not in "fiub":
-            raise InvalidProblemError(f"{path}: column {name!r} holds {array.dtype}, not numbers; {_LEAVE_OUT}")
+            raise InvalidProblemError(f"{path}: column {name!r} holds {array.dtype}, not numbers; {_DROP}")
     return np.column_stack(arrays)
 
 
-def _others(names: Sequence[str], drop: Collection[str], path: Path) -> list[str]:
+def _coordinates(names: Sequence[str], drop: Collection[str], path: Path) -> list[str]:
     if missing := [name for name in drop if name not in names]:
         raise DataFileError(f"{path}: has no column {missing[0]!r}; it has {', '.join(names) or 'none with a name'}")
     left = [name for name in names if name not in drop]
@@ -114,20 +90,20 @@ def _others(names: Sequence[str], drop: Collection[str], path: Path) -> list[str
     return left
 
 
-def _parquet(path: Path, drop: Collection[str]) -> Source:
+def _parquet(path: Path, drop: Collection[str]) -> Table:
     dataset, lib = arrow("pyarrow.dataset"), arrow("pyarrow.lib")
     try:
         table = dataset.dataset(path, format="parquet")
         if not (n := table.count_rows()):
             raise DataFileError(f"{path}: there are no rows")
-        columns = _others(table.schema.names, drop, path)
+        columns = _coordinates(table.schema.names, drop, path)
         first = _table(next(iter(table.to_batches(columns, batch_size=1))), path)
     except (lib.ArrowException, OSError, StopIteration) as error:
         raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
     d = first.shape[1]
     rows = max(1, BLOCK_BYTES // max(1, d * first.itemsize))
 
-    def read() -> Iterator[Matrix]:
+    def read() -> Iterator[Points]:
         batches = table.to_batches(columns, batch_size=rows, batch_readahead=1, fragment_readahead=1)
         try:
             yield from (_table(batch, path) for batch in batches if len(batch))
@@ -137,10 +113,10 @@ def _parquet(path: Path, drop: Collection[str]) -> Source:
     return in_turn(str(path), n, d, read)
 
 
-def _csv(path: Path, drop: Collection[str]) -> Source:
+def _csv(path: Path, drop: Collection[str]) -> Table:
     cells = _first_line(path)
     headed = _is_header(cells, path)
-    columns = _others(cells if headed else [], drop, path) if drop else cells
+    columns = _coordinates(cells if headed else [], drop, path) if drop else cells
     if headed and "" in columns:
         raise DataFileError(
             f"{path}: column {columns.index('')} has no name in the first line. If it numbers the rows, leave it out: "
@@ -156,7 +132,7 @@ def _csv(path: Path, drop: Collection[str]) -> Source:
         convert = text.ConvertOptions(include_columns=chosen, **kinds)
         return text.open_csv(path, read_options=options, convert_options=convert)
 
-    def read() -> Iterator[Matrix]:
+    def read() -> Iterator[Points]:
         try:
             with opened() as reader:  # a column of whole numbers may have others further down
                 whole = [field for field in reader.schema if types.is_integer(field.type) or types.is_null(field.type)]
@@ -187,12 +163,12 @@ def _is_header(cells: Sequence[str], path: Path) -> bool:
     return True
 
 
-def _small_csv(path: Path, headed: bool, columns: list[int] | None) -> Source:
+def _small_csv(path: Path, headed: bool, columns: list[int] | None) -> Table:
     """Read it as a whole, where pyarrow is not installed."""
     try:
         rows = np.loadtxt(path, delimiter=",", skiprows=int(headed), usecols=columns, quotechar='"', ndmin=2)
     except ValueError as error:
-        raise DataFileError(f"{path}: {error}; {_LEAVE_OUT}") from error
+        raise DataFileError(f"{path}: {error}; {_DROP}") from error
     return in_turn(str(path), len(rows), rows.shape[1], lambda: iter([rows]))
 
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdp import DataFileError, InvalidOptionError
+from mmdp.exceptions import DataFileError, InvalidOptionError
 from mmdp.groups import Counts
-from mmdp.tables.blocks import Source
-from mmdp.tables.files import FORMATS, arrow, existing, source
+from mmdp.tables.blocks import Table
+from mmdp.tables.files import FORMATS, arrow, existing, read_file
 
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
 
 
-def labelled(points: Path, groups: str, drop: Collection[str] = ()) -> tuple[Source, NDArray[Any]]:
+def labelled(points: Path, groups: str, drop: Collection[str] = ()) -> tuple[Table, NDArray[Any]]:
     """The table of points, and the label of each.
 
     Parameters
@@ -38,8 +38,8 @@ def labelled(points: Path, groups: str, drop: Collection[str] = ()) -> tuple[Sou
     file = Path(groups)
     if file.suffix not in FORMATS and not file.exists():
         labels = _column(points, groups)
-        return source(points, (*drop, groups)), labels
-    labels, table = _file(file), source(points, drop)
+        return read_file(points, (*drop, groups)), labels
+    labels, table = _file(file), read_file(points, drop)
     if len(labels) != table.n:
         header = "; its first line must not be a header" if file.suffix == ".csv" else ""
         raise DataFileError(f"{file}: {len(labels)} labels for {table.n} points{header}")

@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mmdp import Problem, Result
+from mmdp.arrays import compiled_dtype
 from mmdp.metrics import METRICS
-from mmdp.validation import kernel_dtype
+from solvers._framework.registry import make
 
 
 class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -49,8 +50,6 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Choose the landmarks among the rows of X; y is ignored."""
-        from solvers import solve
-
         X = validate_data(self, X, dtype=[np.float64, np.float32])
         if not isinstance(self.k, Integral) or self.k < 2:
             Problem(self.k, points=np.zeros((2, 1)))  # names what is wrong with k
@@ -58,7 +57,7 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.indices_ = np.arange(len(X))
         if self.k < len(X):
             problem = Problem(self.k, points=X, metric=self.metric)
-            self.result_ = solve(problem, solver=self.solver, seed=self.random_state)
+            self.result_ = make(self.solver).solve(problem, seed=self.random_state)
             self.indices_ = self.result_.indices
         self.landmarks_ = X[self.indices_]
         self._n_features_out = len(self.indices_)
@@ -69,5 +68,5 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         geometry = METRICS[self.metric]
-        embedded = (np.ascontiguousarray(kernel_dtype(geometry.embed(x))) for x in (X, self.landmarks_))
+        embedded = (np.ascontiguousarray(compiled_dtype(geometry.embed(x))) for x in (X, self.landmarks_))
         return np.asarray(geometry.value(geometry.pairwise(*embedded)))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mmdp import Clock, Problem, Status, Stop
-from solvers import make
+from solvers._framework.registry import make
 
 _TIME_SHARE = 0.2  # of what is left, for each heuristic,
 _RESTARTS_SHARE = 0.5  # and for all restarts together

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmdp import Clock, Problem, Stop
-from solvers import make
 from solvers._exact.matrix_proof import on_matrix
-from solvers._framework.warm_up import MANY_COORDINATES, is_first, part_of
+from solvers._framework.registry import make
+from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 
 _PICKS = 5
 _POINTS, _ROWS = 700, 60
@@ -15,19 +15,18 @@ _WIDE = 3001  # rows of a matrix that the local search refines from coarse to fi
 _STOP = Stop(seconds=1.0, iterations=2000)
 
 
-def rehearse(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
+def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
     """Solve small parts of the problem by the heuristics and by the proof that will be used."""
-    rows = problem.points if problem.distances is None else problem.distances
-    assert rows is not None
     large = method == "cells" and problem.vectors.size >= MANY_COORDINATES
     wide = method == "matrix" and problem.n >= _WIDE
-    key = (method, *heuristics, problem.geometry.form, problem.points is None, str(rows.dtype), large, wide)
-    if not is_first("exact", *key):  # the run below comes here itself
-        return
-    exact = make("exact", method=method, heuristics=("random",))
-    exact.solve(part_of(problem, _POINTS if method == "cells" else _ROWS, _PICKS), _STOP)
-    part = part_of(problem, _WIDE if wide else _POINTS, _PICKS)
-    for name in heuristics:
-        make(name).solve(part if method == "cells" else on_matrix(part, Clock(Stop())), _STOP)
-    if large and heuristics:
-        make(heuristics[0]).solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], _PICKS), _STOP)
+
+    def run() -> None:
+        exact = make("exact", method=method, heuristics=("random",))
+        exact.solve(part_of(problem, _POINTS if method == "cells" else _ROWS, _PICKS), _STOP)
+        part = part_of(problem, _WIDE if wide else _POINTS, _PICKS)
+        for name in heuristics:
+            make(name).solve(part if method == "cells" else on_matrix(part, Clock(Stop())), _STOP)
+        if large and heuristics:
+            make(heuristics[0]).solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], _PICKS), _STOP)
+
+    once(("exact", method, *heuristics, kind_of(problem), large, wide), run)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import Problem
-from mmdp.metrics import Metric, Vector
+from mmdp.arrays import Vector
+from mmdp.metrics import Metric
 from solvers._farthest_first import buckets, lazy_distances
 from solvers._framework.distance_forms import (
     CHEBYSHEV,
@@ -21,18 +22,18 @@ from solvers._framework.distance_forms import (
     Matrix,
     single_precision,
 )
+from solvers._framework.warm_up import MANY_COORDINATES
 
 Kernel = Callable[[NDArray[np.int64], int, int], float]
 
 BUCKET = 1024
-_WORTH_IT = 2**17  # coordinates below which the plain loop is as fast
 _TABLE_LIMIT = 2048  # picks whose mutual distances are kept for the triangle inequality
 _SLICE = 2**22  # points looked at between two returns to Python, which sees Ctrl-C
 
 
 def applies(problem: Problem) -> bool:
     """Whether a compiled kernel serves this problem, and whether it is large enough to gain from it."""
-    return problem.geometry.form in KINDS and problem.vectors.size >= _WORTH_IT
+    return problem.geometry.form in KINDS and problem.vectors.size >= MANY_COORDINATES
 
 
 def traverse(problem: Problem, nearest: Vector, first: list[int]) -> tuple[list[int], float]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdp.metrics import Vector
-
-Numbers = NDArray[np.int64]
+from mmdp.arrays import Indices, Points, Vector
 
 
-class Pool:
+class FarthestPool:
     """At least ``room`` rows at the largest distance, the lowest indices among ties, and a bound on all others.
 
     Parameters
@@ -25,15 +21,15 @@ class Pool:
 
     def __init__(self, room: int, nearest: Vector) -> None:
         self.room, self._nearest = room, nearest
-        self._indices: Numbers = np.empty(min(2 * room, len(nearest)), np.int64)
-        self._rows: NDArray[Any] | None = None
+        self._indices: Indices = np.empty(min(2 * room, len(nearest)), np.int64)
+        self._rows: Points | None = None
         self.empty()
 
     def empty(self) -> None:
         """Begin a pass."""
         self._size, self.floor, self.outside = 0, 0.0, -1.0
 
-    def add(self, indices: Numbers, rows: NDArray[Any], outside: float) -> None:
+    def add(self, indices: Indices, rows: Points, outside: float) -> None:
         """Take rows of ascending indices that reach the floor, and the bound on others that were not worth it."""
         self.outside = max(self.outside, outside)
         if self._rows is None:
@@ -48,17 +44,17 @@ class Pool:
         self._size = end
 
     @property
-    def indices(self) -> Numbers:
+    def indices(self) -> Indices:
         """Of the rows, ascending."""
         return self._indices[: self._size]
 
     @property
-    def rows(self) -> NDArray[Any]:
+    def rows(self) -> Points:
         """Their vectors."""
         assert self._rows is not None
         return self._rows[: self._size]
 
-    def _trim(self, coming: Numbers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _trim(self, coming: Indices) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         nearest = self._nearest[np.concatenate([self.indices, coming])]
         self.floor = float(np.partition(nearest, len(nearest) - self.room)[len(nearest) - self.room])
         keep = nearest > self.floor

@@ -9,50 +9,60 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-from mmdp import DataFileError, InvalidOptionError, Result
-from mmdp.metrics import Metric, Vector, resolve
-from mmdp.tables.blocks import Source, listed
-from mmdp.validation import picks as checked_picks
+from mmdp import DataFileError
+from mmdp.arrays import Indices, Points, Vector
+from mmdp.metrics import Metric
+from mmdp.tables.blocks import Table, listed
 from solvers._farthest_first.accelerated import kernel
-from solvers._farthest_first.farthest_pool import Pool
+from solvers._farthest_first.farthest_pool import FarthestPool
 from solvers._farthest_first.table_pass import lower_block
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
-from solvers._framework.grading import graded
-from solvers._framework.warm_up import is_first
+from solvers._framework.warm_up import once
 
-_Far = tuple[int, NDArray[np.int64], NDArray[Any], float]
+_Far = tuple[int, Indices, Points, float]
 _POOL_BYTES = 2**26
 _PART, _PART_PICKS = 256, 3  # rows on which kernels are compiled, and picks among them
 
 
-def greedy(
-    source: Source,
+@dataclass(frozen=True)
+class Traversed:
+    """Picks of a table, their embedded vectors, the reduced distance of the last pick, and how many passes it took."""
+
+    picks: list[int]
+    vectors: Points
+    radius: float
+    passes: int
+
+
+def traverse_table(
+    table: Table,
     k: int,
-    metric: str | Metric = "euclidean",
-    *,
-    checkpoint: str | Path | None = None,
+    geometry: Metric,
+    first: int | None = None,
+    checkpoint: Path | None = None,
     progress: bool = False,
-) -> Result:
-    """Choose k rows as ``Greedy(start="sweep")`` does, reading the source a few times, block by block.
+) -> Traversed:
+    """Choose k rows as the greedy does, reading the table a few times, block by block.
 
     Parameters
     ----------
-    source : Source
+    table : Table
     k : int
-    metric : str or Metric
-        With a compiled kernel, so any named one.
+    geometry : Metric
+        With a compiled distance form, so any named one.
+    first : int, optional
+        The first pick; the row farthest from row 0 if not given.
     checkpoint : path, optional
         Written after every pass and removed at the end; a run that finds it goes on from there to the same answer.
     progress : bool
@@ -63,64 +73,40 @@ def greedy(
     Memory: 12 bytes a row, the pool (64 MB, at least 4 k rows) up to three times while it is trimmed, and up to three
     blocks of 4 MB for each thread. Time: as many passes as pools run dry.
     """
-    geometry = resolve(metric)
-    checked_picks(source.n, k, (), ())
-    if geometry.form not in KINDS:
-        raise InvalidOptionError(
-            f"metric {geometry.name!r} has no compiled kernel to read blocks with; load the points"
-        )
-    _rehearse(source, geometry)
-    begin = time.perf_counter()
-    traversal = _Traversal(source, k, geometry, None if checkpoint is None else Path(checkpoint), progress)
-    picks, rows, radius, passes = traversal.run()
-    runtime = time.perf_counter() - begin
-    constant = geometry.triangle_constant
-    return graded(
-        rows,
-        np.array(picks),
-        geometry,
-        math.inf if constant is None else float(geometry.value(np.asarray(constant * radius))),
-        solver="greedy",
-        n=source.n,
-        runtime=runtime,
-        iterations=k,
-        notes={"passes": passes},
-    )
+    return _Traversal(table, k, geometry, first, checkpoint, progress).run()
 
 
-def _rehearse(source: Source, geometry: Metric) -> None:
-    """Compile on the first rows, once a process, before the clock starts."""
-    _, block = next(source.blocks(geometry))
-    if len(block) >= _PART_PICKS and is_first("blocks", geometry.form, str(block.dtype), source.d <= FEW_DIMENSIONS):
-        _Traversal(listed([block[:_PART]]), _PART_PICKS, geometry, None, progress=False).run()
+def warm_up(table: Table, geometry: Metric) -> None:
+    """Compile on the first rows, before the clock of a traversal starts."""
+    _, block = next(table.blocks(geometry))
+    if len(block) >= _PART_PICKS:
+        part = listed([block[:_PART]])
+        key = ("table", geometry.form, str(block.dtype), table.d <= FEW_DIMENSIONS)
+        once(key, lambda: traverse_table(part, _PART_PICKS, geometry))
 
 
 class _Traversal:
-    def __init__(self, source: Source, k: int, geometry: Metric, checkpoint: Path | None, progress: bool) -> None:
-        self.source, self.k, self.geometry, self.checkpoint = source, k, geometry, checkpoint
+    def __init__(
+        self, table: Table, k: int, geometry: Metric, first: int | None, checkpoint: Path | None, progress: bool
+    ) -> None:
+        self.table, self.k, self.geometry, self.first, self.checkpoint = table, k, geometry, first, checkpoint
         self.kind = KINDS[geometry.form]
-        self.nearest: Vector = np.full(source.n, np.inf)
-        self.seen = np.zeros(source.n, np.int32)
-        self.pool = Pool(max(4 * k, _POOL_BYTES // (8 * source.d)), self.nearest)
+        self.nearest: Vector = np.full(table.n, np.inf)
+        self.seen = np.zeros(table.n, np.int32)
+        self.pool = FarthestPool(max(4 * k, _POOL_BYTES // (8 * table.d)), self.nearest)
         self.picks: list[int] = []
         self.passes = 0
         self.bar = _bar(k, progress)
 
-    def run(self) -> tuple[list[int], NDArray[Any], float, int]:
-        """Picks, their vectors, the distance of the last pick (a reduced distance), and how many passes it took."""
+    def run(self) -> Traversed:
         self.picks = self._resume()
         if self.picks:
             centres = self._rows(self.picks)
+        elif self.first is None:
+            centres = self._sweep()
         else:
-            centres = next(block[:1] for _, block in self.source.blocks(self.geometry) if len(block))
-            farthest = Pool(1, self.nearest)
-            self.nearest[0] = -1.0  # another row begins
-            self._pass(centres, farthest)
-            best = int(np.lexsort((farthest.indices, -self.nearest[farthest.indices]))[0])
-            self.picks, centres = [int(farthest.indices[best])], farthest.rows[best : best + 1].copy()
-            self.nearest[:], self.seen[:] = np.inf, 0
-            self.nearest[self.picks] = -1.0
-            self._save()
+            self.picks = [self.first]
+            centres = self._rows(self.picks)
         radius = np.inf
         self.nearest[self.picks] = -1.0
         while len(self.picks) < self.k:
@@ -144,14 +130,27 @@ class _Traversal:
             raise DataFileError(f"{self.checkpoint}: holds all {self.k} picks already; remove it to start anew")
         if self.checkpoint is not None:
             self.checkpoint.unlink(missing_ok=True)
-        return self.picks, centres, radius, self.passes
+        return Traversed(self.picks, centres, radius, self.passes)
 
-    def _pass(self, centres: NDArray[Any], pool: Pool) -> None:
+    def _sweep(self) -> Points:
+        """Begin with the row farthest from row 0; return its vector."""
+        origin = next(block[:1] for _, block in self.table.blocks(self.geometry) if len(block))
+        farthest = FarthestPool(1, self.nearest)
+        self.nearest[0] = -1.0  # another row begins
+        self._pass(origin, farthest)
+        best = int(np.lexsort((farthest.indices, -self.nearest[farthest.indices]))[0])
+        self.picks = [int(farthest.indices[best])]
+        self.nearest[:], self.seen[:] = np.inf, 0
+        self.nearest[self.picks] = -1.0
+        self._save()
+        return farthest.rows[best : best + 1].copy()
+
+    def _pass(self, centres: Points, pool: FarthestPool) -> None:
         """Fill the pool with the rows farthest from the centres; each thread reads and compares a block at a time."""
         pool.empty()
         threads = numba.get_num_threads()
         running: deque[Future[_Far]] = deque()
-        tasks = self.source.tasks(self.geometry, checked=self.passes > 0)
+        tasks = self.table.tasks(self.geometry, checked=self.passes > 0)
         with ThreadPoolExecutor(threads) as workers:
             for task in chain(tasks, repeat(None, 2 * threads)):
                 if task is not None:
@@ -159,10 +158,10 @@ class _Traversal:
                 if running and (task is None or len(running) > 2 * threads):
                     stop, far, rows, outside = running.popleft().result()
                     pool.add(far, rows, outside)
-                    self.bar.set_postfix_str(f"pass {self.passes + 1}, row {stop:,} of {self.source.n:,}")
+                    self.bar.set_postfix_str(f"pass {self.passes + 1}, row {stop:,} of {self.table.n:,}")
         self.passes += 1
 
-    def _far(self, task: Callable[[], tuple[int, NDArray[Any]]], centres: NDArray[Any], pool: Pool) -> _Far:
+    def _far(self, task: Callable[[], tuple[int, Points]], centres: Points, pool: FarthestPool) -> _Far:
         """Where a block ends; indices and vectors of its rows that the pool may want, and a bound on the others."""
         start, block = task()
         stop = start + len(block)
@@ -170,12 +169,12 @@ class _Traversal:
         far, outside = lower_block(self.kind, block, centres, nearest, seen, pool.floor)
         return stop, start + far, block[far], outside
 
-    def _rows(self, wanted: list[int]) -> NDArray[Any]:
+    def _rows(self, wanted: list[int]) -> Points:
         """Read the vectors of some rows, in the order asked for."""
         order = np.argsort(wanted)
         ascending = np.asarray(wanted)[order]
         parts = []
-        for start, block in self.source.blocks(self.geometry):
+        for start, block in self.table.blocks(self.geometry):
             low, high = np.searchsorted(ascending, (start, start + len(block)))
             parts.append(block[ascending[low:high] - start])
         rows = np.concatenate(parts)
@@ -185,7 +184,13 @@ class _Traversal:
 
     @property
     def _identity(self) -> dict[str, Any]:
-        return {"source": self.source.name, "n": self.source.n, "d": self.source.d, "metric": self.geometry.name}
+        return {
+            "table": self.table.name,
+            "n": self.table.n,
+            "d": self.table.d,
+            "metric": self.geometry.name,
+            "first": self.first,
+        }
 
     def _resume(self) -> list[int]:
         if self.checkpoint is None or not self.checkpoint.exists():
@@ -197,8 +202,8 @@ class _Traversal:
             raise DataFileError(f"{self.checkpoint}: not a checkpoint of this program; remove it") from error
         if saved != self._identity:
             raise DataFileError(f"{self.checkpoint}: belongs to {saved}, not to {self._identity}; remove it")
-        if not picks or len(set(picks)) < len(picks) or not 0 <= min(picks) <= max(picks) < self.source.n:
-            raise DataFileError(f"{self.checkpoint}: its picks are not distinct rows of {self.source.name}; remove it")
+        if not picks or len(set(picks)) < len(picks) or not 0 <= min(picks) <= max(picks) < self.table.n:
+            raise DataFileError(f"{self.checkpoint}: its picks are not distinct rows of {self.table.name}; remove it")
         picks = picks[: self.k - 1]
         self.bar.update(len(picks))
         return picks

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from mmdp import InvalidOptionError, InvalidProblemError, Problem
-from mmdp.metrics import is_tensor, resolve
+from mmdp.arrays import is_tensor
+from mmdp.metrics import resolve
 from solvers._farthest_first import tensor_traversal
-from solvers._framework.base import Run
+from solvers._framework.grading import Run
 
 _ITEMS = 2**16 - 1  # of a launch at most: programs along the second axis of a grid
 

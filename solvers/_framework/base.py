@@ -1,17 +1,16 @@
-"""The one place that validates, times, checks and grades a run."""
+"""What a solver is: options, one ``_run``, and around it validation, warm-up, the clock and the referee."""
 
 from __future__ import annotations
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from mmdp import (
     Clock,
@@ -20,27 +19,20 @@ from mmdp import (
     InvalidProblemError,
     Problem,
     Result,
-    SolverContractError,
     Status,
     Stop,
     TooLargeError,
 )
-from mmdp.bounds import averaging_bound, cheap_bound, included_bound
-from mmdp.metrics import Array, is_tensor, namespace, unit_vectors
-from mmdp.validation import to_numpy
-
-_ROUNDING = 1e-9  # relative; a kernel may sum in another order than the referee
-
-
-@dataclass(frozen=True)
-class Run:
-    """What ``_run`` hands to the referee: a subset and, if the method proves one, a bound (a true distance)."""
-
-    indices: ArrayLike
-    upper_bound: float = math.inf
-    status: Status = Status.HEURISTIC
-    iterations: int = 0
-    notes: Mapping[str, Any] = field(default_factory=dict)
+from mmdp.arrays import Array, is_tensor, namespace, to_numpy
+from mmdp.bounds import cheap_bound
+from mmdp.metrics import Metric, resolve
+from mmdp.problem import selection_problem
+from mmdp.tables import Partitions, Table
+from solvers._framework.certify import prover
+from solvers._framework.grading import Run, checked_bound, checked_indices, graded, graded_rows
+from solvers._framework.interrupts import interrupted
+from solvers._framework.starts import first_pick
+from solvers._framework.table_problem import TableProblem, TableRun
 
 
 @dataclass(frozen=True)
@@ -59,6 +51,8 @@ class Solver(ABC):
     """Where it computes, for the table of solvers."""
     default_stop: ClassVar[Stop] = Stop()
     """Limits of a run for which the caller sets none; counted, not timed, so that a seed gives one answer."""
+    resumable: ClassVar[bool] = False
+    """Whether ``solve_table`` saves checkpoints and shows its progress."""
     keeps_group_counts: ClassVar[bool] = False
     """Whether solutions keep the group counts of a problem; a solver that does not refuses a problem that has some."""
 
@@ -86,7 +80,7 @@ class Solver(ABC):
             Of every random choice; the same seed and counted limits give the same answer.
         watch : callable, optional
             Called with each improvement of the incumbent or the bound.
-        certify : float
+        certify_seconds : float
             Seconds to spend after the run on a smaller upper bound, up to a proof; not part of the runtime.
 
         Returns
@@ -97,79 +91,133 @@ class Solver(ABC):
         Raises
         ------
         InvalidOptionError
-            If the problem has group counts and the solver does not keep them, or stop, seed or certify is none.
+            If the problem has group counts that the solver does not keep, or stop, seed or certify_seconds is wrong.
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """
         if problem.group_counts is not None and not self.keeps_group_counts:
-            raise InvalidOptionError(f"{self.keyword()} does not keep group counts; use one of {_keepers()}")
+            raise InvalidOptionError(
+                f"{self.keyword()} does not keep group counts; `mmdp solvers` and solvers.available() say which do"
+            )
         generator = checked_options(stop, seed, certify_seconds)
         run = _only_solution(problem)
         if run is None:
-            self._prepare(problem)
+            self.warm_up(problem)
         clock = Clock(self.default_stop if stop is None else stop, watch)
         try:
             if clock.stop.gap is not None:  # which needs a bound from the start
                 clock.upper_bound = min(clock.upper_bound, cheap_bound(problem))
             run = run or self._run(problem, clock, generator)
         except (KeyboardInterrupt, SystemError) as stopped:
-            if clock.indices is None or not _is_interrupt(stopped):
+            if clock.indices is None or not interrupted(stopped):
                 raise
-            run = Run(clock.indices, status=Status.INTERRUPTED, iterations=clock.iterations)
+            run = Run(clock.indices, status=Status.INTERRUPTED)
         runtime = clock.elapsed
-        indices = _checked(self, problem, run.indices)
+        indices = checked_indices(self.keyword(), problem, run.indices)
         objective, pair = problem.objective(indices)
-        bound = math.inf
+        bound = np.inf
         try:
-            bound = self._bound(problem, run, clock, objective)
+            bound = checked_bound(self.keyword(), problem, run, clock, objective)
             clock.report(indices, objective, bound)
             if certify_seconds > 0 and bound > objective:
-                _rehearse_proof(problem)
+                prover().warm_up_proof(problem)
                 proof = Clock(Stop(seconds=certify_seconds))
                 proof.report(indices, objective, bound)
                 try:
-                    _certify(problem, proof)
+                    with suppress(TooLargeError):  # whose matrix fits neither memory nor time
+                        prover().prove(problem, proof)
                 finally:
                     bound = max(objective, proof.upper_bound)
             elif bound == objective:
                 run = replace(run, notes={**run.notes, **self._proof_notes(problem, clock)})
         except (KeyboardInterrupt, SystemError) as stopped:  # the answer stands, with the bound so far
-            if not _is_interrupt(stopped):
+            if not interrupted(stopped):
                 raise
             run = replace(run, status=Status.INTERRUPTED)
         clock.report(indices, objective, bound)
-        return Result(
+        return graded(
+            self.keyword(),
+            problem,
+            replace(run, iterations=run.iterations or clock.iterations),
             indices=indices,
             objective=objective,
-            upper_bound=bound,
-            status=Status.OPTIMAL if bound == objective else run.status,
-            critical_pair=pair,
-            history=tuple(replace(moment, upper_bound=max(moment.upper_bound, bound)) for moment in clock.history),
+            pair=pair,
+            bound=bound,
+            history=clock.history,
             runtime=runtime,
-            iterations=run.iterations or clock.iterations,
-            solver=self.keyword(),
-            metric=problem.geometry.name,
-            n=problem.n,
-            k=problem.k,
             seed=seed,
-            notes=run.notes,
         )
 
-    def _bound(self, problem: Problem, run: Run, clock: Clock, objective: float) -> float:
-        claimed = min(run.upper_bound, clock.upper_bound)
-        if run.status is Status.OPTIMAL:
-            claimed = min(claimed, objective)
-        elif math.isinf(claimed):
-            claimed = cheap_bound(problem)
-        else:
-            claimed = min(claimed, averaging_bound(problem), included_bound(problem))
-        if claimed < objective * (1 - _ROUNDING):
-            if clock.stop.upper_bound is not None and claimed == clock.stop.upper_bound:
-                raise InvalidOptionError(f"Stop(upper_bound={claimed!r}): {objective!r} has been reached")
-            raise SolverContractError(
-                f"{self.keyword()} claims that nothing exceeds {claimed!r} and returns {objective!r}"
+    def solve_table(
+        self,
+        table: Table | Partitions,
+        k: int,
+        metric: str | Metric | Callable[[Any, Any], float] = "euclidean",
+        stop: Stop | None = None,
+        seed: int = 0,
+        watch: Callable[[Incumbent], None] | None = None,
+        certify_seconds: float = 0.0,
+        checkpoint: str | Path | None = None,
+        progress: bool = False,
+    ) -> Result:
+        """Choose k rows of a table; by default it is loaded and solved, and some solvers read it block by block.
+
+        Parameters
+        ----------
+        table : Table or Partitions
+            From :func:`mmdp.tables.open_table`.
+        k : int
+        metric : str, Metric or callable
+        stop, seed, watch, certify_seconds
+            As for :meth:`solve`; where the points are not in memory nothing can be certified.
+        checkpoint : path, optional
+            Where a solver that is ``resumable`` saves how far it is, so that the same call goes on after a kill.
+        progress : bool
+            Whether a solver that is ``resumable`` shows a bar.
+
+        Raises
+        ------
+        InvalidOptionError
+            If the solver cannot do what is asked for.
+        """
+        where = None if checkpoint is None else Path(checkpoint)
+        asked = TableProblem(table, k, resolve(metric), stop, seed, where, progress)
+        checked_options(stop, seed, certify_seconds)
+        if not self._reads(asked):
+            self._check_loading(asked)
+            problem = Problem(k, points=table.load(), metric=metric)
+            return self.solve(problem, stop, seed, watch, certify_seconds)
+        if certify_seconds:
+            raise InvalidOptionError(
+                f"certify_seconds = {certify_seconds!r}: a proof needs all points in memory; pass an array"
             )
-        return max(claimed, objective)
+        self._warm_up_table(asked)
+        clock = Clock(Stop(), watch)
+        read = self._run_table(asked)
+        runtime = clock.elapsed
+        result = graded_rows(
+            self.keyword(), read.chosen, read.run, asked.geometry, n=read.n, runtime=runtime, seed=seed
+        )
+        clock.report(result.indices, result.objective, result.upper_bound)
+        return result
+
+    def _reads(self, asked: TableProblem) -> bool:
+        """Whether ``_run_table`` chooses rows of this table without all of them in memory."""
+        return False
+
+    def _check_loading(self, asked: TableProblem) -> None:
+        """Refuse what cannot be done with all rows in memory."""
+        if asked.checkpoint is not None or asked.progress:
+            name = f"checkpoint = {str(asked.checkpoint)!r}" if asked.checkpoint is not None else "progress"
+            raise InvalidOptionError(f"{name}: {self.keyword()} needs all of these points in memory, and saves nothing")
+
+    def _warm_up_table(self, asked: TableProblem) -> None:
+        """Compile what ``_run_table`` needs, before its clock starts; by default nothing."""
+        return
+
+    def _run_table(self, asked: TableProblem) -> TableRun:
+        """Choose rows without all of them in memory."""
+        raise NotImplementedError
 
     def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
         """What a proven optimum, that of the clock, has to say besides; by default nothing."""
@@ -190,17 +238,17 @@ class Solver(ABC):
         if points.ndim > 2:
             return namespace(points).stack([self.select(item, k, metric) for item in points])
         check_k(len(points), k)
-        if k == 1:  # one point has no distance to maximise; take the one that the greedy begins with
-            from solvers.greedy import Greedy
-
-            return Greedy().select(points, k, metric)
-        chosen = self.solve(selection_problem(to_numpy(points), k, metric)).indices
+        chosen = (
+            np.array([first_pick(to_numpy(points), metric)])  # one point has no distance to maximise
+            if k == 1
+            else self.solve(selection_problem(to_numpy(points), k, metric)).indices
+        )
         if not is_tensor(points):
             return chosen
         xp = namespace(points)
         return xp.as_tensor(chosen, dtype=xp.int64, device=points.device)
 
-    def _prepare(self, problem: Problem) -> None:
+    def warm_up(self, problem: Problem) -> None:
         """Load and compile what a run on this problem needs, before its clock starts; by default nothing."""
         return
 
@@ -209,35 +257,12 @@ class Solver(ABC):
         """Solve; the trivial cases (one feasible subset) never arrive here."""
 
 
-def _rehearse_proof(problem: Problem) -> None:
-    """Compile what a proof needs, before its clock starts."""
-    from solvers._exact.proof import choose
-    from solvers._exact.warm_up import rehearse
-
-    rehearse(problem, choose(problem, "auto"), ())
-
-
-def _certify(problem: Problem, proof: Clock) -> None:
-    """Lower the bound of a clock until it expires; a problem whose matrix fits neither memory nor time keeps it."""
-    from solvers._exact.proof import prove  # compiled searches, loaded by those who ask for them
-
-    with suppress(TooLargeError):
-        prove(problem, proof)
-
-
-def selection_problem(points: NDArray[Any], k: int, metric: str) -> Problem:
-    """State the selection of k rows as a problem, with zero vectors allowed under the angular metrics."""
-    if metric in ("cosine", "angular"):
-        as_given = Problem(k, points=points)  # names NaN, shapes and k before the rows are normalised
-        return Problem(k, points=unit_vectors(as_given.points), metric="sqeuclidean")
-    return Problem(k, points=points, metric=metric)
-
-
 def checked_options(stop: Any, seed: Any, certify_seconds: Any) -> np.random.Generator:
     """Refuse what is no option of ``solve``; the generator of the seed."""
     if not (stop is None or isinstance(stop, Stop)):
         raise InvalidOptionError(f"stop is a Stop, such as Stop(seconds=5), not {stop!r}")
-    if not (isinstance(certify_seconds, (int, float, np.number)) and certify_seconds >= 0):
+    is_number = isinstance(certify_seconds, (int, float, np.number)) and not isinstance(certify_seconds, bool)
+    if not (is_number and certify_seconds >= 0):
         raise InvalidOptionError(f"certify_seconds = {certify_seconds!r}: give seconds, a number >= 0")
     try:
         return np.random.default_rng(seed)
@@ -253,45 +278,12 @@ def check_whole(options: Solver, *names: str, least: int = 1) -> None:
             raise InvalidOptionError(f"{name} = {given!r}: give a whole number of at least {least}")
 
 
-def _keepers() -> str:
-    from solvers import available
-
-    return ", ".join(info.name for info in available() if info.counts)
-
-
-def _is_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C was the cause; Numba wraps one that arrives as a compiled function returns in SystemErrors."""
-    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemError) and _is_interrupt(error.__cause__))
-
-
 def _only_solution(problem: Problem) -> Run | None:
     if len(problem.include) == problem.k:
         return Run(problem.include, status=Status.OPTIMAL)
     if len(problem.candidates) == problem.k:
         return Run(problem.candidates, status=Status.OPTIMAL)
     return None
-
-
-def _checked(solver: Solver, problem: Problem, answer: ArrayLike) -> NDArray[np.int64]:
-    indices = np.asarray(answer, dtype=np.int64)
-    wrong = (
-        f"{indices.shape} indices instead of ({problem.k},)"
-        if indices.shape != (problem.k,)
-        else "an index twice"
-        if len(np.unique(indices)) < problem.k
-        else "an index out of range"
-        if indices.min() < 0 or indices.max() >= problem.n
-        else "an excluded index"
-        if np.isin(indices, problem.exclude).any()
-        else "a set without all included indices"
-        if not np.isin(problem.include, indices).all()
-        else problem.group_counts.violation(indices)
-        if problem.group_counts is not None
-        else ""
-    )
-    if wrong:
-        raise SolverContractError(f"{solver.keyword()} returned {wrong}")
-    return indices
 
 
 def check_k(n: int, k: int) -> None:

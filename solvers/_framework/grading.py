@@ -1,54 +1,145 @@
-"""The result of a solver that read its points block by block and holds only those that matter."""
+"""The referee: what a method hands in is checked, measured again in float64, and becomes a result, only here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from mmdp import Incumbent, Problem, Result, Status
+from mmdp import Clock, Incumbent, InvalidOptionError, Problem, Result, SolverContractError, Status
+from mmdp.arrays import Indices, Points
+from mmdp.bounds import averaging_bound, cheap_bound, included_bound
 from mmdp.metrics import METRICS, Metric
-from mmdp.problem import Indices
+
+ROUNDING = 1e-9  # relative; a kernel may sum in another order than the referee
 
 
-def held_problem(vectors: NDArray[Any], k: int, geometry: Metric) -> Problem:
-    """The problem of choosing among embedded points."""
-    return Problem(k, points=vectors, metric=replace(geometry, embed=METRICS["euclidean"].embed))
+@dataclass(frozen=True)
+class Run:
+    """What ``_run`` hands to the referee: a subset and, if the method proves one, a bound (a true distance)."""
+
+    indices: ArrayLike
+    upper_bound: float = math.inf
+    status: Status = Status.HEURISTIC
+    iterations: int = 0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def checked_indices(keyword: str, problem: Problem, answer: ArrayLike) -> Indices:
+    """Return the answer as indices of a solution.
+
+    Raises
+    ------
+    SolverContractError
+        If they are none; the message says why.
+    """
+    indices = np.asarray(answer, dtype=np.int64)
+    wrong = (
+        f"{indices.shape} indices instead of ({problem.k},)"
+        if indices.shape != (problem.k,)
+        else "an index twice"
+        if len(np.unique(indices)) < problem.k
+        else "an index out of range"
+        if indices.min() < 0 or indices.max() >= problem.n
+        else "an excluded index"
+        if np.isin(indices, problem.exclude).any()
+        else "a set without all included indices"
+        if not np.isin(problem.include, indices).all()
+        else problem.group_counts.violation(indices)
+        if problem.group_counts is not None
+        else ""
+    )
+    if wrong:
+        raise SolverContractError(f"{keyword} returned {wrong}")
+    return indices
+
+
+def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, objective: float) -> float:
+    """Return the smallest upper bound that the run and its clock claim, or a cheap one.
+
+    Raises
+    ------
+    SolverContractError
+        If the objective exceeds it.
+    InvalidOptionError
+        If the caller gave the bound that the objective exceeds.
+    """
+    claimed = min(run.upper_bound, clock.upper_bound)
+    if run.status is Status.OPTIMAL:
+        claimed = min(claimed, objective)
+    elif math.isinf(claimed):
+        claimed = cheap_bound(problem)
+    else:
+        claimed = min(claimed, averaging_bound(problem), included_bound(problem))
+    if claimed < objective * (1 - ROUNDING):
+        if clock.stop.upper_bound is not None and claimed == clock.stop.upper_bound:
+            raise InvalidOptionError(f"Stop(upper_bound={claimed!r}): {objective!r} has been reached")
+        raise SolverContractError(f"{keyword} claims that nothing exceeds {claimed!r} and returns {objective!r}")
+    return max(claimed, objective)
 
 
 def graded(
-    chosen: NDArray[Any],
-    indices: Indices,
-    geometry: Metric,
-    bound: float,
+    keyword: str,
+    problem: Problem,
+    run: Run,
     *,
-    solver: str,
-    n: int,
+    indices: Indices,
+    objective: float,
+    pair: tuple[int, int],
+    bound: float,
+    history: Sequence[Incumbent],
     runtime: float,
-    iterations: int,
-    notes: Mapping[str, Any],
+    seed: int,
 ) -> Result:
-    """Grade the embedded points ``chosen``, which are the rows ``indices`` of n."""
-    k = len(indices)
-    objective, (a, b) = held_problem(chosen, k, geometry).objective(np.arange(k))
-    bound = max(bound, objective)
-    first, second = sorted((int(indices[a]), int(indices[b])))
+    """Put together what is known of a run on a problem that is in memory."""
     return Result(
-        indices=np.asarray(indices, dtype=np.int64),
+        indices=indices,
         objective=objective,
         upper_bound=bound,
-        status=Status.OPTIMAL if bound == objective else Status.HEURISTIC,
-        critical_pair=(first, second),
-        history=(Incumbent(runtime, objective, bound),),
+        status=Status.OPTIMAL if bound == objective else run.status,
+        critical_pair=pair,
+        history=tuple(replace(moment, upper_bound=max(moment.upper_bound, bound)) for moment in history),
         runtime=runtime,
-        iterations=iterations,
-        solver=solver,
-        metric=geometry.name,
-        n=n,
-        k=k,
-        seed=0,
-        notes=notes,
+        iterations=run.iterations,
+        solver=keyword,
+        metric=problem.geometry.name,
+        n=problem.n,
+        k=problem.k,
+        seed=seed,
+        notes=run.notes,
     )
+
+
+def held_problem(vectors: Points, k: int, geometry: Metric) -> Problem:
+    """State the choice of k among embedded points, all of them in memory."""
+    return Problem(k, points=vectors, metric=replace(geometry, embed=METRICS["euclidean"].embed))
+
+
+def graded_rows(
+    keyword: str, chosen: Points, run: Run, geometry: Metric, *, n: int, runtime: float, seed: int
+) -> Result:
+    """Grade the embedded points ``chosen``, which are rows ``run.indices`` of a table of n rows."""
+    rows = np.asarray(run.indices, dtype=np.int64)
+    if len(np.unique(rows)) < len(rows) or rows.min() < 0 or rows.max() >= n:
+        raise SolverContractError(f"{keyword} returned rows that are not {len(rows)} different ones of {n}")
+    held = held_problem(chosen, len(rows), geometry)
+    objective, places = held.objective(np.arange(len(rows)))
+    bound = max(run.upper_bound, objective)
+    first, second = sorted(int(rows[place]) for place in places)
+    result = graded(
+        keyword,
+        held,
+        run,
+        indices=rows,
+        objective=objective,
+        pair=(first, second),
+        bound=bound,
+        history=[Incumbent(runtime, objective, bound)],
+        runtime=runtime,
+        seed=seed,
+    )
+    return replace(result, n=n)

@@ -1,24 +1,38 @@
-"""Small parts of a problem, on which what a run needs is compiled before its clock starts."""
+"""The only place that compiles ahead of a clock: small parts of a problem are solved once for each kind of problem.
+
+What was warmed up is recorded after it succeeded, and a second thread that needs the same waits for the first.
+"""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
 
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
 from solvers._framework.base import Solver
 
-MANY_COORDINATES = 2**17  # from which on the greedy has kernels of its own
+MANY_COORDINATES = 2**17  # from which on the accelerated greedy is faster than the plain loop, so both are compiled
 
 _POINTS, _PICKS = 60, 5
 
-_asked: set[tuple[object, ...]] = set()
+_lock = threading.RLock()
+_warm: set[Hashable] = set()
+_warming: set[Hashable] = set()  # by the thread that holds the lock: a warm-up that comes to itself goes on
 
 
-def is_first(*key: object) -> bool:
-    """Whether this key comes for the first time in this process, so that there is something to compile."""
-    known = key in _asked
-    _asked.add(key)
-    return not known
+def once(key: Hashable, action: Callable[[], object]) -> None:
+    """Call the action unless it was called with this key before and came to its end."""
+    with _lock:
+        if key in _warm or key in _warming:
+            return
+        _warming.add(key)
+        try:
+            action()
+            _warm.add(key)
+        finally:
+            _warming.discard(key)
 
 
 def part_of(problem: Problem, size: int, k: int) -> Problem:
@@ -26,15 +40,22 @@ def part_of(problem: Problem, size: int, k: int) -> Problem:
     chosen = np.unique(np.linspace(0, problem.n - 1, min(size, problem.n)).astype(np.int64))
     k = min(k, problem.k, len(chosen))
     if problem.distances is not None:
-        return Problem(k, distances=problem.matrix()[np.ix_(chosen, chosen)])
+        return Problem(k, distances=problem.distances[np.ix_(chosen, chosen)])
     assert problem.points is not None
     return Problem(k, points=problem.points[chosen], metric=problem.metric)
 
 
-def rehearse(solver: Solver, problem: Problem, iterations: int) -> None:
-    """Run a solver for so many iterations on a few points, unless it did so on points of this kind before."""
+def kind_of(problem: Problem) -> tuple[object, ...]:
+    """What decides which compiled functions a problem meets, but for its size."""
     rows = problem.points if problem.distances is None else problem.distances
-    assert rows is not None
-    if is_first(solver.keyword(), problem.geometry.form, problem.points is None, str(rows.dtype)):
+    return problem.geometry.form, problem.points is None, str(rows.dtype)
+
+
+def on_part(solver: Solver, problem: Problem, iterations: int) -> None:
+    """Run a solver for so many iterations on a few points, once for points of this kind."""
+
+    def run() -> None:
         part = part_of(problem, _POINTS, _PICKS)
         solver._run(part, Clock(Stop(iterations=iterations)), np.random.default_rng(0))
+
+    once((solver.keyword(), kind_of(problem)), run)

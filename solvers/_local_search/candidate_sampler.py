@@ -8,8 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from mmdp import Problem
-from mmdp.metrics import Vector
-from mmdp.problem import Indices
+from mmdp.arrays import Indices, Vector
 from solvers._local_search.nets import net
 
 _NET = 400  # points of a net; more for large k

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import Problem
-from mmdp.metrics import Vector
-from mmdp.problem import Indices
+from mmdp.arrays import Indices, Vector
 from solvers._local_search.conflict_matrix import (
     MOST_PICKS,
     ConflictMatrix,

@@ -11,7 +11,7 @@ from collections.abc import Generator
 
 import numpy as np
 
-from mmdp.problem import Indices
+from mmdp.arrays import Indices
 from solvers._local_search.candidate_sampler import CandidateSampler
 from solvers._local_search.candidate_set import CandidateSet
 from solvers._local_search.search_run import Pauses, SearchRun

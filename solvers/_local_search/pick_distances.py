@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mmdp import Problem
-from mmdp.problem import Indices
+from mmdp.arrays import Indices
 from solvers._framework.distance_forms import KINDS, reduced_distance
 
 MATRIX = -1  # the kind of ``data`` that holds the distances themselves

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmdp import Clock, Problem
-from mmdp.metrics import Vector
-from mmdp.problem import Indices
+from mmdp.arrays import Indices, Vector
 from solvers._local_search.candidate_set import reduced_rows
 
 

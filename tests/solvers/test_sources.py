@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, Problem
-from mmdp.tables import blocks, files
+from mmdp.tables import blocks, files, open_table
 from solvers import solve
 from solvers.__main__ import application
 from solvers._farthest_first import from_table
@@ -50,7 +50,7 @@ def test_a_csv_file_with_names_and_labels(tmp_path, monkeypatch, arrow):
     path.write_text("\n".join(["name,x,kind,y", *lines]) + "\n")
     if not arrow:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
-    table = files.source(path, ("name", "kind"))
+    table = open_table(path, ("name", "kind"))
     assert (table.n, table.d) == (50, 2)
     assert solve(table, 5).indices.tolist() == solve(X, 5).indices.tolist()
     with pytest.raises((DataFileError, InvalidProblemError), match=r"sites\.csv.*--drop"):
@@ -242,15 +242,15 @@ def test_first_lines_that_could_be_taken_for_something_else_are_named(tmp_path, 
 def test_first_lines_that_can_be_told(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("\n7,2\n1,2\n5,6\n")
-    assert files.source(path).load()[0].tolist() == [7, 2]
+    assert open_table(path).load()[0].tolist() == [7, 2]
     path.write_text(',"x, y",z\n0,1,2\n1,5,6\n')
-    assert files.source(path, [""]).load().tolist() == [[1, 2], [5, 6]]
+    assert open_table(path, [""]).load().tolist() == [[1, 2], [5, 6]]
 
 
 def test_whole_numbers_that_get_fractions_further_down(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "BLOCK_BYTES", 1000)
     (tmp_path / "points.csv").write_text("1,2\n" * 900 + "1.5,2\n")
-    assert files.source(tmp_path / "points.csv").load()[-1].tolist() == [1.5, 2]
+    assert open_table(tmp_path / "points.csv").load()[-1].tolist() == [1.5, 2]
 
 
 def test_an_archive_and_an_empty_array_are_named(tmp_path):
@@ -303,7 +303,7 @@ def test_command_line_round_trip(tmp_path, kind, written):
     X = data()
     arguments = ["select", str(write(X, tmp_path, kind)), "-k", "7", "--rows", "-o", str(tmp_path / f"chosen{written}")]
     application(arguments, standalone_mode=False)
-    chosen = files.source(tmp_path / f"chosen{written}").load()
+    chosen = open_table(tmp_path / f"chosen{written}").load()
     assert np.allclose(chosen, X[solve(X, 7).indices])
 
 
@@ -318,13 +318,13 @@ def test_command_line_names_what_is_wrong(tmp_path):
 def test_left_out_columns_exist_and_others_stay(tmp_path, suffix):
     path = write(data(), tmp_path, suffix)
     with pytest.raises(DataFileError, match=rf"points\{suffix}: has no column 'nmae'; it has "):
-        files.source(path, ["nmae"])
+        open_table(path, ["nmae"])
 
 
 def test_not_all_columns_are_left_out(tmp_path):
     (tmp_path / "points.csv").write_text("a,b\n1,2\n3,4\n")
     with pytest.raises(DataFileError, match="no column is left; all of a, b"):
-        files.source(tmp_path / "points.csv", ["a", "b"])
+        open_table(tmp_path / "points.csv", ["a", "b"])
 
 
 def test_where_the_answer_cannot_go_is_named_before_the_search(tmp_path):

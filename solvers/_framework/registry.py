@@ -1,0 +1,127 @@
+"""Which solvers there are: every file of the package ``solvers`` whose name does not begin with an underscore."""
+
+from __future__ import annotations
+
+import importlib.util
+import pkgutil
+import sys
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tabulate import tabulate
+
+from mmdp import InvalidOptionError, MissingDependencyError, UnknownNameError
+from solvers._framework.base import Solver
+
+PACKAGE = __name__.partition(".")[0]
+_EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "distributed": "scale", "triton": "gpu"}
+
+
+def names() -> list[str]:
+    """Keywords of all solvers, whether their dependencies are installed or not."""
+    folders = sys.modules[PACKAGE].__path__
+    return sorted(module.name for module in pkgutil.iter_modules(folders) if not module.name.startswith("_"))
+
+
+def load(name: str) -> type[Solver]:
+    """Return the solver class of that keyword.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the message lists those that exist.
+    MissingDependencyError
+        If its file needs a package that is not installed; the message gives the install command.
+
+    Examples
+    --------
+    >>> load("greedy").__name__
+    'Greedy'
+    """
+    public = str(name).isidentifier() and not name.startswith("_")
+    if not (public and importlib.util.find_spec(f"{PACKAGE}.{name}")):
+        raise UnknownNameError(f"no solver named {name!r}; choose one of {', '.join(names())}")
+    try:
+        module = importlib.import_module(f"{PACKAGE}.{name}")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", PACKAGE, "mmdp"):
+            raise
+        wanted = f"'mmdp[{_EXTRAS[package]}]'" if package in _EXTRAS else package
+        raise MissingDependencyError(f"solver {name!r} needs {package}: pip install {wanted}", name=package) from error
+    for member in vars(module).values():
+        if isinstance(member, type) and issubclass(member, Solver) and member.__module__ == module.__name__:
+            return member
+    raise UnknownNameError(f"{PACKAGE}/{name}.py defines no subclass of Solver")
+
+
+@dataclass(frozen=True)
+class SolverInfo:
+    """One line of the table of solvers."""
+
+    name: str
+    proof: bool
+    device: str
+    cost: str
+    missing: str = ""
+    group_counts: bool = False
+
+
+class SolverTable(list[SolverInfo]):
+    """A list of :class:`SolverInfo` that prints as a table."""
+
+    def __str__(self) -> str:
+        said = {True: "yes", False: "no"}
+        rows = [(s.name, said[s.proof], said[s.group_counts], s.device, s.cost, s.missing or "installed") for s in self]
+        return tabulate(rows, headers=["solver", "proof", "group counts", "device", "cost", "status"])
+
+
+def available() -> SolverTable:
+    """List every solver: what it proves and keeps, where it computes, what it costs, and what is missing.
+
+    Examples
+    --------
+    >>> [info.name for info in available() if info.proof and not info.missing][:2]
+    ['brute_force', 'exact']
+    """
+    table = SolverTable()
+    for name in names():
+        try:
+            solver = load(name)
+        except MissingDependencyError as error:
+            table.append(SolverInfo(name, False, "", "", str(error)))
+        else:
+            proof, keeps = solver.exact, solver.keeps_group_counts
+            table.append(SolverInfo(name, proof, solver.device, solver.cost, group_counts=keeps))
+    return table
+
+
+def make(solver: str | Solver, **options: Any) -> Solver:
+    """Return a solver from its keyword and options, or a solver as it is.
+
+    Raises
+    ------
+    UnknownNameError, MissingDependencyError
+        As :func:`load`.
+    InvalidOptionError
+        If the solver has no such option, or a value it refuses.
+
+    Examples
+    --------
+    >>> make("greedy", start="sweep")
+    Greedy(start='sweep', backend='auto', accelerated=True)
+    """
+    if isinstance(solver, Solver):
+        if options:
+            raise InvalidOptionError(
+                f"{', '.join(options)}: options go into the Solver itself, or pass its name instead"
+            )
+        return solver
+    if isinstance(solver, type):
+        raise InvalidOptionError(f"solver is the class {solver.__name__}; pass {solver.__name__}() or its keyword")
+    method = load(solver)
+    known = [field.name for field in fields(method)]
+    if unknown := sorted(set(options) - set(known)):
+        takes = f"takes {', '.join(known)}" if known else "takes no options"
+        raise InvalidOptionError(f"solver {solver!r} has no option {', '.join(unknown)}; it {takes}")
+    return method(**options)
