@@ -16,7 +16,7 @@ pytest.importorskip("distributed")
 def holds(case, result):
     optimum = case.optimum()
     assert result.upper_bound >= optimum * (1 - 1e-7) - 1e-9
-    assert result.objective * result.notes["ratio"] >= optimum * (1 - 1e-7) - 1e-9
+    assert result.objective * result.notes["approximation_factor"] >= optimum * (1 - 1e-7) - 1e-9
 
 
 @settings(max_examples=1000)
@@ -24,7 +24,7 @@ def holds(case, result):
 def test_streaming_holds_its_guarantee(case):
     result = solve(case.problem, solver="streaming")
     if result.notes:
-        assert result.notes["ratio"] < np.inf
+        assert result.notes["approximation_factor"] < np.inf
         holds(case, result)
 
 
@@ -43,7 +43,7 @@ def test_coreset_holds_its_guarantee(case, partitions, inner, size):
 
 def test_a_larger_size_tightens_the_ratio():
     X = np.random.default_rng(0).uniform(size=(20_000, 2))
-    ratios = [solve(X, 10, solver="coreset", size=size).notes["ratio"] for size in (10, 100, 1000)]
+    ratios = [solve(X, 10, solver="coreset", size=size).notes["approximation_factor"] for size in (10, 100, 1000)]
     assert ratios[0] <= 6
     assert ratios == sorted(ratios, reverse=True)
     assert ratios[-1] < 2.3  # greedy's own two, and little more

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, Problem
-from mmdp.tables import blocks, files, open_table
+from mmdp.tables import Table, blocks, files, open_table
 from solvers import solve
 from solvers.__main__ import application
 from solvers._farthest_first import from_table
+from solvers.greedy import Greedy
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -123,7 +124,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
 
 @pytest.mark.parametrize("picks", [[], [1, 1], [-1], [6000]])
 def test_a_checkpoint_with_picks_that_cannot_be_is_refused(tmp_path, picks):
-    saved = {"source": "blocks", "n": 6000, "d": 5, "metric": "euclidean", "picks": picks}
+    saved = {"table": "blocks", "n": 6000, "d": 5, "metric": "euclidean", "first": None, "picks": picks}
     (tmp_path / "run.json").write_text(json.dumps(saved))
     with pytest.raises(DataFileError, match="its picks are not distinct rows of blocks"):
         solve([data()], 4, checkpoint=tmp_path / "run.json")
@@ -137,7 +138,7 @@ def test_streaming_reads_a_file_once_without_loading_it(tmp_path, monkeypatch, k
     expected = solve(X, 12, solver="streaming", metric=metric)
     monkeypatch.setattr(files, "BLOCK_BYTES", 4000)
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 4000)
-    monkeypatch.setattr(files.Source, "load", None)
+    monkeypatch.setattr(Table, "load", None)
     result = solve(path, 12, solver="streaming", metric=metric)
     assert result.indices.tolist() == expected.indices.tolist()
     assert result.objective == pytest.approx(expected.objective)
@@ -271,7 +272,7 @@ def test_options_of_solve_count_for_blocks_too():
         solve([data()], 5, seed=-1)
     with pytest.raises(InvalidOptionError, match="a proof needs all points in memory"):
         solve([data()], 5, solver="streaming", certify_seconds=1)
-    with pytest.raises(InvalidOptionError, match="no option checkpoint"):
+    with pytest.raises(InvalidOptionError, match="random needs all of these points"):
         solve([data()], 5, solver="random", checkpoint="picks.json")
 
 
@@ -337,7 +338,7 @@ def test_where_the_answer_cannot_go_is_named_before_the_search(tmp_path):
 
 def test_a_checkpoint_is_for_greedy(tmp_path):
     arguments = ["select", str(write(data(), tmp_path, ".npy")), "-k", "3", "--solver", "random"]
-    with pytest.raises(InvalidOptionError, match="--checkpoint: only greedy"):
+    with pytest.raises(InvalidOptionError, match="random needs all of these points in memory, and saves nothing"):
         application([*arguments, "--checkpoint", str(tmp_path / "picks.json")], standalone_mode=False)
 
 
@@ -347,3 +348,31 @@ def test_an_answer_that_cannot_be_written_is_printed(tmp_path, capsys):
     with pytest.raises(DataFileError, match=r"picks\.npy: cannot be written .*the answer is on the standard output"):
         application(["select", str(points), "-k", "3", "-o", str(tmp_path / "picks.npy")], standalone_mode=False)
     assert list(map(int, capsys.readouterr().out.split())) == solve(data(), 3).indices.tolist()
+
+
+@pytest.mark.parametrize("solver", [Greedy(), Greedy("sweep"), Greedy("random"), Greedy(17)], ids=str)
+def test_however_greedy_is_asked_for_it_reads_a_file_block_by_block(tmp_path, monkeypatch, solver):
+    X = data(6000)
+    expected = solve(X, 12, solver=solver, seed=4).indices.tolist()
+    path = write(X, tmp_path, ".npy")
+    monkeypatch.setattr(Table, "load", None)
+    result = solve(path, 12, solver=solver, seed=4)
+    assert result.indices.tolist() == expected
+    assert (result.seed, result.n, result.k) == (4, 6000, 12)
+
+
+def test_a_start_that_compares_all_pairs_loads_and_saves_nothing(tmp_path):
+    path = write(data(5000), tmp_path, ".npy")
+    assert solve(path, 5, start="isolated").k == 5
+    with pytest.raises(InvalidOptionError, match="checkpoint.*needs all of these points in memory"):
+        solve(path, 5, start="isolated", checkpoint=tmp_path / "run.json")
+
+
+def test_a_start_outside_the_table_is_named(tmp_path):
+    with pytest.raises(InvalidOptionError, match="start = 6000 is not among the 6000 points"):
+        solve(write(data(6000), tmp_path, ".npy"), 5, start=6000)
+
+
+def test_checkpoints_are_for_tables():
+    with pytest.raises(InvalidOptionError, match="checkpoint and progress are for tables"):
+        solve(data(), 5, checkpoint="run.json")
