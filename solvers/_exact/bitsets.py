@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from solvers._framework.compilation import njit
 
 Words = NDArray[np.uint64]
 WORD = 64

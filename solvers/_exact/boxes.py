@@ -8,9 +8,9 @@ it is that reduced distance when the boxes are points.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import CHEBYSHEV, SQEUCLIDEAN
 
 Boxes = NDArray[np.float64]

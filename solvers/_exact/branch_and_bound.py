@@ -22,12 +22,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from solvers._exact.bitsets import Words, bit, highest, popcount
 from solvers._exact.colouring import colour, repair
 from solvers._exact.nogoods import BLOCK, Refuted, closest, new_refuted, remember
+from solvers._framework.compilation import njit
 
 EXHAUSTED, FOUND, PAUSED = range(3)
 DEPTH, NODES = range(2)

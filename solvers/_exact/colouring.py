@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from solvers._exact.bitsets import Words, bit, lowest, popcount
+from solvers._framework.compilation import njit
 
 Numbers = NDArray[np.int64]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from solvers._exact.boxes import farthest, nearest
+from solvers._framework.compilation import njit
 
 _SPLITS = 8  # of two nodes, before they count as far
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from solvers._exact.bitsets import Words, popcount
+from solvers._framework.compilation import njit
 
 BLOCK = 64
 _STRIDE, _WIDE_WORDS = 3, 5  # every so manieth word, so many of them, is compared for all sets of a block at once

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from solvers._exact.bitsets import Words, bit, lowest, popcount
 from solvers._exact.boxes import farthest, nearest
 from solvers._exact.kd_tree import Tree, may_be_far
+from solvers._framework.compilation import njit
 
 DISSOLVED, REAL, FULL = range(3)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from solvers._framework.compilation import njit
 
 Adjacency = NDArray[np.bool_]
 _REMOVED = 2**40

@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import CHEBYSHEV, SQEUCLIDEAN, Matrix, Vector
 
 FEW_STALE = 256  # buckets that one thread visits sooner than others wake up

@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import Matrix, Vector, is_beyond, one_reduced_distance
 
 BLOCK = 256

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import (
     FEW_DIMENSIONS,
     SQEUCLIDEAN,

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from solvers._framework.compilation import njit
 from solvers._framework.pair_sums import sum_of_absolutes, sum_of_squares
 
 SQEUCLIDEAN, MANHATTAN, CHEBYSHEV, HAMMING, JACCARD = range(5)

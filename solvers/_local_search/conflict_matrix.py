@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from solvers._framework.compilation import njit
 from solvers._local_search.conflict_swaps import (
     BARRED,
     LISTED,

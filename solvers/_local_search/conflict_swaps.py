@@ -7,9 +7,9 @@ more than what they do.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from solvers._framework.compilation import njit
 from solvers._local_search.threshold_search import MOVES, RESTARTS, draw
 
 BARRED = 255

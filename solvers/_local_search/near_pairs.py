@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from solvers._framework.compilation import njit
 
 Vector = NDArray[np.float64]
 _SAMPLE = 30_000

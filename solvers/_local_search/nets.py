@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from solvers._framework.compilation import njit
 
 _ANY_ORDER = {"nnan", "nsz", "reassoc"}  # lets the loops vectorise
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from mmdp import Problem
 from mmdp.arrays import Indices
+from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS, reduced_distance
 
 MATRIX = -1  # the kind of ``data`` that holds the distances themselves

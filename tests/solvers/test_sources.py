@@ -364,7 +364,7 @@ def test_however_greedy_is_asked_for_it_reads_a_file_block_by_block(tmp_path, mo
 def test_a_start_that_compares_all_pairs_loads_and_saves_nothing(tmp_path):
     path = write(data(5000), tmp_path, ".npy")
     assert solve(path, 5, start="isolated").k == 5
-    with pytest.raises(InvalidOptionError, match="checkpoint.*needs all of these points in memory"):
+    with pytest.raises(InvalidOptionError, match=r"checkpoint.*needs all of these points in memory"):
         solve(path, 5, start="isolated", checkpoint=tmp_path / "run.json")
 
 

@@ -1,0 +1,45 @@
+"""Numba's compiler with a cache on disk that never holds stale code.
+
+Numba looks at the file of a function alone to tell whether what it kept is current, and a compiled function contains
+those that it calls from other files. Here the key is all sources of compiled functions and the versions that compile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_FOLDER = Path(__file__).parents[1]
+
+
+@cache
+def sources_key() -> str:
+    """Return a digest of every file that holds compiled functions, and of what compiles them."""
+    digest = hashlib.sha256(" ".join(version(name) for name in ("numba", "llvmlite", "numpy")).encode())
+    for path in sorted(_FOLDER.rglob("*.py")):
+        source = path.read_bytes()
+        if b"njit" in source:
+            digest.update(path.relative_to(_FOLDER).as_posix().encode() + source)
+    return digest.hexdigest()
+
+
+def njit(**options: Any) -> Callable[[_Function], _Function]:
+    """As ``numba.njit``; with ``cache=True`` an edit, an upgrade or a checkout of any of the sources compiles anew."""
+
+    def compiled(function: _Function) -> _Function:
+        dispatcher = numba.njit(**options)(function)
+        if options.get("cache"):
+            index = dispatcher._cache._cache_file
+            if not hasattr(index, "_source_stamp"):  # of a Numba that keeps it elsewhere: no cache is never stale
+                return numba.njit(**{**options, "cache": False})(function)  # type: ignore[no-any-return]
+            index._source_stamp = sources_key()
+        return dispatcher  # type: ignore[no-any-return]
+
+    return compiled
