@@ -39,16 +39,24 @@ from tabulate import tabulate
 from tests.import_graph import ROOT, graph, module_name, sources
 
 PACKAGES = ("mmdp", "solvers", "lmm_integration")
-EXACT = ["tests/solvers/test_exact.py", "tests/solvers/test_exact_cells.py", "tests/mmdp/test_certificate.py"]
-PRUNING = [f"tests/lmm_integration/test_{name}.py" for name in ("pipeline", "positions", "prune_usage", "oracle")]
+WORST = "tests/solvers/test_worst_cases.py"
+EXACT = [
+    WORST,
+    *(f"tests/solvers/test_{name}.py" for name in ("exact_parts", "exact_cells", "exact", "exact_agreement")),
+    "tests/mmdp/test_certificate.py",
+]
+PRUNING = [
+    f"tests/lmm_integration/test_{name}.py"
+    for name in ("pipeline_parts", "pipeline", "positions", "prune_usage", "oracle")
+]
 TESTS = {  # of each file or folder, the tests that belong to it, the quickest first
     "mmdp/bounds.py": ["tests/mmdp/test_bounds.py"],
     "mmdp/certificate.py": ["tests/mmdp/test_certificate.py"],
     "mmdp/validation.py": ["tests/mmdp/test_validation.py", "tests/test_errors.py", "tests/solvers/test_greedy.py"],
     "mmdp/stopping.py": ["tests/mmdp/test_stopping.py", "tests/mmdp/test_result.py"],
-    "solvers/streaming.py": ["tests/solvers/test_guarantees.py", "tests/solvers/test_sources.py"],
-    "solvers/coreset.py": ["tests/solvers/test_guarantees.py"],
-    "solvers/fair.py": ["tests/solvers/test_fair.py"],
+    "solvers/streaming.py": [WORST, "tests/solvers/test_guarantees.py", "tests/solvers/test_sources.py"],
+    "solvers/coreset.py": [WORST, "tests/solvers/test_guarantees.py"],
+    "solvers/fair.py": [WORST, "tests/solvers/test_fair.py"],
     "solvers/exact.py": EXACT,
     "solvers/_exact": EXACT,
     "lmm_integration/_pipeline": PRUNING,
