@@ -272,3 +272,9 @@ def test_where_greedy_starts_on_a_matrix(data):
     most_isolated = int(allowed[others.min(axis=1).argmax()])
     assert solve(problem, solver="greedy", start="isolated").indices[0] == most_isolated
     assert solve(problem, solver="greedy", start="sweep").indices[0] == allowed[among[0].argmax()]
+
+
+@pytest.mark.parametrize("start", ["farthest_pair", "isolated", "sweep", "random", 2])
+def test_greedy_takes_no_point_twice_where_all_are_equal(start):
+    for problem in (Problem(3, distances=np.zeros((5, 5))), Problem(3, points=np.ones((5, 2)))):
+        assert len(set(solve(problem, solver="greedy", start=start).indices.tolist())) == 3
