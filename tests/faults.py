@@ -41,9 +41,8 @@ from tests.import_graph import ROOT, graph, module_name, sources
 PACKAGES = ("mmdp", "solvers", "lmm_integration")
 WORST = "tests/solvers/test_worst_cases.py"
 EXACT = [
-    WORST,
-    *(f"tests/solvers/test_{name}.py" for name in ("exact_parts", "exact_cells", "exact", "exact_agreement")),
-    "tests/mmdp/test_certificate.py",
+    *(f"tests/solvers/test_{name}.py" for name in ("exact_parts", "exact_cells", "worst_cases", "exact")),
+    *("tests/mmdp/test_certificate.py", "tests/solvers/test_exact_agreement.py"),
 ]
 PRUNING = [
     f"tests/lmm_integration/test_{name}.py"
