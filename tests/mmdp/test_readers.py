@@ -99,3 +99,16 @@ def test_generators_are_seeded_problems(family):
 def test_impossible_instances_are_refused(draw):
     with pytest.raises(InvalidOptionError, match=r"at least one|above high"):
         draw()
+
+
+def test_tsplib_keeps_the_order_of_the_file(tmp_path):
+    places = [(9, 9), (1, 1), (9, 9), (5, 5), (1, 1)]
+    rows = "\n".join(f"{i} {x} {y}" for i, (x, y) in enumerate(places, 1))
+    (tmp_path / "order.tsp").write_text(f"DIMENSION : {len(places)}\nNODE_COORD_SECTION\n{rows}\n")
+    assert read(tmp_path / "order.tsp").points.tolist() == [[9, 9], [1, 1], [5, 5]]
+    assert read_tsplib(tmp_path / "order.tsp", distinct=False).points.tolist() == [list(place) for place in places]
+
+
+def test_pairs_in_any_order_and_direction(tmp_path):
+    (tmp_path / "pairs.txt").write_text("3\n2 0 7\n1 2 5\n0 1 6\n")
+    assert read(tmp_path / "pairs.txt").distances.tolist() == [[0, 6, 7], [6, 0, 5], [7, 5, 0]]
