@@ -23,10 +23,9 @@ from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import simple_parse_args_string
 from loguru import logger
-from rich.console import Console
 
+from experiments._common.console import Console, table
 from experiments._common.rows import RESULTS, Row, Rows
-from experiments.gaps.report import table
 from lmm_integration import prune
 from lmm_integration.budget import check_keep
 from lmm_integration.selection import chooser

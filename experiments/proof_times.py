@@ -14,10 +14,10 @@ import pandas as pd
 import typer
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
-from rich.console import Console
 from scipy.spatial.distance import cdist
 
 import solvers
+from experiments._common.console import Console
 from experiments._common.rows import RESULTS, Rows
 from mmdp import Stop
 from solvers.ilp import FORMULATIONS

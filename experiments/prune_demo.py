@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from experiments._common.console import Console
 from experiments._common.rows import RESULTS, Rows
-from experiments.gaps.report import duration
+from experiments._common.tables import duration
 from lmm_integration.budget import retained_count
 from mmdp import DataFileError, Problem
 

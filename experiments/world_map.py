@@ -10,9 +10,9 @@ import typer
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from rich.console import Console
 
 import solvers
+from experiments._common.console import Console
 from experiments._common.provenance import ROOT
 from experiments.suites.geography import cities
 from mmdp import Problem, Result

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import solvers
 from experiments import suites
+from experiments._common.console import Console, Progress, Text
 from experiments._common.rows import RESULTS, Rows
-from experiments.gaps.report import BOUNDS, UNFIT, Comparison, case_table, summary_table, write_report
+from experiments.gaps.comparison import BOUNDS, UNFIT, Comparison
+from experiments.gaps.report import case_table, summary_table, write_report
 from experiments.suites import Case
 from mmdp import InvalidOptionError, Status, Stop, TooLargeError, UnknownNameError, bounds
 
@@ -112,8 +112,7 @@ def _solvers(chosen: list[str] | None) -> list[str]:
 
 def _measure(plan: Plan, console: Console) -> list[Comparison]:
     comparisons = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(console) as progress:
         task = progress.add_task("", total=len(plan.cases) * len(plan.solvers))
         for case in plan.cases:
             found = [_bound(plan, case)]

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from rich.console import Console
 
-from experiments._common.model_shapes import SCALES, SHAPES, Shape
+from experiments._common.console import Console
 from experiments._common.rows import RESULTS, Row, Rows
 from experiments.latency import report
-from experiments.latency.answer_times import Answer, answer, peak_bytes, picture_features, selection_seconds
+from experiments.latency.answer_times import Answer, answer, image_features, peak_bytes, selection_seconds
+from experiments.latency.shapes import SCALES, SHAPES, Shape
 from lmm_integration import prune
 from lmm_integration.budget import check_keep, retained_count
 from mmdp import UnknownNameError
@@ -78,7 +78,7 @@ def _contests(
     Memory first, with the fewest tokens first: what an allocator holds on to is then never a later run's.
     """
     inputs = shape.prompt(model, text)
-    features = picture_features(model, inputs)
+    features = image_features(model, inputs)
     ways = [("", 1.0), *((solver, keep) for solver in solvers for keep in sorted(keeps, reverse=True))]
     peaks = {way: peak_bytes(partial(_answer, model, inputs, way, 2)) for way in reversed(ways)}
     for way in ways:

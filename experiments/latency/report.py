@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Table
-
+from experiments._common import figures
+from experiments._common.console import Table, table
 from experiments._common.rows import Row
-from experiments.gaps.plots import _colours, _figure, _save
-from experiments.gaps.report import duration, markdown_table, origin, table
+from experiments._common.tables import duration, markdown_table, origin
 
 PACKAGES = ("torch", "transformers", "numpy")
 COLUMNS = ("model", "solver", "tokens", "first token", "of unpruned", "later tokens", "memory", "solve")
@@ -75,10 +74,10 @@ def _markdown(rows: list[Row]) -> str:
 
 def _draw(rows: list[Row], path: Path) -> None:
     """Draw each curve from its unpruned point down, with the seconds beside each point."""
-    figure, axis = _figure(6.4, 4.0)
+    figure, axis = figures.figure(6.4, 4.0)
     curves = [(row["model"], row["solver"]) for row in rows if row["solver"]]
     names = [f"{model}, {solver}" for model, solver in dict.fromkeys(curves)]
-    for (model, solver), (name, colour) in zip(dict.fromkeys(curves), _colours(names).items(), strict=True):
+    for (model, solver), (name, colour) in zip(dict.fromkeys(curves), figures.colours(names).items(), strict=True):
         points = [row for row in rows if row["model"] == model and row["solver"] in ("", solver)]
         shares = [int(row["kept"]) / int(row["visual"]) for row in points]
         axis.plot(shares, [float(row["first_ratio"]) for row in points], "o-", color=colour, label=name)
@@ -90,4 +89,4 @@ def _draw(rows: list[Row], path: Path) -> None:
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_formatter(lambda share, _: f"{share:.0%}")
     axis.legend(frameon=False, loc="lower right", fontsize=8)
-    _save(figure, path)
+    figures.save(figure, path)

@@ -14,10 +14,9 @@ import numba
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 
+from experiments._common.console import Console, table
 from experiments._common.rows import RESULTS, Row, Rows
-from experiments.gaps.report import table
 from experiments.scale import cluster, disk
 from experiments.scale.report import CLUSTER, DISK, MEMORY, cells, write
 from solvers.greedy import Greedy

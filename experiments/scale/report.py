@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments._common import figures
 from experiments._common.rows import Row
-from experiments.gaps.plots import _figure, _save
-from experiments.gaps.report import duration, markdown_table, origin
+from experiments._common.tables import duration, markdown_table, origin
 
 MEMORY, DISK, CLUSTER = "in memory", "on disk", "on a cluster"
 _SAID = {"True": "yes", "False": "no", "": ""}
@@ -66,10 +66,10 @@ def write(rows: Sequence[Row], folder: Path) -> list[Path]:
 def _draw(rows: Sequence[Row], path: Path) -> None:
     """Bars of seconds, a panel for each data set."""
     data = list(dict.fromkeys(row["data"] for row in rows))
-    figure, axes = _figure(11, 2.6, nrows=1, ncols=len(data), squeeze=False, layout="constrained")
+    figure, axes = figures.figure(11, 2.6, nrows=1, ncols=len(data), squeeze=False, layout="constrained")
     for axis, name in zip(axes[0], data, strict=True):
         _bars(axis, [row for row in rows if row["data"] == name])
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _bars(axis: Any, rows: Sequence[Row]) -> None:

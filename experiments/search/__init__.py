@@ -11,10 +11,9 @@ from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import solvers
+from experiments._common.console import Console, Progress
 from experiments._common.rows import RESULTS, Rows
 from experiments.search import max_div
 from experiments.search.report import write_report
@@ -120,9 +119,8 @@ def _methods(chosen: list[str] | None, console: Console) -> list[str]:
 def _measure(
     rows: Rows, targets: list[Target], methods: list[str], seconds: float, seeds: int, to_best: bool, console: Console
 ) -> Iterator[dict[str, str]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     warm: set[tuple[str, bool]] = set()
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(console) as progress:
         task = progress.add_task("", total=len(targets) * len(methods) * seeds)
         for target in targets:
             problem = target.instance.problem(target.k)

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
-from tabulate import tabulate
 
-from experiments.gaps.plots import _colours, _figure, _save
+from experiments._common import figures
+from experiments._common.console import Console
 
 _COLUMNS = ("solver", "runs", "mean gap", "worst gap", "at best known", "time to best", "90th percentile")
 
@@ -53,8 +51,8 @@ def write_report(frame: pd.DataFrame, folder: Path, seconds: float, console: Con
 def performance_profile(frame: pd.DataFrame, path: Path) -> None:
     """Draw the share of runs within a gap to best known, for every gap: higher is better."""
     solvers = list(dict.fromkeys(frame["solver"]))
-    colours = _colours(solvers)
-    figure, axis = _figure(6.4, 3.8, layout="constrained")
+    colours = figures.colours(solvers)
+    figure, axis = figures.figure(6.4, 3.8, layout="constrained")
     for solver in solvers:
         gaps = np.sort(frame.loc[frame["solver"] == solver, "gap"].clip(lower=0).to_numpy())
         share = np.arange(1, len(gaps) + 1) / len(gaps)
@@ -68,4 +66,4 @@ def performance_profile(frame: pd.DataFrame, path: Path) -> None:
     axis.set_ylabel("share of runs within it")
     axis.grid(color="#e6e6e6", linewidth=0.8)
     axis.legend(frameon=False, loc="lower right")
-    _save(figure, path)
+    figures.save(figure, path)
