@@ -39,9 +39,9 @@ def gap_against_time(comparisons: Sequence[Comparison], path: Path) -> bool:
     if not solvers:
         return False
     colours = figures.colours(solvers)
-    columns = min(3, len(suites))
+    columns = min(2, len(suites))
     rows = -(-len(suites) // columns)
-    size = (3.7 * columns, 2.8 * rows)
+    size = (figures.WIDTH, 2.6 * rows)
     figure, axes = figures.figure(*size, nrows=rows, ncols=columns, squeeze=False, sharex=True, layout="constrained")
     for axis, suite in zip(axes.flat, suites, strict=False):
         of_suite = [comparison for comparison in comparisons if comparison.case.suite == suite]

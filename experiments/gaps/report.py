@@ -96,5 +96,5 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
                 markdown_table(SCORE_COLUMNS, [s.cells() for s in comparison.scores]),
             ]
             parts += [f"{solver} did not take part: {reason}." for solver, reason in comparison.unfit.items()]
-    parts += [f"Left out: {reason}." for reason in missing]
+    parts += [f"Did not take part: {reason}." for reason in missing]
     return "\n\n".join(parts) + "\n"

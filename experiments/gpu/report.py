@@ -89,9 +89,10 @@ def _markdown(rows: Sequence[Row]) -> str:
         "Milliseconds of one selection, all items of the batch together; medians by device events, each call with "
         "cleared caches.",
         "- *graph*: the replay of a captured CUDA graph; *from Python*: the same call launched from Python.\n"
-        "- *loop*: the sequence of torch operations of DivPrune's released code, one item after the other, by cosine for every size.\n"
-        "- *floor*: the matrix product alone, and one launch of k dependent loads from the L2 cache; *floor / graph* is "
-        "the share of our time that they take. A point cloud needs no product.",
+        "- *loop*: the sequence of torch operations of DivPrune's released code, one item after the other, always\n"
+        "  by cosine.\n"
+        "- *floor*: the matrix product alone, and one launch of k dependent loads from the L2 cache; *floor / graph* "
+        "is the share of our time that they take. A point cloud needs no product.",
         markdown_table(COLUMNS, _lines(rows)),
         *peers,
         "![Milliseconds for each item of a batch](gpu.png)",

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from experiments._common import figures
-from experiments._common.console import Console
+from experiments._common.console import Console, table
+from experiments._common.tables import markdown_table
 
 _COLUMNS = ("solver", "runs", "mean gap", "worst gap", "at best known", "time to best", "90th percentile")
 
@@ -28,14 +29,9 @@ def write_report(frame: pd.DataFrame, folder: Path, seconds: float, console: Con
     """Print the table; write it and the profile."""
     numbers = ["gap", "time_to_best", "runtime", "limit", "n", "k"]
     frame = frame.assign(**{name: frame[name].astype(float) for name in numbers})
-    table = Table(title="gap to best known", title_justify="left")
-    for column in _COLUMNS:
-        table.add_column(column, justify="left" if column == "solver" else "right")
     lines = summary(frame)
-    for line in lines:
-        table.add_row(*line)
-    console.print(table)
-    text = tabulate(lines, headers=_COLUMNS, tablefmt="github", disable_numparse=True)
+    console.print(table(_COLUMNS, lines, "Gap to best known"))
+    text = markdown_table(_COLUMNS, lines)
     first = frame.iloc[0]
     note = (
         f"{frame.groupby(['instance', 'k']).ngroups} problems, {frame['seed'].nunique()} seeds, {seconds:g} s a run. "
