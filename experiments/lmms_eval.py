@@ -87,7 +87,7 @@ def scores(row: Row) -> dict[str, float]:
 
 
 def _ways(rules: list[str], keeps: list[float], centre: bool) -> list[Way]:
-    """The unpruned model first, if it is asked for; a wrong name or share is refused before a model is loaded."""
+    """The unpruned model first, if it is asked for; a wrong name or share is an error before a model is loaded."""
     shares = [check_keep(share) for share in keeps]
     for rule in rules:
         chooser(rule, "cosine", 0, centre=centre)

@@ -72,7 +72,7 @@ def _methods(console: Console) -> dict[str, Method]:
     if importlib.util.find_spec("spopt"):
         methods["spopt"] = _spopt
     else:
-        console.print("spopt is not installed and stays out: pip install 'mmdp[rivals-exact]'")
+        console.print("spopt is not installed and does not take part: pip install 'mmdp[rivals-exact]'")
     return methods
 
 

@@ -48,7 +48,7 @@ class Decoder:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Decoder:
-        """Read the sizes of a Hugging Face configuration; what the file leaves out has its model type's default.
+        """Read the sizes of a Hugging Face configuration; what the file lacks has its model type's default.
 
         Raises
         ------

@@ -11,7 +11,7 @@ from experiments._common.tables import duration
 from experiments.suites import Case
 from mmdp import Result, Status
 
-BOUNDS, UNFIT = "bounds", "unfit"  # a row of a bound without a solver; a row of a solver that refused the problem
+BOUNDS, UNFIT = "bounds", "unfit"  # a bound without a solver; a solver that does not accept the problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Comparison:
 
     @property
     def unfit(self) -> dict[str, str]:
-        """Solvers that refused the problem, and why."""
+        """Solvers that do not accept the problem, and why."""
         return {row["solver"]: row["reason"] for row in self.rows if row["status"] == UNFIT}
 
     @cached_property

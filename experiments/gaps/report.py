@@ -59,13 +59,13 @@ def summary_table(comparisons: list[Comparison]) -> Table:
 
 def write_report(comparisons: list[Comparison], folder: Path, seconds: float, missing: list[str]) -> list[Path]:
     """Write ``gaps.md`` and its plots into a folder; return what was written."""
-    pictures = {
+    drawn = {
         "gaps.png": plots.gap_against_time(comparisons, folder / "gaps.png"),
         "tokens.png": plots.kept_tokens(comparisons, folder / "tokens.png"),
     }
     report = folder / "gaps.md"
-    report.write_text(_markdown(comparisons, seconds, missing, [name for name, drawn in pictures.items() if drawn]))
-    return [report, *(folder / name for name, drawn in pictures.items() if drawn)]
+    report.write_text(_markdown(comparisons, seconds, missing, [name for name, there in drawn.items() if there]))
+    return [report, *(folder / name for name, there in drawn.items() if there)]
 
 
 def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str], plots: list[str]) -> str:

@@ -48,7 +48,7 @@ def _floor(of: dict[str, float]) -> float | None:
 
 
 def _lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for (name, n, d, k, batch), of in _times(rows).items():
         graph, floor, loop = of[GRAPH], _floor(of), of.get(LOOP)
         lines.append(

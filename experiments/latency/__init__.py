@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -33,34 +34,50 @@ def main(
     new_tokens: Annotated[int, typer.Option(help="Length of the answer.", min=2)] = 9,
     repeats: Annotated[int, typer.Option(help="Interleaved runs of each, after a warm-up.", min=1)] = 5,
     results: Annotated[Path, typer.Option(help="Folder of latency.csv, .md and .png.")] = RESULTS,
+    report_only: Annotated[bool, typer.Option(help="Only write the report, from the last run's rows.")] = False,
 ) -> None:
     """Time to first token, time per token, peak memory and selection time: full and pruned, medians and ratios."""
-    on_gpu = torch.cuda.is_available()
-    scale = scale or ("full" if on_gpu else "quarter")
-    names = model or (list(SHAPES) if on_gpu else ["LLaVA-1.5-7B"])
-    _check(names, scale)
-    keeps = [check_keep(share) for share in keep or KEEPS]
     console, rows = Console(), Rows(results / "latency.csv", KEY, SOURCES, report.PACKAGES)
-    device, dtype = ("cuda", torch.bfloat16) if on_gpu else ("cpu", torch.float32)
-    where = (
-        torch.cuda.get_device_name()
-        if on_gpu
-        else f"CPU, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
-    )
-    console.print(f"{where}: {', '.join(names)} at scale {scale}; rows go to {rows.path}.")
-    measured: list[Row] = []
-    for name in names:
-        built = SHAPES[name].build(SCALES[scale], device, dtype)
-        for contest in _contests(built, SHAPES[name], solver or ["greedy"], keeps, text, new_tokens, repeats):
-            about = {"model": name, "scale": scale, "where": where, "dtype": str(dtype).removeprefix("torch.")}
-            row = rows.add(**about, text=text, repeats=repeats, **contest)
+    if report_only:
+        measured = rows.last_run()
+    else:
+        on_gpu = torch.cuda.is_available()
+        scale = scale or ("full" if on_gpu else "quarter")
+        names = model or (list(SHAPES) if on_gpu else ["LLaVA-1.5-7B"])
+        _check(names, scale)
+        keeps = [check_keep(share) for share in keep or KEEPS]
+        measured = []
+        for row in _measure(rows, names, scale, solver or ["greedy"], keeps, text, new_tokens, repeats, console):
             measured.append(row)
             console.print(report.line(row))
-        del built
-        torch.cuda.empty_cache()
     console.print(report.terminal(measured))
     for written in report.write(measured, results):
         console.print(f"wrote {written}")
+
+
+def _measure(
+    rows: Rows,
+    names: list[str],
+    scale: str,
+    solvers: list[str],
+    keeps: list[float],
+    text: int,
+    new_tokens: int,
+    repeats: int,
+    console: Console,
+) -> Iterator[Row]:
+    """Build one model after the other, and measure it full and pruned."""
+    on_gpu, threads = torch.cuda.is_available(), torch.get_num_threads()
+    device, dtype = ("cuda", torch.bfloat16) if on_gpu else ("cpu", torch.float32)
+    where = torch.cuda.get_device_name() if on_gpu else f"CPU, {threads} thread{'s' * (threads > 1)}"
+    console.print(f"{where}: {', '.join(names)} at scale {scale}; rows go to {rows.path}.")
+    for name in names:
+        built = SHAPES[name].build(SCALES[scale], device, dtype)
+        for contest in _contests(built, SHAPES[name], solvers, keeps, text, new_tokens, repeats):
+            about = {"model": name, "scale": scale, "where": where, "dtype": str(dtype).removeprefix("torch.")}
+            yield rows.add(**about, text=text, repeats=repeats, **contest)
+        del built
+        torch.cuda.empty_cache()
 
 
 def _check(names: list[str], scale: str) -> None:

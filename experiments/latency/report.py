@@ -1,4 +1,4 @@
-"""Rows of latency as a table, a page and a picture."""
+"""Rows of latency as a table, a page and a plot."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def terminal(rows: Sequence[Row]) -> Table:
 
 def write(rows: list[Row], folder: Path) -> list[Path]:
     """Write ``latency.md`` and ``latency.png``; return what was written."""
-    page, picture = folder / "latency.md", folder / "latency.png"
-    _draw(rows, picture)
+    page, plot = folder / "latency.md", folder / "latency.png"
+    _draw(rows, plot)
     page.write_text(_markdown(rows))
-    return [page, picture]
+    return [page, plot]
 
 
 def _seconds(text: str) -> str:
@@ -53,17 +53,17 @@ def _markdown(rows: list[Row]) -> str:
     scale = {
         "full": "The models have their published sizes.",
         "quarter": "Layers are 3/8 and widths 1/4 of the published ones, in the vision encoder and the language model "
-        "alike, so that LLaVA-1.5-7B has 12 layers of width 1,024; pictures keep their size and their tokens.",
+        "alike, so that LLaVA-1.5-7B has 12 layers of width 1,024; images keep their size and their tokens.",
         "tiny": "Layers are 1/16 and widths 1/32 of the published ones: times mean nothing.",
     }[row["scale"]]
     parts = [
         "# Latency",
         "Written by `python -m experiments latency`; the rows behind it are in `latency.csv`.",
         f"{row['where']}, {row['dtype']}. {origin(rows)}",
-        f"{scale} Weights are random. One picture, {row['text']} text tokens, batch 1, greedy decoding; medians of "
+        f"{scale} Weights are random. One image, {row['text']} text tokens, batch 1, greedy decoding; medians of "
         f"{row['repeats']} runs in which full and pruned take turns.",
         "*Tokens* are the visual ones that the language model reads. The *first token* comes after encoding the "
-        "picture, choosing, and reading the prompt; *solve* is the choosing alone. *Later tokens* is the time for "
+        "image, choosing, and reading the prompt; *solve* is the choosing alone. *Later tokens* is the time for "
         "each of them. *Memory* is the most that the GPU had allocated or, on a CPU, that the process held, weights "
         "and libraries included.",
         "![Time to first token against the visual tokens that stay](latency.png)",

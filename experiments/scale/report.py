@@ -16,8 +16,8 @@ _COLUMNS = {
     MEMORY: ("data", "n", "d", "k", "method", "threads", "time", "over greedy", "picks of the plain loop"),
     DISK: ("data", "n", "d", "k", "threads", "time", "passes", "a plain pass", "over plain passes", "peak memory",
            "same after kill -9"),
-    CLUSTER: ("data", "n", "d", "k", "workers", "time", "objective", "upper bound", "greedy over it", "approximation factor",
-              "same after kill -9"),
+    CLUSTER: ("data", "n", "d", "k", "workers", "time", "objective", "upper bound", "greedy over it",
+              "approximation factor", "same after kill -9"),
 }  # fmt: skip
 _NOTES = {
     MEMORY: "Medians of runs in turn, from point 0. fpsample's sampler computes in float32 and runs one thread. The "

@@ -108,7 +108,7 @@ def _rounding(path: Path) -> Callable[[float], float]:
 def _methods(chosen: list[str] | None, console: Console) -> list[str]:
     methods = list(chosen or (*HEURISTICS, max_div.NAME))
     if max_div.NAME in methods and max_div.missing():
-        console.print(f"left out: {max_div.missing()}")
+        console.print(f"not taking part: {max_div.missing()}")
         methods.remove(max_div.NAME)
     for name in methods:
         if name != max_div.NAME:
