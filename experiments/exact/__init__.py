@@ -44,7 +44,7 @@ def main(
     _warm_up()
     shown = table(_COLUMNS, [], f"exact, at most {seconds:g} s each; rows in {rows.path}")
     with _shown(shown, console) as live:
-        for task in _from_files(data, k) if data else _generated():
+        for task in _from_files(data, k) if data else generated():
             limit = min(seconds, task.limit)
             key = {
                 "instance": task.known.instance,
@@ -70,18 +70,21 @@ def _shown(lines: Table, console: Console) -> Iterator[Live]:
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
+    """A problem with what is known of it, and the limit in seconds that it is worth."""
+
     problem: Problem
     known: Published
     limit: float = math.inf
 
 
-def _from_files(folder: Path, ks: list[int] | None) -> Iterator[_Task]:
+def _from_files(folder: Path, ks: list[int] | None) -> Iterator[Task]:
     for instance, known in problems(folder, ks):
-        yield _Task(instance.problem(known.k), known)
+        yield Task(instance.problem(known.k), known)
 
 
-def _generated() -> Iterator[_Task]:
+def generated() -> Iterator[Task]:
+    """The problems that need no files: uniform points, photographs, cities, a million points, a random matrix."""
     from experiments.suites.geography import cities
     from experiments.suites.image_tokens import PHOTOS, tokens
 
@@ -98,8 +101,8 @@ def _generated() -> Iterator[_Task]:
         yield _task("ran_500", ran(500, seed=0).problem(30), limit)
 
 
-def _task(name: str, problem: Problem, limit: float = math.inf) -> _Task:
-    return _Task(problem, Published(name, problem.k), limit)
+def _task(name: str, problem: Problem, limit: float = math.inf) -> Task:
+    return Task(problem, Published(name, problem.k), limit)
 
 
 def _warm_up() -> None:
@@ -108,7 +111,7 @@ def _warm_up() -> None:
         solvers.solve(points, 5, solver="exact", method=method)
 
 
-def _measure(task: _Task, seconds: float, live: Live) -> dict[str, Any]:
+def _measure(task: Task, seconds: float, live: Live) -> dict[str, Any]:
     def show(moment: Incumbent) -> None:
         bounds = f"between {moment.objective:.6g} and {moment.upper_bound:.6g}"
         line = f"{task.known.instance}, k = {task.problem.k}: {bounds} after {moment.seconds:.1f} s"
