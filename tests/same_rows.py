@@ -32,7 +32,7 @@ from mmdp import MMDPError, Problem, Status, Stop, bounds, readers
 
 BEFORE_LIMIT = 0.9  # of the limit: a run that took longer may have been ended by the clock
 PATIENCE = 60.0  # seconds for a run without its limit, or thirty times what it took if that is more
-SAME, DIFFERENT, NOT_TRIED = "same", "different", "not tried"
+SAME, DIFFERENT, SUPERSEDED, NOT_TRIED = "same", "different", "superseded", "not tried"
 
 Row = dict[str, str]
 
@@ -63,7 +63,8 @@ class Outcome:
 class Claim:
     """One committed row, and how to compute it anew; ``compute`` returns None for a run that did not end in time.
 
-    Rows of one ``run``, measured with other code or on another machine, are computed once.
+    Rows of one ``run``, measured with other code or on another machine, are computed once; ``newest`` is what the last
+    of them says.
     """
 
     name: str
@@ -71,17 +72,26 @@ class Claim:
     seconds: float
     said: Outcome
     compute: Callable[[], Outcome | None]
+    newest: Outcome | None = None
 
 
-def claims(folders: list[Path], results: Path = RESULTS) -> Iterator[Claim]:
+def claims(folders: list[Path], results: Path = RESULTS) -> list[Claim]:
     """Every deterministic row of the three files."""
-    yield from _gaps(_read(results / "gaps.csv"))
-    yield from _exact(_read(results / "exact.csv"), folders)
-    yield from _search(_read(results / "search.csv"), folders)
+    every = [
+        *_gaps(_read(results / "gaps.csv")),
+        *_exact(_read(results / "exact.csv"), folders),
+        *_search(_read(results / "search.csv"), folders),
+    ]
+    newest = {claim.run: claim.said for claim in every}
+    return [replace(claim, newest=newest[claim.run]) for claim in every]
 
 
 def check(chosen: Iterable[Claim]) -> Counter[str]:
-    """Compute every claim, print what is not the same, and count."""
+    """Compute every claim, print what is not the same, and count.
+
+    A row that differs where the newest row of its run does not is superseded: an older algorithm had other picks, and
+    the file already says so.
+    """
     found: Counter[str] = Counter()
     known: dict[tuple[str, ...], Outcome | str] = {}
     for claim in chosen:
@@ -90,8 +100,10 @@ def check(chosen: Iterable[Claim]) -> Counter[str]:
         now = known[claim.run]
         why = [now] if isinstance(now, str) else list(claim.said.differences(now))
         verdict = NOT_TRIED if isinstance(now, str) else DIFFERENT if why else SAME
+        if verdict == DIFFERENT and claim.newest is not None and not any(claim.newest.differences(now)):
+            verdict = SUPERSEDED
         found[verdict] += 1
-        if verdict != SAME:
+        if verdict not in (SAME, SUPERSEDED):
             print(f"{verdict}: {claim.name}: {'; '.join(why)}", flush=True)
     return found
 

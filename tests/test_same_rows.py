@@ -29,7 +29,8 @@ def test_a_row_that_says_something_else_is_noticed(quick, capsys):
         replace(said, upper_bound=said.upper_bound + 1),
         replace(said, picks=said.picks[::-1]),
     )
-    assert same_rows.check(replace(greedy, said=other) for other in wrong) == {same_rows.DIFFERENT: 3}
+    assert same_rows.check(replace(greedy, said=other, newest=other) for other in wrong) == {same_rows.DIFFERENT: 3}
+    assert same_rows.check(replace(greedy, said=other) for other in wrong) == {same_rows.SUPERSEDED: 3}
     assert "picks differ from place 0 on" in capsys.readouterr().out
 
 

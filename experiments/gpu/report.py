@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments._common import figures
@@ -95,10 +95,21 @@ def _markdown(rows: Sequence[Row]) -> str:
         "is the share of our time that they take. A point cloud needs no product.",
         markdown_table(COLUMNS, _lines(rows)),
         *peers,
+        f"A batch against one item: {'; '.join(_batch_factors(rows))}.",
         "![Milliseconds for each item of a batch](gpu.png)",
         "Milliseconds for each item of a batch: solid, the graph; dashed, DivPrune's loop.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _batch_factors(rows: Sequence[Row]) -> Iterator[str]:
+    """How many times the graph of one item each batch takes."""
+    times = _times(rows)
+    for name in dict.fromkeys(name for name, *_ in times):
+        graphs = {batch: of[GRAPH] for (of_name, *_, batch), of in times.items() if of_name == name}
+        if 1 in graphs and len(graphs) > 1:
+            factors = (f"{graph / graphs[1]:.1f} for {batch}" for batch, graph in graphs.items() if batch > 1)
+            yield f"{name}, {', '.join(factors)}"
 
 
 def _agreement(row: Row) -> str:
