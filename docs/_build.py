@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -48,10 +50,36 @@ def _summary(report: str) -> str:
     return text.partition("## Summary\n")[2].partition("\n## ")[0].strip()
 
 
+def gpu_times() -> str:
+    """The times on a GPU and the device, as the report has them, without the floor."""
+    report = (RESULTS / "gpu.md").read_text(encoding="utf-8").splitlines()
+    device = next(line for line in report if line.startswith("**"))
+    cells = [line.strip("|").split("|")[:-2] for line in report if line.startswith("|")]
+    return "\n".join([device, "", *(f"|{'|'.join(line)}|" for line in cells)])
+
+
 def lab_in_short() -> str:
     """The one paragraph of the lab's report that says it all."""
     report = (RESULTS / "lmm_lab.md").read_text(encoding="utf-8")
     return next(line for line in report.splitlines() if line.startswith("**In short**"))
+
+
+def lab_training() -> str:
+    """How the lab's checkpoint was trained: its size, its time and what it learnt, from what the training wrote."""
+    folder = ROOT / "experiments" / "lmm_lab" / "checkpoint"
+    recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    with (folder / "model.safetensors").open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    weights = sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    log = pd.read_csv(folder / "log.csv")
+    language = log[log["stage"] == "language"]
+    means = language.groupby((language["step"] - 1) // 500)["accuracy"].mean()
+    return (
+        f"The checkpoint has {weights:,} weights. Its training took {log['seconds'].iloc[-1] / 60:.0f} minutes with "
+        f"{recipe['threads']} threads on {recipe['cpu']} ({recipe['packages']}; commit {recipe['commit']}). In the "
+        f"third stage the model answered {means.iloc[0]:.0%} of the training questions right over the first 500 steps "
+        f"and {means.iloc[-1]:.0%} over the last 500."
+    )
 
 
 def photograph_gaps() -> str:
@@ -102,4 +130,7 @@ def _origin(rows: pd.DataFrame) -> str:
     return f"{newest.cpu}, {newest.cores} cores; {newest.packages}; commit {newest.commit}; {newest.timestamp}."
 
 
-TABLES = {f.__name__: f for f in (gap_summary, photograph_gaps, exact_summary, lab_in_short, speed, proof_times)}
+TABLES = {
+    f.__name__: f
+    for f in (gap_summary, photograph_gaps, exact_summary, gpu_times, lab_in_short, lab_training, speed, proof_times)
+}

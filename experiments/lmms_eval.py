@@ -23,10 +23,9 @@ from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import simple_parse_args_string
 from loguru import logger
-from rich.console import Console
 
+from experiments._common.console import Console, table
 from experiments._common.rows import RESULTS, Row, Rows
-from experiments.gaps.report import table
 from lmm_integration import prune
 from lmm_integration.budget import check_keep
 from lmm_integration.selection import chooser
@@ -88,7 +87,7 @@ def scores(row: Row) -> dict[str, float]:
 
 
 def _ways(rules: list[str], keeps: list[float], centre: bool) -> list[Way]:
-    """The unpruned model first, if it is asked for; a wrong name or share is refused before a model is loaded."""
+    """The unpruned model first, if it is asked for; a wrong name or share is an error before a model is loaded."""
     shares = [check_keep(share) for share in keeps]
     for rule in rules:
         chooser(rule, "cosine", 0, centre=centre)

@@ -14,10 +14,10 @@ import pandas as pd
 import typer
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
-from rich.console import Console
 from scipy.spatial.distance import cdist
 
 import solvers
+from experiments._common.console import Console
 from experiments._common.rows import RESULTS, Rows
 from mmdp import Stop
 from solvers.ilp import FORMULATIONS
@@ -72,7 +72,7 @@ def _methods(console: Console) -> dict[str, Method]:
     if importlib.util.find_spec("spopt"):
         methods["spopt"] = _spopt
     else:
-        console.print("spopt is not installed and stays out: pip install 'mmdp[rivals-exact]'")
+        console.print("spopt is not installed and does not take part: pip install 'mmdp[rivals-exact]'")
     return methods
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from experiments._common import figures
+from experiments._common.console import Console, table
 from experiments._common.rows import RESULTS, Rows
-from experiments.gaps.report import duration
-from lmm_integration.budget import retained_count
+from lmm_integration.demo import TOKENS
 from mmdp import DataFileError, Problem
 
 if TYPE_CHECKING:
@@ -24,26 +22,24 @@ if TYPE_CHECKING:
 
 KEY = ("image", "solver", "keep", "seed")
 SOLVERS = ("greedy", "local_search", "exact", "random", "dpp")
-_WIDEST = 3  # panels in a row
+COLUMNS = ("solver", "tokens", "kept", "encode s", "solve s", "smallest distance")
+_WIDEST = 6  # panels in a row
 
 
 def main(
     image: Annotated[Path | None, typer.Option(help="A photograph; scikit-image's cat if none is given.")] = None,
     solver: Annotated[list[str] | None, typer.Option(help="A solver or selector; repeat for several.")] = None,
     keep: Annotated[float, typer.Option(help="Fraction of the visual tokens that stays.")] = 0.1,
-    out: Annotated[Path, typer.Option(help="Where the picture goes; rows go beside it.")] = RESULTS / "prune_demo.png",
+    out: Annotated[Path, typer.Option(help="Where the image goes; rows go beside it.")] = RESULTS / "prune_demo.png",
     seed: Annotated[int, typer.Option(help="Of the weights and of random choices.")] = 0,
 ) -> None:
     """A photograph through a small random LLaVA, and what each solver keeps of it, side by side."""
     from lmm_integration import prune, select_tokens
-    from lmm_integration.demo import TOKENS, small_llava
+    from lmm_integration.demo import small_llava
 
-    console, picture = Console(), cropped(image)
-    model, inputs = small_llava(picture, seed)
-    table = Table("solver", title=f"{TOKENS} visual tokens, keep = {keep:g}")
-    for column in ("tokens", "kept", "encode s", "solve s", "smallest distance"):
-        table.add_column(column, justify="right")
-    features, panels = encoded(model, inputs), []
+    console, photograph = Console(), cropped(image)
+    model, inputs = small_llava(photograph, seed)
+    features, panels, lines = encoded(model, inputs), [], []
     rows = Rows(
         out.with_suffix(".csv"), KEY, ("mmdp", "solvers", "lmm_integration"), ("torch", "transformers", "numba")
     )
@@ -60,11 +56,10 @@ def main(
             "smallest_distance": smallest_distance(features, kept),
         }
         rows.add(image=image.name if image else "chelsea", solver=name, keep=keep, seed=seed, **row)
-        table.add_row(name, *(f"{value:.4g}" for value in row.values()))
-        panels.append((f"{name}\n{row['smallest_distance']:.4f} in {duration(stats.solve_seconds)}", kept))
-    console.print(table)
-    title = f"{retained_count(TOKENS, keep)} of {TOKENS} visual tokens; smallest cosine distance between two that stay"
-    save(picture, panels, title, out)
+        lines.append((name, *(f"{value:.4g}" for value in row.values())))
+        panels.append((name, f"{row['smallest_distance']:.4f}", kept))
+    console.print(table(COLUMNS, lines, f"{TOKENS} visual tokens, keep = {keep:g}"))
+    save(photograph, panels, out)
     console.print(f"wrote {out}")
 
 
@@ -74,7 +69,7 @@ def cropped(path: Path | None) -> Image:
     Raises
     ------
     DataFileError
-        If the file is missing or no picture.
+        If the file is missing or no image.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -84,16 +79,14 @@ def cropped(path: Path | None) -> Image:
         if path is None:
             from skimage import data
 
-            photograph = Image.fromarray(data.chelsea())
-        else:
-            photograph = Image.open(path)
-        return middle_square(photograph)
+            return middle_square(Image.fromarray(data.chelsea()))
+        return middle_square(Image.open(path))
     except (OSError, UnidentifiedImageError) as error:
         raise DataFileError(f"{path}: {error}") from error
 
 
 def encoded(model: Any, inputs: dict[str, Any]) -> Tensor:
-    """All feature rows of the picture."""
+    """All feature rows of the image."""
     import torch
 
     with torch.no_grad():
@@ -108,25 +101,21 @@ def smallest_distance(features: Tensor, kept: Kept) -> float:
     )[0]
 
 
-def save(picture: Image, panels: Sequence[tuple[str, Kept]], title: str, out: Path) -> None:
-    """Write the photograph and one overlay per solver as one picture."""
-    import matplotlib as mpl
-
+def save(photograph: Image, panels: Sequence[tuple[str, str, Kept]], out: Path) -> None:
+    """Write the photograph and, beside it, an overlay for each solver with its smallest distance."""
     from lmm_integration import overlay
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    pictures = [("photograph", picture), *((name, overlay(picture, kept)) for name, kept in panels)]
-    columns = min(_WIDEST, len(pictures))
-    rows = math.ceil(len(pictures) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 4.1 * rows), squeeze=False, layout="constrained")
+    images = [("photograph", f"{TOKENS} tokens", photograph)]
+    images += [(name, caption, overlay(photograph, kept)) for name, caption, kept in panels]
+    columns = min(_WIDEST, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = figures.figure(
+        2.0 * columns, 2.55 * rows, nrows=rows, ncols=columns, squeeze=False, layout="constrained"
+    )
     for axis in axes.flat:
         axis.axis("off")
-    for axis, (name, shown) in zip(axes.flat, pictures, strict=False):
+    for axis, (name, caption, shown) in zip(axes.flat, images, strict=False):
         axis.imshow(shown)
-        axis.set_title(name, fontsize=18)
-    figure.suptitle(title, fontsize=18)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
-    plt.close(figure)
+        axis.set_title(name, fontsize=14, fontweight="bold")
+        axis.text(0.5, -0.03, caption, transform=axis.transAxes, ha="center", va="top", fontsize=13)
+    figures.save(figure, out)

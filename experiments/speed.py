@@ -13,12 +13,12 @@ import numba
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from skmatter.sample_selection import FPS
 
+from experiments._common.console import Console, table
 from experiments._common.provenance import PACKAGES
 from experiments._common.rows import RESULTS, Row, Rows
-from experiments.gaps.report import duration, markdown_table, origin, table
+from experiments._common.tables import duration, markdown_table, origin
 from mmdp import Problem
 from solvers.greedy import Greedy
 

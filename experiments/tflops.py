@@ -23,10 +23,8 @@ from statistics import fmean
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from experiments.gaps.report import table as report_table
+from experiments._common import console
 from lmm_integration.budget import check_keep, retained_count
 from mmdp import DataFileError, InvalidOptionError
 
@@ -50,7 +48,7 @@ class Decoder:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Decoder:
-        """Read the sizes of a Hugging Face configuration; what the file leaves out has its model type's default.
+        """Read the sizes of a Hugging Face configuration; what the file lacks has its model type's default.
 
         Raises
         ------
@@ -160,7 +158,7 @@ def main(
     cases = [Case(str(path)[-_NAME:], read(path), [text], [visual], 0.098) for path in config or ()] or list(PAPER)
     if keep is not None:
         cases = [replace(case, keep=check_keep(keep), published=None) for case in cases]
-    Console().print(table([case.measure() for case in cases]))
+    console.Console().print(table([case.measure() for case in cases]))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -180,7 +178,7 @@ def read(path: Path) -> dict[str, Any]:
     return config
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[Row]) -> console.Table:
     """Lay the rows out: beside the published values where there are any, beside the decoder's sizes otherwise."""
     published = any(row.case.published for row in rows)
     beside = ("paper", "paper", "paper") if published else ("L", "d", "m")
@@ -198,7 +196,7 @@ def table(rows: Sequence[Row]) -> Table:
         tokens = (f"{fmean(case.visual):.0f}", f"{fmean(_kept(case)):.0f}")
         lines.append((case.name, *tokens, *numbers))
     title = "TFLOP of the language model over text and visual tokens, means over data sets"
-    return report_table(("model", "visual", "kept", *columns), lines, title)
+    return console.table(("model", "visual", "kept", *columns), lines, title)
 
 
 def _kept(case: Case) -> list[int]:

@@ -10,9 +10,9 @@ import typer
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from rich.console import Console
 
 import solvers
+from experiments._common.console import Console
 from experiments._common.provenance import ROOT
 from experiments.suites.geography import cities
 from mmdp import Problem, Result
@@ -23,7 +23,7 @@ _NAME = "dispersed_cities.png"
 
 def main(
     k: Annotated[int, typer.Option(help="How many cities.", min=2)] = 12,
-    folder: Annotated[Path, typer.Option(help="Where the picture goes.")] = ROOT / "docs" / "images",
+    folder: Annotated[Path, typer.Option(help="Where the map goes.")] = ROOT / "docs" / "images",
 ) -> None:
     """A world map of the k time-zone cities that are farthest apart, with the proof."""
     console = Console()
@@ -34,7 +34,7 @@ def main(
     note = "optimal" if result.is_optimal else f"at most {result.gap:.1%} below the optimum"
     if record := result.notes.get("certificate"):
         certificate = Certificate(**record)
-        verdict = "accepts" if check(certificate, problem, result.objective) else "REFUSES"
+        verdict = "accepts" if check(certificate, problem, result.objective) else "rejects"
         console.print(f"certificate of {certificate.nodes} nodes: the checker {verdict} it")
         note = f"proven optimal by a checked certificate of {certificate.nodes:,} nodes"
     for city in result.indices:

@@ -6,7 +6,7 @@
 # %% [markdown]
 # # The problem and its solvers
 #
-# **You learn** what the Max-Min Diversity Problem asks, how the solvers differ on one picture, and how to read the
+# **You learn** what the Max-Min Diversity Problem asks, how the solvers differ on one plot, and how to read the
 # bound that comes with every answer.
 
 # %%

@@ -8,7 +8,7 @@
 #
 # **You learn** to ask a trained multimodal model the same questions before and after pruning, to compare how well
 # several selections do with how good they are as solutions of the Max-Min Diversity Problem, and how far thirty
-# pictures can be trusted. The model is the repository's own: 144 visual tokens, trained from nothing on handwritten
+# images can be trusted. The model is the repository's own: 144 visual tokens, trained from scratch on handwritten
 # digits over photographs.
 
 # %%
@@ -30,9 +30,9 @@ print(f"all 144 tokens: {full.right.mean():.1%} of {full.right.size} questions a
 
 # %%
 example = lab.asked[0]
-picture = (example.images[0].permute(1, 2, 0).numpy() * 0.5 + 0.5).clip(0, 1)
+image = (example.images[0].permute(1, 2, 0).numpy() * 0.5 + 0.5).clip(0, 1)
 plt.figure(figsize=(2.6, 2.6))
-plt.imshow(picture)
+plt.imshow(image)
 plt.axis("off")
 plt.show()
 for question in example.questions[0]:
@@ -46,7 +46,7 @@ rules = {rule.name: rule.rule for rule in methods(lab, seeds=1)}
 names = ("random", "greedy", "exact", "greedy_centred")
 figure, axes = plt.subplots(1, len(names), figsize=(11, 3), layout="constrained")
 for axis, name in zip(axes, names, strict=True):
-    axis.imshow(overlay((255 * picture).astype(np.uint8), lab.ask(rules[name], 0.05).kept[0]))
+    axis.imshow(overlay((255 * image).astype(np.uint8), lab.ask(rules[name], 0.05).kept[0]))
     axis.set_title(name)
     axis.axis("off")
 plt.show()
@@ -63,7 +63,7 @@ for name in names:
 
 # %% [markdown]
 # Solved to optimality, the smallest distance is larger than greedy's. Whether the model answers better is another
-# question: here is the difference of the two with its 95 % interval over the pictures.
+# question: here is the difference of the two with its 95 % interval over the images.
 
 # %%
 for keep in keeps:
@@ -74,5 +74,5 @@ for keep in keeps:
     print(f"keep {keep:4.0%}: smallest distance {distance:+.1%}, answers {points} points")
 
 # %% [markdown]
-# Thirty pictures leave wide intervals. The study asks about hundreds, with every selector:
+# Thirty images leave wide intervals. The study asks about hundreds, with every selector:
 # `python -m experiments lmm_lab`, and its report in `experiments/results/lmm_lab.md`.

@@ -67,6 +67,23 @@ class Rows:
         self._append(texts)
         return texts
 
+    def last_run(self) -> list[Row]:
+        """Rows of the newest row's code and machine, the newest of each key, in the order of the file.
+
+        Unlike :meth:`find` it asks nothing of this machine: a report can be written anew wherever the rows are.
+
+        Raises
+        ------
+        DataFileError
+            If there is no row.
+        """
+        if not self._rows:
+            raise DataFileError(f"{self.path} has no rows to report on; measure first")
+        newest = [self._rows[-1].get(name) for name in _WHERE]
+        same = [row for row in self._rows if [row.get(name) for name in _WHERE] == newest]
+        latest = {self._identity(row): row for row in same}
+        return [row for row in same if latest[self._identity(row)] is row]
+
     def merge(self, other: Path) -> int:
         """Append the rows of another file that this one lacks; return how many."""
         known = {tuple(sorted(_filled(row).items())) for row in self._rows}

@@ -11,13 +11,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
 import solvers
-from experiments._common.published import Published, problems
+from experiments._common.console import Cell, Console, Live, Table, Text, table
 from experiments._common.rows import RESULTS, Rows
+from experiments.exact.published import Published, problems
 from experiments.exact.report import write_report
 from experiments.suites import Case
 from mmdp import Incumbent, Problem, Result, Stop
@@ -44,9 +42,9 @@ def main(
     console = Console()
     rows = Rows(results / "exact.csv", KEY)
     _warm_up()
-    table = Table(*_COLUMNS, title=f"exact, at most {seconds:g} s each; rows in {rows.path}")
-    with _shown(table, console) as live:
-        for task in _from_files(data, k) if data else _generated():
+    shown = table(_COLUMNS, [], f"exact, at most {seconds:g} s each; rows in {rows.path}")
+    with _shown(shown, console) as live:
+        for task in _from_files(data, k) if data else generated():
             limit = min(seconds, task.limit)
             key = {
                 "instance": task.known.instance,
@@ -57,14 +55,14 @@ def main(
             row = None if fresh else rows.find(**key)
             if row is None:
                 row = rows.add(**key, **_measure(task, limit, live))
-            table.add_row(*_cells(row))
+            shown.add_row(*_cells(row))
     console.print(f"wrote {write_report(rows.frame(), results)}")
 
 
 @contextmanager
-def _shown(table: Table, console: Console) -> Iterator[Live]:
+def _shown(lines: Table, console: Console) -> Iterator[Live]:
     try:
-        with Live(table, console=console, vertical_overflow="visible") as live:
+        with Live(lines, console=console, vertical_overflow="visible") as live:
             yield live
     finally:
         if not console.is_terminal:  # where Rich leaves the table's last line without its end
@@ -72,18 +70,21 @@ def _shown(table: Table, console: Console) -> Iterator[Live]:
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
+    """A problem with what is known of it, and the limit in seconds that it is worth."""
+
     problem: Problem
     known: Published
     limit: float = math.inf
 
 
-def _from_files(folder: Path, ks: list[int] | None) -> Iterator[_Task]:
+def _from_files(folder: Path, ks: list[int] | None) -> Iterator[Task]:
     for instance, known in problems(folder, ks):
-        yield _Task(instance.problem(known.k), known)
+        yield Task(instance.problem(known.k), known)
 
 
-def _generated() -> Iterator[_Task]:
+def generated() -> Iterator[Task]:
+    """The problems that need no files: uniform points, photographs, cities, a million points, a random matrix."""
     from experiments.suites.geography import cities
     from experiments.suites.image_tokens import PHOTOS, tokens
 
@@ -100,8 +101,8 @@ def _generated() -> Iterator[_Task]:
         yield _task("ran_500", ran(500, seed=0).problem(30), limit)
 
 
-def _task(name: str, problem: Problem, limit: float = math.inf) -> _Task:
-    return _Task(problem, Published(name, problem.k), limit)
+def _task(name: str, problem: Problem, limit: float = math.inf) -> Task:
+    return Task(problem, Published(name, problem.k), limit)
 
 
 def _warm_up() -> None:
@@ -110,10 +111,11 @@ def _warm_up() -> None:
         solvers.solve(points, 5, solver="exact", method=method)
 
 
-def _measure(task: _Task, seconds: float, live: Live) -> dict[str, Any]:
+def _measure(task: Task, seconds: float, live: Live) -> dict[str, Any]:
     def show(moment: Incumbent) -> None:
         bounds = f"between {moment.objective:.6g} and {moment.upper_bound:.6g}"
-        live.console.print(f"[dim]{task.known.instance}, k = {task.problem.k}: {bounds} after {moment.seconds:.1f} s")
+        line = f"{task.known.instance}, k = {task.problem.k}: {bounds} after {moment.seconds:.1f} s"
+        live.console.print(line, style="dim")
 
     result = solvers.solve(task.problem, solver="exact", stop=Stop(seconds=seconds), watch=show)
     return {**_found(result), **_claimed(task.known, result)}
@@ -142,15 +144,15 @@ def _claimed(known: Published, result: Result) -> dict[str, Any]:
     }
 
 
-def _cells(row: dict[str, str]) -> tuple[str, ...]:
+def _cells(row: dict[str, str]) -> tuple[Cell, ...]:
     objective, bound = float(row["objective"]), float(row["upper_bound"])
     proven = row["status"] == "optimal"
     low, high = row.get("published_low", ""), row.get("published_high", "")
-    published = low if low == high else f"{low} to {high}"
+    published = Text(low if low == high else f"{low} to {high}")
     if row.get("agrees") == "False":
-        published = f"[bold red]{published} (contradicted)"
+        published = Text(f"{published} (contradicted)", style="bold red")
     elif proven and low != high:
-        published = f"[bold]{published} (closed)"
+        published = Text(f"{published} (closed)", style="bold")
     gap = "" if proven else f"{bound:.6g} ({(bound - objective) / bound:.1%})"
     return (
         row["instance"],

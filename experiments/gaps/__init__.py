@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import solvers
 from experiments import suites
+from experiments._common.console import Console, Progress
 from experiments._common.rows import RESULTS, Rows
-from experiments.gaps.report import BOUNDS, UNFIT, Comparison, case_table, summary_table, write_report
+from experiments.gaps.comparison import BOUNDS, UNFIT, Comparison
+from experiments.gaps.report import case_table, summary_table, write_report
 from experiments.suites import Case
 from mmdp import InvalidOptionError, Status, Stop, TooLargeError, UnknownNameError, bounds
 
@@ -32,22 +32,27 @@ def main(
     repeats: Annotated[int, typer.Option(help="Runs, with seeds 0, 1, ..., that fit the time limit.", min=1)] = 3,
     results: Annotated[Path, typer.Option(help="Folder of the rows, the report and the plots.")] = RESULTS,
     fresh: Annotated[bool, typer.Option(help="Measure again what is already in the rows.")] = False,
+    report_only: Annotated[bool, typer.Option(help="Only write the report, from the last run's rows.")] = False,
 ) -> None:
     """Gap to the best bound and time of every solver on every suite: rows, a report and two plots.
 
     What is already measured with this code on this machine is not measured again, so a run that was killed goes on
     where it stopped.
     """
-    console = Console()
-    plan = Plan(_cases(suite), _solvers(solver), seconds, repeats, Rows(results / "gaps.csv", KEY), fresh)
-    console.print(plan.announcement())
-    try:
-        comparisons = _measure(plan, console)
-    except KeyboardInterrupt:
-        console.print(f"\nStopped. {len(plan.rows)} rows are in {plan.rows.path}; the same command goes on from there.")
-        raise typer.Exit(130) from None
+    console, rows = Console(), Rows(results / "gaps.csv", KEY)
+    plan = Plan(_cases(suite), _solvers(solver), seconds, repeats, rows, fresh)
+    if report_only:
+        comparisons, seconds, missing = *_last_run(rows, plan.cases), list[str]()
+    else:
+        console.print(plan.announcement())
+        missing = plan.missing
+        try:
+            comparisons = _measure(plan, console)
+        except KeyboardInterrupt:
+            console.print(f"\nStopped. {len(rows)} rows are in {rows.path}; the same command goes on from there.")
+            raise typer.Exit(130) from None
     console.print(summary_table(comparisons))
-    for written in write_report(comparisons, results, seconds, plan.missing):
+    for written in write_report(comparisons, results, seconds, missing):
         console.print(f"wrote {written}")
 
 
@@ -88,13 +93,13 @@ class Plan:
         )
         minutes = todo * self.seconds * _OVERHEAD / 60
         lines = [
-            f"[bold]{len(self.cases)} problems[/bold] from {', '.join(sorted({case.suite for case in self.cases}))}; "
-            f"[bold]{len(self.solvers)} solvers[/bold]: {', '.join(self.solvers)}.",
+            f"{len(self.cases)} problems from {', '.join(sorted({case.suite for case in self.cases}))}; "
+            f"{len(self.solvers)} solvers: {', '.join(self.solvers)}.",
             f"Each run may take {self.seconds:g} s. {todo} of {len(self.cases) * len(self.solvers)} pairs are still to "
             f"be measured: at most about {math.ceil(minutes)} min, usually less.",
             f"Every run becomes a row of {self.rows.path}. Ctrl-C stops; the same command goes on.",
             *sorted({f"{case.suite}/{case.name}: {case.note}" for case in self.cases if case.note}),
-            *(f"left out: {reason}" for reason in self.missing),
+            *(f"not taking part: {reason}" for reason in self.missing),
         ]
         return "\n".join(lines)
 
@@ -110,10 +115,23 @@ def _solvers(chosen: list[str] | None) -> list[str]:
     return [name for name in installed if not chosen or name in chosen]
 
 
+def _last_run(rows: Rows, cases: list[Case]) -> tuple[list[Comparison], float]:
+    """What the last run measured of some problems, and its time limit."""
+    last = rows.last_run()
+    limit = last[-1]["limit"]
+    comparisons = []
+    for case in cases:
+        of_case = [
+            row for row in last if (row["digest"], row["k"], row["limit"]) == (case.digest, str(case.problem.k), limit)
+        ]
+        if any(row["status"] not in (BOUNDS, UNFIT) for row in of_case):
+            comparisons.append(Comparison(case, of_case))
+    return comparisons, float(limit)
+
+
 def _measure(plan: Plan, console: Console) -> list[Comparison]:
     comparisons = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(console) as progress:
         task = progress.add_task("", total=len(plan.cases) * len(plan.solvers))
         for case in plan.cases:
             found = [_bound(plan, case)]

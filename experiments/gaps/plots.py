@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.lines
@@ -13,65 +12,13 @@ import matplotlib.ticker
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments._common import figures
+from experiments.gaps.comparison import Comparison
 from experiments.suites.image_tokens import GRID, PATCH, tokens
 from mmdp import Result
 
-if TYPE_CHECKING:
-    from experiments.gaps.report import Comparison
-
-_COLOURS = {
-    "random": "#999999",
-    "greedy": "#E69F00",
-    "local_search": "#0072B2",
-    "ilp": "#D55E00",
-    "exact": "#009E73",
-    "brute_force": "#CC79A7",
-}
-_SPARE_COLOURS = (
-    "#56B4E9",
-    "#882255",
-    "#999933",
-    "#44AA99",
-    "#332288",
-    "#DDCC77",
-)  # told apart by colour-blind readers
-_INK = "#333333"
-_STYLE: Any = {
-    "font.size": 10,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "savefig.bbox": "tight",
-    "savefig.dpi": 160,
-}
 _PHOTO, _PHOTO_K = "chelsea", 58
 _WIDEST = 4  # panels in a row
-
-
-def _figure(*size: float, **layout: Any) -> tuple[Any, Any]:
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    with mpl.rc_context(_STYLE):
-        return plt.subplots(figsize=size, **layout)
-
-
-def _save(figure: Any, path: Path) -> None:
-    from matplotlib import pyplot as plt
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(_STYLE):
-        figure.savefig(path, metadata={"Software": None})
-    plt.close(figure)
-
-
-def _colours(solvers: Sequence[str]) -> dict[str, str]:
-    spare = cycle(_SPARE_COLOURS)
-    return {solver: _COLOURS.get(solver) or next(spare) for solver in solvers}
 
 
 def gap_over_time(result: Result, upper_bound: float, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -91,11 +38,11 @@ def gap_against_time(comparisons: Sequence[Comparison], path: Path) -> bool:
     solvers = sorted({solver for comparison in comparisons for solver in comparison.runs})
     if not solvers:
         return False
-    colours = _colours(solvers)
-    columns = min(3, len(suites))
+    colours = figures.colours(solvers)
+    columns = min(2, len(suites))
     rows = -(-len(suites) // columns)
-    size = (3.7 * columns, 2.8 * rows)
-    figure, axes = _figure(*size, nrows=rows, ncols=columns, squeeze=False, sharex=True, layout="constrained")
+    size = (figures.WIDTH, 2.6 * rows)
+    figure, axes = figures.figure(*size, nrows=rows, ncols=columns, squeeze=False, sharex=True, layout="constrained")
     for axis, suite in zip(axes.flat, suites, strict=False):
         of_suite = [comparison for comparison in comparisons if comparison.case.suite == suite]
         _panel_of_curves(axis, of_suite, colours)
@@ -113,7 +60,7 @@ def gap_against_time(comparisons: Sequence[Comparison], path: Path) -> bool:
         axes.flat[-1].legend(handles=keys, loc="center", frameon=False)
     else:
         figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 4), frameon=False)
-    _save(figure, path)
+    figures.save(figure, path)
     return True
 
 
@@ -165,7 +112,9 @@ def kept_tokens(comparisons: Sequence[Comparison], path: Path) -> bool:
     total = len(panels) + 1
     columns = min(_WIDEST, total)
     rows = -(-total // columns)
-    figure, axes = _figure(2.5 * columns, 3.05 * rows, nrows=rows, ncols=columns, squeeze=False, layout="constrained")
+    figure, axes = figures.figure(
+        2.5 * columns, 3.05 * rows, nrows=rows, ncols=columns, squeeze=False, layout="constrained"
+    )
     for axis in axes.flat:
         axis.axis("off")
     _panel(axes.flat[0], photo.image, f"{GRID * GRID} patches", f"choose {_PHOTO_K} by cosine")
@@ -173,7 +122,7 @@ def kept_tokens(comparisons: Sequence[Comparison], path: Path) -> bool:
         kept = photo.cells[chosen.runs[score.solver][0].indices]
         caption = f"closest pair {score.objective:.4f}"
         _panel(axis, _faded(photo.image, kept), score.solver, caption)
-    _save(figure, path)
+    figures.save(figure, path)
     return True
 
 

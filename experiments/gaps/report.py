@@ -1,125 +1,18 @@
-"""The gap report: what the rows of one problem say together, as tables, Markdown and plots."""
+"""The gap report: tables for the terminal, a Markdown page and two plots."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from statistics import mean, median, median_low
+from statistics import mean, median
 
-from rich import box
-from rich.table import Table
-from tabulate import tabulate
-
-from experiments._common.rows import Row
-from experiments.suites import Case
-from mmdp import Result, Status
-
-BOUNDS, UNFIT = "bounds", "unfit"  # a row of a bound without a solver; a row of a solver that refused the problem
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """One problem and the rows of all solvers on it."""
-
-    case: Case
-    rows: list[Row]
-
-    @cached_property
-    def runs(self) -> dict[str, list[Result]]:
-        """Results by solver, over the repeats."""
-        runs: dict[str, list[Result]] = {}
-        for row in self.rows:
-            if row["status"] not in (BOUNDS, UNFIT):
-                runs.setdefault(row["solver"], []).append(Result.from_row(row))
-        return runs
-
-    @property
-    def unfit(self) -> dict[str, str]:
-        """Solvers that refused the problem, and why."""
-        return {row["solver"]: row["reason"] for row in self.rows if row["status"] == UNFIT}
-
-    @cached_property
-    def upper_bound(self) -> float:
-        """The best upper bound that any solver, or the bounds alone, has proven."""
-        return min(float(row["upper_bound"]) for row in self.rows if row["status"] != UNFIT)
-
-    @cached_property
-    def best_known(self) -> float:
-        """The best objective that any run has reached."""
-        return max(result.objective for runs in self.runs.values() for result in runs)
-
-    def score(self, solver: str) -> Score:
-        """Medians of a solver's repeats against the best bound and the best known."""
-        runs = self.runs[solver]
-        objective = median_low(result.objective for result in runs)
-        return Score(
-            solver=solver,
-            objective=objective,
-            gap=_short_of(self.upper_bound, objective),
-            to_best=_short_of(self.best_known, objective),
-            seconds=median(result.runtime for result in runs),
-            proven=all(result.status is Status.OPTIMAL for result in runs),
-        )
-
-    @property
-    def scores(self) -> list[Score]:
-        """Scores of all solvers, worst objective first."""
-        return sorted((self.score(solver) for solver in self.runs), key=lambda s: (s.objective, s.solver))
-
-
-@dataclass(frozen=True)
-class Score:
-    """A solver on a problem; gaps are shares of the bound and of the best known objective."""
-
-    solver: str
-    objective: float
-    gap: float
-    to_best: float
-    seconds: float
-    proven: bool
-
-    def cells(self) -> tuple[str, ...]:
-        """For a table: solver, objective, gap, gap to best known, time, proof."""
-        return (
-            self.solver,
-            f"{self.objective:.5g}",
-            f"{self.gap:.2%}",
-            f"{self.to_best:.2%}",
-            duration(self.seconds),
-            "optimal" if self.proven else "",
-        )
-
+from experiments._common.console import Table, table
+from experiments._common.tables import duration, markdown_table, origin
+from experiments.gaps import plots
+from experiments.gaps.comparison import Comparison, Score
 
 SCORE_COLUMNS = ("solver", "objective", "gap", "to best known", "median time", "proof")
-_WORDS = ("suite", "model", "solver", "sampler", "proof")
 SUMMARY_COLUMNS = ("suite", "solver", "problems", "gap", "to best known", "best", "proven", "time")
-
-
-def _short_of(reference: float, objective: float) -> float:
-    return (reference - objective) / reference if reference > 0 else 0.0
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that reads best."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-6:.0f} µs"
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str) -> Table:
-    """Return a table for the terminal; words to the left, numbers to the right."""
-    lines = Table(
-        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for name in columns:
-        lines.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=name in _WORDS)
-    for row in rows:
-        lines.add_row(*row)
-    return lines
 
 
 def heading(comparison: Comparison) -> str:
@@ -164,27 +57,15 @@ def summary_table(comparisons: list[Comparison]) -> Table:
     return table(SUMMARY_COLUMNS, summary_rows(comparisons), "All problems: mean gaps, median times")
 
 
-def origin(rows: Sequence[Row]) -> str:
-    """Say on what machine and with which code and versions some rows were measured, and when the last one was."""
-    newest = max(rows, key=lambda row: row["timestamp"])
-    commits = ", ".join(sorted({row["commit"] for row in rows}))
-    return (
-        f"{newest['cpu']}, {newest['cores']} cores, {newest['memory_gib']} GiB; Python {newest['python']}, "
-        f"{newest['packages']}; commit {commits}; {newest['timestamp']}."
-    )
-
-
 def write_report(comparisons: list[Comparison], folder: Path, seconds: float, missing: list[str]) -> list[Path]:
     """Write ``gaps.md`` and its plots into a folder; return what was written."""
-    from experiments.gaps import plots
-
-    pictures = {
+    drawn = {
         "gaps.png": plots.gap_against_time(comparisons, folder / "gaps.png"),
         "tokens.png": plots.kept_tokens(comparisons, folder / "tokens.png"),
     }
     report = folder / "gaps.md"
-    report.write_text(_markdown(comparisons, seconds, missing, [name for name, drawn in pictures.items() if drawn]))
-    return [report, *(folder / name for name, drawn in pictures.items() if drawn)]
+    report.write_text(_markdown(comparisons, seconds, missing, [name for name, there in drawn.items() if there]))
+    return [report, *(folder / name for name, there in drawn.items() if there)]
 
 
 def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str], plots: list[str]) -> str:
@@ -215,11 +96,5 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
                 markdown_table(SCORE_COLUMNS, [s.cells() for s in comparison.scores]),
             ]
             parts += [f"{solver} did not take part: {reason}." for solver, reason in comparison.unfit.items()]
-    parts += [f"Left out: {reason}." for reason in missing]
+    parts += [f"Did not take part: {reason}." for reason in missing]
     return "\n\n".join(parts) + "\n"
-
-
-def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table for Markdown; words to the left, numbers to the right."""
-    alignment = ["left" if name in _WORDS else "right" for name in columns]
-    return tabulate(rows, headers=columns, tablefmt="pipe", disable_numparse=True, colalign=alignment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -9,12 +10,12 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from rich.console import Console
 
-from experiments._common.model_shapes import SCALES, SHAPES, Shape
+from experiments._common.console import Console
 from experiments._common.rows import RESULTS, Row, Rows
 from experiments.latency import report
-from experiments.latency.answer_times import Answer, answer, peak_bytes, picture_features, selection_seconds
+from experiments.latency.answer_times import Answer, answer, image_features, peak_bytes, selection_seconds
+from experiments.latency.shapes import SCALES, SHAPES, Shape
 from lmm_integration import prune
 from lmm_integration.budget import check_keep, retained_count
 from mmdp import UnknownNameError
@@ -33,34 +34,50 @@ def main(
     new_tokens: Annotated[int, typer.Option(help="Length of the answer.", min=2)] = 9,
     repeats: Annotated[int, typer.Option(help="Interleaved runs of each, after a warm-up.", min=1)] = 5,
     results: Annotated[Path, typer.Option(help="Folder of latency.csv, .md and .png.")] = RESULTS,
+    report_only: Annotated[bool, typer.Option(help="Only write the report, from the last run's rows.")] = False,
 ) -> None:
     """Time to first token, time per token, peak memory and selection time: full and pruned, medians and ratios."""
-    on_gpu = torch.cuda.is_available()
-    scale = scale or ("full" if on_gpu else "quarter")
-    names = model or (list(SHAPES) if on_gpu else ["LLaVA-1.5-7B"])
-    _check(names, scale)
-    keeps = [check_keep(share) for share in keep or KEEPS]
     console, rows = Console(), Rows(results / "latency.csv", KEY, SOURCES, report.PACKAGES)
-    device, dtype = ("cuda", torch.bfloat16) if on_gpu else ("cpu", torch.float32)
-    where = (
-        torch.cuda.get_device_name()
-        if on_gpu
-        else f"CPU, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
-    )
-    console.print(f"{where}: {', '.join(names)} at scale {scale}; rows go to {rows.path}.")
-    measured: list[Row] = []
-    for name in names:
-        built = SHAPES[name].build(SCALES[scale], device, dtype)
-        for contest in _contests(built, SHAPES[name], solver or ["greedy"], keeps, text, new_tokens, repeats):
-            about = {"model": name, "scale": scale, "where": where, "dtype": str(dtype).removeprefix("torch.")}
-            row = rows.add(**about, text=text, repeats=repeats, **contest)
+    if report_only:
+        measured = rows.last_run()
+    else:
+        on_gpu = torch.cuda.is_available()
+        scale = scale or ("full" if on_gpu else "quarter")
+        names = model or (list(SHAPES) if on_gpu else ["LLaVA-1.5-7B"])
+        _check(names, scale)
+        keeps = [check_keep(share) for share in keep or KEEPS]
+        measured = []
+        for row in _measure(rows, names, scale, solver or ["greedy"], keeps, text, new_tokens, repeats, console):
             measured.append(row)
             console.print(report.line(row))
-        del built
-        torch.cuda.empty_cache()
     console.print(report.terminal(measured))
     for written in report.write(measured, results):
         console.print(f"wrote {written}")
+
+
+def _measure(
+    rows: Rows,
+    names: list[str],
+    scale: str,
+    solvers: list[str],
+    keeps: list[float],
+    text: int,
+    new_tokens: int,
+    repeats: int,
+    console: Console,
+) -> Iterator[Row]:
+    """Build one model after the other, and measure it full and pruned."""
+    on_gpu, threads = torch.cuda.is_available(), torch.get_num_threads()
+    device, dtype = ("cuda", torch.bfloat16) if on_gpu else ("cpu", torch.float32)
+    where = torch.cuda.get_device_name() if on_gpu else f"CPU, {threads} thread{'s' * (threads > 1)}"
+    console.print(f"{where}: {', '.join(names)} at scale {scale}; rows go to {rows.path}.")
+    for name in names:
+        built = SHAPES[name].build(SCALES[scale], device, dtype)
+        for contest in _contests(built, SHAPES[name], solvers, keeps, text, new_tokens, repeats):
+            about = {"model": name, "scale": scale, "where": where, "dtype": str(dtype).removeprefix("torch.")}
+            yield rows.add(**about, text=text, repeats=repeats, **contest)
+        del built
+        torch.cuda.empty_cache()
 
 
 def _check(names: list[str], scale: str) -> None:
@@ -78,7 +95,7 @@ def _contests(
     Memory first, with the fewest tokens first: what an allocator holds on to is then never a later run's.
     """
     inputs = shape.prompt(model, text)
-    features = picture_features(model, inputs)
+    features = image_features(model, inputs)
     ways = [("", 1.0), *((solver, keep) for solver in solvers for keep in sorted(keeps, reverse=True))]
     peaks = {way: peak_bytes(partial(_answer, model, inputs, way, 2)) for way in reversed(ways)}
     for way in ways:

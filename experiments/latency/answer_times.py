@@ -69,8 +69,8 @@ def peak_bytes(call: Callable[[], object]) -> int | None:
     return None
 
 
-def picture_features(model: Any, inputs: dict[str, Any]) -> Tensor:
-    """Feature rows of the picture, as a rule sees them."""
+def image_features(model: Any, inputs: dict[str, Any]) -> Tensor:
+    """Feature rows of the image, as a solver sees them."""
     seen: list[Tensor] = []
 
     def watch(features: Tensor, k: int) -> range:

@@ -1,15 +1,14 @@
-"""Rows of latency as a table, a page and a picture."""
+"""Rows of latency as a table, a page and a plot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Table
-
+from experiments._common import figures
+from experiments._common.console import Table, table
 from experiments._common.rows import Row
-from experiments.gaps.plots import _colours, _figure, _save
-from experiments.gaps.report import duration, markdown_table, origin, table
+from experiments._common.tables import duration, markdown_table, origin
 
 PACKAGES = ("torch", "transformers", "numpy")
 COLUMNS = ("model", "solver", "tokens", "first token", "of unpruned", "later tokens", "memory", "solve")
@@ -28,10 +27,10 @@ def terminal(rows: Sequence[Row]) -> Table:
 
 def write(rows: list[Row], folder: Path) -> list[Path]:
     """Write ``latency.md`` and ``latency.png``; return what was written."""
-    page, picture = folder / "latency.md", folder / "latency.png"
-    _draw(rows, picture)
+    page, plot = folder / "latency.md", folder / "latency.png"
+    _draw(rows, plot)
     page.write_text(_markdown(rows))
-    return [page, picture]
+    return [page, plot]
 
 
 def _seconds(text: str) -> str:
@@ -54,17 +53,17 @@ def _markdown(rows: list[Row]) -> str:
     scale = {
         "full": "The models have their published sizes.",
         "quarter": "Layers are 3/8 and widths 1/4 of the published ones, in the vision encoder and the language model "
-        "alike, so that LLaVA-1.5-7B has 12 layers of width 1,024; pictures keep their size and their tokens.",
+        "alike, so that LLaVA-1.5-7B has 12 layers of width 1,024; images keep their size and their tokens.",
         "tiny": "Layers are 1/16 and widths 1/32 of the published ones: times mean nothing.",
     }[row["scale"]]
     parts = [
         "# Latency",
         "Written by `python -m experiments latency`; the rows behind it are in `latency.csv`.",
         f"{row['where']}, {row['dtype']}. {origin(rows)}",
-        f"{scale} Weights are random. One picture, {row['text']} text tokens, batch 1, greedy decoding; medians of "
+        f"{scale} Weights are random. One image, {row['text']} text tokens, batch 1, greedy decoding; medians of "
         f"{row['repeats']} runs in which full and pruned take turns.",
         "*Tokens* are the visual ones that the language model reads. The *first token* comes after encoding the "
-        "picture, choosing, and reading the prompt; *solve* is the choosing alone. *Later tokens* is the time for "
+        "image, choosing, and reading the prompt; *solve* is the choosing alone. *Later tokens* is the time for "
         "each of them. *Memory* is the most that the GPU had allocated or, on a CPU, that the process held, weights "
         "and libraries included.",
         "![Time to first token against the visual tokens that stay](latency.png)",
@@ -75,10 +74,10 @@ def _markdown(rows: list[Row]) -> str:
 
 def _draw(rows: list[Row], path: Path) -> None:
     """Draw each curve from its unpruned point down, with the seconds beside each point."""
-    figure, axis = _figure(6.4, 4.0)
+    figure, axis = figures.figure(6.4, 4.0)
     curves = [(row["model"], row["solver"]) for row in rows if row["solver"]]
     names = [f"{model}, {solver}" for model, solver in dict.fromkeys(curves)]
-    for (model, solver), (name, colour) in zip(dict.fromkeys(curves), _colours(names).items(), strict=True):
+    for (model, solver), (name, colour) in zip(dict.fromkeys(curves), figures.colours(names).items(), strict=True):
         points = [row for row in rows if row["model"] == model and row["solver"] in ("", solver)]
         shares = [int(row["kept"]) / int(row["visual"]) for row in points]
         axis.plot(shares, [float(row["first_ratio"]) for row in points], "o-", color=colour, label=name)
@@ -90,4 +89,4 @@ def _draw(rows: list[Row], path: Path) -> None:
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_formatter(lambda share, _: f"{share:.0%}")
     axis.legend(frameon=False, loc="lower right", fontsize=8)
-    _save(figure, path)
+    figures.save(figure, path)

@@ -1,4 +1,4 @@
-"""Does a smaller optimality gap mean a better model? A small multimodal model of our own, trained from nothing."""
+"""Does a smaller optimality gap mean a better model? A small multimodal model of our own, trained from scratch."""
 
 from __future__ import annotations
 

@@ -59,5 +59,5 @@ def asked(part: str, seed: int, size: int, each: int) -> Iterator[Asked]:
 
 
 def images(batch: list[Scene]) -> Tensor:
-    """The pictures of a batch, (b, 3, 96, 96) float32."""
+    """The images of a batch, (b, 3, 96, 96) float32."""
     return torch.tensor(np.stack([one.image for one in batch]))

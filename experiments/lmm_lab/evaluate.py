@@ -109,7 +109,7 @@ class Lab:
 
 
 class _Remembering(nn.Module):
-    """A tower that computes one picture at a time, each once: so its bits do not depend on the batch."""
+    """A tower that computes one image at a time, each once: so its bits do not depend on the batch."""
 
     def __init__(self, tower: nn.Module) -> None:
         super().__init__()
@@ -126,16 +126,16 @@ class _Remembering(nn.Module):
     def forward(self, pixel_values: Tensor, **kwargs: Any) -> Any:
         if kwargs.pop("output_attentions", False):
             return self.tower(pixel_values, output_attentions=True)
-        found = [self._one(picture, **kwargs) for picture in pixel_values]
+        found = [self._one(image, **kwargs) for image in pixel_values]
         return type(found[0])(
             last_hidden_state=torch.cat([one.last_hidden_state for one in found]),
             hidden_states=tuple(map(torch.cat, zip(*(one.hidden_states for one in found), strict=True))),
         )
 
-    def _one(self, picture: Tensor, **kwargs: Any) -> Any:
-        key = _key(picture.flatten(1))
+    def _one(self, image: Tensor, **kwargs: Any) -> Any:
+        key = _key(image.flatten(1))
         if key not in self._known:
-            self._known[key] = self.tower(picture[None], **{**kwargs, "output_hidden_states": True})
+            self._known[key] = self.tower(image[None], **{**kwargs, "output_hidden_states": True})
         return self._known[key]
 
 
@@ -144,7 +144,7 @@ def _key(rows: Tensor) -> bytes:
 
 
 def _prompts(batch: list[Asked]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Pictures, prompts padded in front, their mask and the answers: one row a question."""
+    """Images, prompts padded in front, their mask and the answers: one row a question."""
     rows = [
         (one.images[0], one.ids[0, q, : one.last[0, q] + 1], one.answers[0, q]) for one in batch for q in range(EACH)
     ]

@@ -50,7 +50,7 @@ def methods(lab: Lab, seeds: int) -> Iterator[Method]:
 
 
 def _diverse(name: str, seed: int) -> Method:
-    """A solver of the package, or the greedy with a share of chance; each picture is solved once."""
+    """A solver of the package, or the greedy with a share of chance; each image is solved once."""
     known: dict[tuple[bytes, int], Any] = {}
     proven: list[bool] = []
 

@@ -81,14 +81,14 @@ def distorted(ink: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
 
 
 def photograph(name: str) -> NDArray[np.uint8]:
-    """One of scikit-image's bundled pictures, in three channels."""
+    """One of scikit-image's bundled images, in three channels."""
     loaded = getattr(data, name)()
     image = np.asarray(loaded[0] if isinstance(loaded, tuple) else loaded)
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3]
 
 
 def sizes(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """The picture in [0, 1] with shorter sides of 120, 180 and 280 pixels, so that crops show much or little of it."""
+    """The image in [0, 1] with shorter sides of 120, 180 and 280 pixels, so that crops show much or little of it."""
     found = []
     for shorter in (120, 180, 280):
         scale = shorter / min(image.shape[:2])

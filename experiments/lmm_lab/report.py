@@ -1,4 +1,4 @@
-"""The report of the study: tables, pictures and sentences, all from the rows."""
+"""The report of the study: tables, plots and sentences, all from the rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MIDDLE = 0.1  # the keep of the paper's headline, for tables of one keep
 
 
 def write(rows: Rows, folder: Path) -> list[Path]:
-    """Write lmm_lab.md and its pictures; return their paths."""
+    """Write lmm_lab.md and its plots; return their paths."""
     frame = _newest(rows)
     keeps = sorted(set(frame["keep"]) - {1.0}, reverse=True)
     named = frame[["method", "keep"]].drop_duplicates().itertuples(index=False)

@@ -72,7 +72,7 @@ def _paint(
     corner: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> None:
-    """Blend a digit into the picture, its colour a little off."""
+    """Blend a digit into the image, its colour a little off."""
     window = image[corner[0] : corner[0] + DIGIT, corner[1] : corner[1] + DIGIT]
     cover = np.minimum(1, 1.25 * ink)[..., None]
     shade = np.clip(np.array(colour) + rng.uniform(-0.08, 0.08, 3), 0, 1)

@@ -63,7 +63,7 @@ def correlation(rows: pd.DataFrame) -> Estimate:
     """Spearman's rank correlation of objective and accuracy over the subsets of one scene, averaged over the scenes.
 
     Scenes differ in how hard they are and in how far apart their tokens lie; comparing the subsets of one scene with
-    each other leaves both out. Scenes whose subsets all do equally well say nothing and are left out.
+    each other drops both. Scenes whose subsets all do equally well say nothing and are dropped.
     """
     right = np.array([numbers(text) for text in rows["right"]])
     objective = np.array([numbers(text) for text in rows["objectives"]])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from experiments._common.console import Console, Progress
 from experiments._common.rows import Rows
 from experiments.lmm_lab.evaluate import EACH, Lab, Outcome
 from experiments.lmm_lab.methods import Method, methods
@@ -32,8 +32,7 @@ def measure(results: Path, scenes: int, seeds: int, folder: Path = CHECKPOINT) -
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
     everything = [(method, keep) for method in methods(lab, seeds) for keep in KEEPS]
     everything.insert(0, (Method("all tokens", "all", 0, "greedy"), 1.0))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True) as progress:
+    with Progress(Console()) as progress:
         task = progress.add_task("", total=len(everything))
         for method, keep in everything:
             progress.update(task, description=f"{method.name} keep {keep:.0%}")

@@ -3,7 +3,7 @@
 From a cold start the language model stays at chance for thousands of steps, because its gradient says nothing to a
 tower that sees nothing. And where a red patch and the word "red" have nothing in common, it takes thousands more until
 the one attends to the other; hence the second stage, as in LLaVA (Liu et al., NeurIPS 2023, section 4.2). For the same
-reason a question ends on the word that decides it: the answer is then one look at the picture away. A dozen questions
+reason a question ends on the word that decides it: the answer is then one look at the image away. A dozen questions
 share one image in a step: each sees the image and itself, no other question.
 """
 
@@ -78,7 +78,7 @@ class Log:
 
 
 def train(recipe: Recipe, folder: Path) -> Any:
-    """Train from nothing, or from the last stage that an interrupted run of this recipe has finished in ``folder``.
+    """Train from scratch, or from the last stage that an interrupted run of this recipe has finished in ``folder``.
 
     Writes the checkpoint, and beside it log.csv and recipe.json.
     """

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Any
 
-import fpsample
-import numba
-import numpy as np
 import typer
-from numpy.typing import NDArray
-from rich.console import Console
 
+from experiments._common.console import Console, table
 from experiments._common.rows import RESULTS, Row, Rows
-from experiments.gaps.report import table
-from experiments.scale import cluster, disk
 from experiments.scale.report import CLUSTER, DISK, MEMORY, cells, write
-from solvers.greedy import Greedy
 
 KEY = ("part", "data", "method", "threads", "n", "d", "k")
-TREE_HEIGHT = 9  # of fpsample; within a few percent of the fastest of 5, 7, 9, 10 and 11 on a million points
 
 
 def main(
-    results: Annotated[Path, typer.Option(help="Folder of the rows, the report and the picture.")] = RESULTS,
+    results: Annotated[Path, typer.Option(help="Folder of the rows, the report and the plot.")] = RESULTS,
     n: Annotated[int, typer.Option(help="Points in memory.", min=1000)] = 10**6,
     on_disk: Annotated[int, typer.Option(help="Rows of 64 numbers on disk, 256 bytes each.", min=5000)] = 10**7,
     on_cluster: Annotated[int, typer.Option(help="Points on a cluster of four processes.", min=6400)] = 4 * 10**6,
     repeats: Annotated[int, typer.Option(help="Timed calls of each method; medians are shown.", min=1)] = 5,
+    report_only: Annotated[bool, typer.Option(help="Only write the report, from the last run's rows.")] = False,
 ) -> None:
     """Many points: greedy in memory and from disk, core-sets on a cluster of processes; about 6 minutes.
 
@@ -39,7 +28,18 @@ def main(
     """
     console = Console()
     rows = Rows(results / "scale.csv", KEY, packages=("numpy", "numba", "fpsample", "dask", "distributed"))
-    measured = [*_in_memory(rows, n, repeats, console)]
+    measured = rows.last_run() if report_only else _measure(rows, n, on_disk, on_cluster, repeats, console)
+    for part in (MEMORY, DISK, CLUSTER):
+        console.print(table(*cells(part, measured), title=part))
+    console.print(f"{rows.path}, {', '.join(map(str, write(measured, results)))}", soft_wrap=True)
+
+
+def _measure(rows: Rows, n: int, on_disk: int, on_cluster: int, repeats: int, console: Console) -> list[Row]:
+    import numba
+
+    from experiments.scale import cluster, disk, memory
+
+    measured = memory.measure(rows, n, repeats, console)
     key: dict[str, Any] = {"part": DISK, "data": "normal", "method": "greedy", "threads": numba.get_num_threads()}
     key |= {"n": on_disk, "d": disk.D, "k": 100}
     measured.append(rows.find(**key) or rows.add(**key, **disk.measure(on_disk, 100)))
@@ -47,63 +47,4 @@ def main(
         key = {"part": CLUSTER, "data": kind, "method": "coreset", "threads": cluster.WORKERS}
         key |= {"n": on_cluster, "d": cluster.D, "k": cluster.K}
         measured.append(rows.find(**key) or rows.add(**key, **cluster.measure(kind, on_cluster)))
-    for part in (MEMORY, DISK, CLUSTER):
-        console.print(table(*cells(part, measured), title=part))
-    console.print(f"{rows.path}, {', '.join(map(str, write(measured, results)))}", soft_wrap=True)
-
-
-def _in_memory(rows: Rows, n: int, repeats: int, console: Console) -> list[Row]:
-    rng = np.random.default_rng(0)
-    found = []
-    for name, d, k in (("normal in space", 3, 1000), ("1,000 Gaussian clusters", 64, 100)):
-        points = rng.normal(size=(n, d))
-        if d > 3:
-            points += rng.uniform(-10, 10, size=(1000, d))[rng.integers(0, 1000, n)]
-        known = [row for method in _methods(d) if (row := rows.find(**_key(name, n, d, k, method))) is not None]
-        if len(known) < len(_methods(d)):
-            console.print(f"{n:,} points, {name}, in turn {repeats} times")
-            times = _measure(points.astype(np.float32), k, repeats)
-            known = [
-                rows.add(**_key(name, n, d, k, method), seconds=taken, same_picks=same)
-                for method, (taken, same) in times.items()
-            ]
-        found += known
-    return found
-
-
-def _methods(d: int) -> list[tuple[str, int]]:
-    """Each method with its number of threads; fpsample's runs one."""
-    threads = sorted({1, numba.get_num_threads()})
-    rival = [("fpsample", 1)] if d <= 3 else [("plain loop", count) for count in threads]
-    return [("greedy", count) for count in threads] + rival
-
-
-def _key(data: str, n: int, d: int, k: int, method: tuple[str, int]) -> dict[str, Any]:
-    return {"part": MEMORY, "data": data, "method": method[0], "threads": method[1], "n": n, "d": d, "k": k}
-
-
-def _measure(points: NDArray[np.float32], k: int, repeats: int) -> dict[tuple[str, int], tuple[float, bool]]:
-    """Median seconds of each method at each number of threads, and whether the picks are those of the plain loop.
-
-    The methods take turns, so that a busy machine slows them alike. fpsample computes in float32.
-    """
-    samplers: dict[str, Callable[[], Any]] = {
-        "greedy": partial(Greedy(start=0).select, points, k, "euclidean"),
-        "plain loop": partial(Greedy(start=0, accelerated=False).select, points, k, "euclidean"),
-        "fpsample": partial(fpsample.bucket_fps_kdline_sampling, points, k, h=TREE_HEIGHT, start_idx=0),
-    }
-    expected = samplers["plain loop"]()
-    methods = _methods(points.shape[1])
-    times: dict[tuple[str, int], list[float]] = {key: [] for key in methods}
-    same = {}
-    every = numba.get_num_threads()
-    for turn in range(repeats + 1):
-        for method, threads in methods:
-            numba.set_num_threads(threads)
-            begin = time.perf_counter()
-            picks = samplers[method]()
-            if turn:  # the first turn compiles
-                times[method, threads].append(time.perf_counter() - begin)
-            same[method, threads] = bool(np.array_equal(np.asarray(picks), expected))
-    numba.set_num_threads(every)
-    return {key: (median(seconds), same[key]) for key, seconds in times.items()}
+    return measured

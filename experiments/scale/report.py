@@ -1,4 +1,4 @@
-"""The report of the scale experiment: what its rows say, as tables and a picture."""
+"""The report of the scale experiment: what its rows say, as tables and a plot."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments._common import figures
 from experiments._common.rows import Row
-from experiments.gaps.plots import _figure, _save
-from experiments.gaps.report import duration, markdown_table, origin
+from experiments._common.tables import duration, markdown_table, origin
 
 MEMORY, DISK, CLUSTER = "in memory", "on disk", "on a cluster"
 _SAID = {"True": "yes", "False": "no", "": ""}
@@ -16,8 +16,8 @@ _COLUMNS = {
     MEMORY: ("data", "n", "d", "k", "method", "threads", "time", "over greedy", "picks of the plain loop"),
     DISK: ("data", "n", "d", "k", "threads", "time", "passes", "a plain pass", "over plain passes", "peak memory",
            "same after kill -9"),
-    CLUSTER: ("data", "n", "d", "k", "workers", "time", "objective", "upper bound", "greedy over it", "theory grants",
-              "same after kill -9"),
+    CLUSTER: ("data", "n", "d", "k", "workers", "time", "objective", "upper bound", "greedy over it",
+              "approximation factor", "same after kill -9"),
 }  # fmt: skip
 _NOTES = {
     MEMORY: "Medians of runs in turn, from point 0. fpsample's sampler computes in float32 and runs one thread. The "
@@ -57,19 +57,19 @@ def write(rows: Sequence[Row], folder: Path) -> list[Path]:
              origin(rows), "![Seconds of each method](scale.png)"]  # fmt: skip
     for part in (MEMORY, DISK, CLUSTER):
         parts += [f"## {part.capitalize()}", _NOTES[part], markdown_table(*cells(part, rows))]
-    report, picture = folder / "scale.md", folder / "scale.png"
+    report, plot = folder / "scale.md", folder / "scale.png"
     report.write_text("\n\n".join(parts) + "\n")
-    _draw([row for row in rows if row["part"] == MEMORY], picture)
-    return [report, picture]
+    _draw([row for row in rows if row["part"] == MEMORY], plot)
+    return [report, plot]
 
 
 def _draw(rows: Sequence[Row], path: Path) -> None:
     """Bars of seconds, a panel for each data set."""
     data = list(dict.fromkeys(row["data"] for row in rows))
-    figure, axes = _figure(11, 2.6, nrows=1, ncols=len(data), squeeze=False, layout="constrained")
-    for axis, name in zip(axes[0], data, strict=True):
+    figure, axes = figures.figure(figures.WIDTH, 2.1 * len(data), nrows=len(data), squeeze=False, layout="constrained")
+    for axis, name in zip(axes[:, 0], data, strict=True):
         _bars(axis, [row for row in rows if row["data"] == name])
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _bars(axis: Any, rows: Sequence[Row]) -> None:
@@ -82,4 +82,4 @@ def _bars(axis: Any, rows: Sequence[Row]) -> None:
     axis.margins(x=0.2)
     axis.set_xlabel("seconds")
     size = f"{int(rows[0]['n']):,} x {rows[0]['d']}, k = {int(rows[0]['k']):,}"
-    axis.set_title(f"{rows[0]['data']}: {size}", loc="left")
+    axis.set_title(f"{rows[0]['data']}: {size}", loc="left", fontsize=10)

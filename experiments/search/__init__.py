@@ -11,10 +11,9 @@ from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import solvers
+from experiments._common.console import Console, Progress
 from experiments._common.rows import RESULTS, Rows
 from experiments.search import max_div
 from experiments.search.report import write_report
@@ -50,15 +49,15 @@ def main(
     rows = Rows(results / "search.csv", KEY)
     for path in merge or []:
         console.print(f"{rows.merge(path)} rows added from {path}")
-    targets = list(_targets(data, best_known, only))
+    wanted = list(targets(data, best_known, only))
     methods = _methods(solver, console)
-    todo = len(targets) * len(methods) * seeds
+    todo = len(wanted) * len(methods) * seeds
     console.print(
-        f"{len(targets)} problems, {', '.join(methods)}, {seeds} seeds, {seconds:g} s each: {todo} runs, "
+        f"{len(wanted)} problems, {', '.join(methods)}, {seeds} seeds, {seconds:g} s each: {todo} runs, "
         f"at most {math.ceil(todo * seconds / 60)} min. Rows: {rows.path}. Ctrl-C stops; the same command goes on."
     )
     try:
-        measured = list(_measure(rows, targets, methods, seconds, seeds, to_best, console))
+        measured = list(_measure(rows, wanted, methods, seconds, seeds, to_best, console))
     except KeyboardInterrupt:
         console.print(f"\nStopped. {len(rows)} rows are in {rows.path}.")
         raise typer.Exit(130) from None
@@ -76,6 +75,11 @@ class Target:
     tolerance: float
     rounding: Callable[[float], float]
 
+    @property
+    def goal(self) -> float:
+        """The distance at which a run may end."""
+        return self.best_known - self.tolerance if self.rounding(0.5) == 0.5 else self.best_known
+
     def gap(self, objective: float) -> float:
         """Return the share missing to the best known value; negative if that is exceeded."""
         value = self.rounding(objective)
@@ -84,7 +88,14 @@ class Target:
         return (self.best_known - value) / self.best_known
 
 
-def _targets(folders: list[Path], lists: list[Path], only: str) -> Iterator[Target]:
+def targets(folders: list[Path], lists: list[Path], only: str = "") -> Iterator[Target]:
+    """What to reach: every line of the lists whose instance has a file and whose name contains ``only``.
+
+    Raises
+    ------
+    DataFileError
+        If a list lacks a column.
+    """
     files = {path.stem: path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()}
     for table in lists:
         frame = pd.read_csv(table, dtype=str)
@@ -109,7 +120,7 @@ def _rounding(path: Path) -> Callable[[float], float]:
 def _methods(chosen: list[str] | None, console: Console) -> list[str]:
     methods = list(chosen or (*HEURISTICS, max_div.NAME))
     if max_div.NAME in methods and max_div.missing():
-        console.print(f"left out: {max_div.missing()}")
+        console.print(f"not taking part: {max_div.missing()}")
         methods.remove(max_div.NAME)
     for name in methods:
         if name != max_div.NAME:
@@ -120,9 +131,8 @@ def _methods(chosen: list[str] | None, console: Console) -> list[str]:
 def _measure(
     rows: Rows, targets: list[Target], methods: list[str], seconds: float, seeds: int, to_best: bool, console: Console
 ) -> Iterator[dict[str, str]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     warm: set[tuple[str, bool]] = set()
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(console) as progress:
         task = progress.add_task("", total=len(targets) * len(methods) * seeds)
         for target in targets:
             problem = target.instance.problem(target.k)
@@ -157,8 +167,7 @@ def _run(
         objective, reached = problem.objective(chosen)[0], runtime
         moments = [(runtime, objective)]
     else:
-        goal = target.best_known - target.tolerance if target.rounding(0.5) == 0.5 else target.best_known
-        stop = Stop(seconds=seconds, target=goal if to_best else None)
+        stop = Stop(seconds=seconds, target=target.goal if to_best else None)
         result = solvers.load(solver)().solve(problem, stop=stop, seed=seed)
         if result.status is Status.INTERRUPTED:
             raise KeyboardInterrupt

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
-from tabulate import tabulate
 
-from experiments.gaps.plots import _colours, _figure, _save
+from experiments._common import figures
+from experiments._common.console import Console, table
+from experiments._common.tables import markdown_table
 
 _COLUMNS = ("solver", "runs", "mean gap", "worst gap", "at best known", "time to best", "90th percentile")
 
@@ -30,14 +29,9 @@ def write_report(frame: pd.DataFrame, folder: Path, seconds: float, console: Con
     """Print the table; write it and the profile."""
     numbers = ["gap", "time_to_best", "runtime", "limit", "n", "k"]
     frame = frame.assign(**{name: frame[name].astype(float) for name in numbers})
-    table = Table(title="gap to best known", title_justify="left")
-    for column in _COLUMNS:
-        table.add_column(column, justify="left" if column == "solver" else "right")
     lines = summary(frame)
-    for line in lines:
-        table.add_row(*line)
-    console.print(table)
-    text = tabulate(lines, headers=_COLUMNS, tablefmt="github", disable_numparse=True)
+    console.print(table(_COLUMNS, lines, "Gap to best known"))
+    text = markdown_table(_COLUMNS, lines)
     first = frame.iloc[0]
     note = (
         f"{frame.groupby(['instance', 'k']).ngroups} problems, {frame['seed'].nunique()} seeds, {seconds:g} s a run. "
@@ -53,8 +47,8 @@ def write_report(frame: pd.DataFrame, folder: Path, seconds: float, console: Con
 def performance_profile(frame: pd.DataFrame, path: Path) -> None:
     """Draw the share of runs within a gap to best known, for every gap: higher is better."""
     solvers = list(dict.fromkeys(frame["solver"]))
-    colours = _colours(solvers)
-    figure, axis = _figure(6.4, 3.8, layout="constrained")
+    colours = figures.colours(solvers)
+    figure, axis = figures.figure(6.4, 3.8, layout="constrained")
     for solver in solvers:
         gaps = np.sort(frame.loc[frame["solver"] == solver, "gap"].clip(lower=0).to_numpy())
         share = np.arange(1, len(gaps) + 1) / len(gaps)
@@ -68,4 +62,4 @@ def performance_profile(frame: pd.DataFrame, path: Path) -> None:
     axis.set_ylabel("share of runs within it")
     axis.grid(color="#e6e6e6", linewidth=0.8)
     axis.legend(frameon=False, loc="lower right")
-    _save(figure, path)
+    figures.save(figure, path)

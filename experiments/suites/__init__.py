@@ -23,7 +23,7 @@ class Case:
         Together they name the data; k is in the problem.
     problem : Problem
     note : str
-        What was done to the data that a reader has to know, such as rows left out.
+        What was done to the data that a reader has to know, such as rows dropped.
     """
 
     suite: str

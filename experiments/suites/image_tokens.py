@@ -42,7 +42,7 @@ class Tokens:
     cells : (n,) int64 array
         Where they are: row * 24 + column.
     black : int
-        All-black patches left out, for a zero vector has no cosine distance to anything.
+        All-black patches dropped, for a zero vector has no cosine distance to anything.
     """
 
     image: NDArray[np.uint8]
@@ -51,7 +51,7 @@ class Tokens:
 
     @property
     def black(self) -> int:
-        """Patches of zeros, left out."""
+        """Patches of zeros, dropped."""
         return GRID * GRID - len(self.cells)
 
 
@@ -71,7 +71,7 @@ def tokens(photo: str) -> Tokens:
 
 
 def cut(image: NDArray[np.uint8]) -> Tokens:
-    """Patchify a (336, 336, 3) image; patches of zeros are left out and counted."""
+    """Patchify a (336, 336, 3) image; patches of zeros are dropped and counted."""
     patches = image.reshape(GRID, PATCH, GRID, PATCH, 3).swapaxes(1, 2).reshape(GRID * GRID, -1)
     lit = patches.any(axis=1)
     return Tokens(image, patches[lit].astype(np.float32), np.flatnonzero(lit))
@@ -84,5 +84,5 @@ def cases() -> list[Case]:
 
 def _case(photo: str, k: int) -> Case:
     cells = tokens(photo)
-    note = f"{cells.black} of 576 patches are all black and left out: a zero vector has no cosine distance"
+    note = f"{cells.black} of 576 patches are all black and dropped: a zero vector has no cosine distance"
     return Case("image_tokens", photo, Problem(k, points=cells.vectors, metric="cosine"), note if cells.black else "")

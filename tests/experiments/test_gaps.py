@@ -10,8 +10,9 @@ typer = pytest.importorskip("typer")
 
 import solvers  # noqa: E402
 from experiments import gaps, suites  # noqa: E402
+from experiments._common.provenance import machine  # noqa: E402
+from experiments.gaps.comparison import Comparison  # noqa: E402
 from experiments.gaps.plots import gap_over_time  # noqa: E402
-from experiments.gaps.report import Comparison  # noqa: E402
 from experiments.suites import Case  # noqa: E402
 from mmdp import Problem, Result  # noqa: E402
 
@@ -42,6 +43,27 @@ def test_it_says_what_it_will_do_then_measures_reports_and_draws(tmp_path):
     report = (tmp_path / "gaps.md").read_text()
     assert "tiny/grid k=5, n=25, euclidean: upper bound 2.8284, best known 2.8284" in report
     assert (tmp_path / "gaps.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["o[ut]", "runs [/scratch]"])
+def test_folders_and_extras_are_printed_with_their_brackets(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(gaps.Plan, "missing", ["far needs dask: pip install 'mmdp[scale]'"])
+    result = run(tmp_path / name)
+    assert result.exit_code == 0, result.output
+    printed = "".join(result.output.split())
+    assert "pipinstall'mmdp[scale]'" in printed
+    assert str(tmp_path / name / "gaps.md").replace(" ", "") in printed
+
+
+def test_the_report_is_made_anew_from_rows_of_other_code_or_another_machine(tmp_path):
+    run(tmp_path)
+    written = (tmp_path / "gaps.md").read_text()
+    (tmp_path / "gaps.md").unlink()
+    other = (tmp_path / "gaps.csv").read_text().replace(machine()["cpu"], "another CPU")
+    (tmp_path / "gaps.csv").write_text(other)
+    assert run(tmp_path, "--report-only").exit_code == 0
+    assert (tmp_path / "gaps.md").read_text() == written.replace(machine()["cpu"], "another CPU")
+    assert (tmp_path / "gaps.csv").read_text() == other
 
 
 def test_a_second_run_measures_nothing_and_fresh_measures_all(tmp_path):
@@ -78,7 +100,7 @@ def test_ctrl_c_keeps_what_is_measured_and_says_how_to_go_on(tmp_path, monkeypat
     assert not rows(tmp_path).duplicated(["case", "solver", "seed"]).any()
 
 
-def test_a_solver_that_refuses_a_problem_says_why(tmp_path, monkeypatch):
+def test_a_solver_that_does_not_accept_a_problem_says_why(tmp_path, monkeypatch):
     large = Case("tiny", "large", Problem(20, points=[[float(i)] for i in range(60)]))
     monkeypatch.setattr(gaps, "_cases", lambda chosen: [large])
     assert run(tmp_path).exit_code == 0

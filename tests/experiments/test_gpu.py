@@ -1,9 +1,12 @@
 """The GPU experiment from end to end, interpreted where there is no GPU, and its judge of right and wrong."""
 
 import csv
+import re
 
 import pytest
 
+from experiments._common.rows import Rows
+from experiments.gpu import report
 from mmdp import InvalidOptionError
 
 torch = pytest.importorskip("torch")
@@ -19,10 +22,31 @@ def test_checks_times_and_writes_rows(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "16 inputs" in printed
     assert "0 are wrong" in " ".join(printed.split())
-    rows = list(csv.DictReader((tmp_path / "gpu.csv").open()))
+    check, *rows = csv.DictReader((tmp_path / "gpu.csv").open())
+    assert (check["inputs"], check["wrong"]) == ("16", "0")
+    assert "16 random and clustered inputs" in (tmp_path / "gpu.md").read_text()
     assert {"greedy", "DivPrune's loop", "floor: products", "floor: steps"} <= {row["method"] for row in rows}
     assert {row["batch"] for row in rows} == {"1", "2"}
     assert all(float(row["milliseconds"]) > 0 and row["device"] and row["commit"] for row in rows)
+
+
+def test_the_report_needs_no_gpu_and_shows_a_run_that_ended_early(tmp_path):
+    rows = Rows(tmp_path / "gpu.csv", gpu.KEY, packages=("torch", "triton"))
+    about = {"device": "a GPU", "size": "image", "n": 576, "d": 64, "k": 58, "dtype": "bfloat16"}
+    rows.add(device="a GPU", method=report.CHECK, inputs=9, picks=100, within_rounding=2, wrong=1, worst=0.5)
+    times = ((report.GRAPH, 0.5), (report.PYTHON, 0.75), (report.LOOP, 20), (report.PRODUCTS, 0.1), (report.STEPS, 0.1))
+    for method, milliseconds in times:
+        rows.add(**about, batch=1, method=method, milliseconds=milliseconds)
+    rows.add(**about, batch=8, method=report.GRAPH, milliseconds=1.0)
+    gpu.main(tmp_path, report_only=True)
+    page = (tmp_path / "gpu.md").read_text()
+    assert "97 are the float64 oracle's, 2 differ" in page
+    lines = [re.sub(r"\s+", " ", line) for line in page.splitlines() if line.startswith("| image")]
+    assert lines == [
+        "| image | 576, 64, 58 | 1 | 0.5 | 0.75 | 20 | 40 | 0.2 | 40% |",
+        "| image | 576, 64, 58 | 8 | 1 | | | | | |",
+    ]
+    assert (tmp_path / "gpu.png").stat().st_size > 1000
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -10,13 +10,13 @@ pytest.importorskip("transformers")
 Image = pytest.importorskip("PIL.Image")
 
 from experiments import latency  # noqa: E402
-from experiments._common.model_shapes import SCALES, SHAPES  # noqa: E402
+from experiments.latency.shapes import SCALES, SHAPES  # noqa: E402
 from mmdp import InvalidOptionError, UnknownNameError  # noqa: E402
 
 OPTIONS = {"scale": "tiny", "solver": None, "text": 8, "new_tokens": 3, "repeats": 2}
 
 
-def test_rows_report_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_report_and_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = ["LLaVA-1.5-7B", "Qwen2.5-VL-7B"]
     latency.main(model=models, keep=[0.1, 0.5], results=tmp_path, **OPTIONS)
     rows = pd.read_csv(tmp_path / "latency.csv")

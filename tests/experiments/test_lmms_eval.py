@@ -1,4 +1,4 @@
-"""lmms-eval from end to end, offline: a LLaVA of random weights saved to disk, and a task of four drawn pictures."""
+"""lmms-eval from end to end, offline: a LLaVA of random weights saved to disk, and a task of four drawn images."""
 
 import copy
 from pathlib import Path
@@ -67,8 +67,8 @@ def processor():
     )
 
 
-def answer(model, reader, picture: Image.Image, question: str) -> str:
-    inputs = reader(images=picture, text=f"<image> {question}", return_tensors="pt")
+def answer(model, reader, image: Image.Image, question: str) -> str:
+    inputs = reader(images=image, text=f"<image> {question}", return_tensors="pt")
     told = model.generate(**inputs, max_new_tokens=3, do_sample=False, pad_token_id=1, eos_token_id=1)
     return reader.tokenizer.decode(told[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
@@ -82,9 +82,9 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     model.save_pretrained(folder / "model")
     reader.save_pretrained(folder / "model")
     draw = np.random.default_rng(0).integers(0, 256, (len(QUESTIONS), 30, 40, 3), dtype=np.uint8)
-    pictures = [Image.fromarray(of) for of in draw]
-    answers = [answer(model, reader, *asked) for asked in zip(pictures, QUESTIONS, strict=True)]
-    columns = {"image": pictures, "question": QUESTIONS, "answer": answers}
+    images = [Image.fromarray(of) for of in draw]
+    answers = [answer(model, reader, *asked) for asked in zip(images, QUESTIONS, strict=True)]
+    columns = {"image": images, "question": QUESTIONS, "answer": answers}
     datasets.DatasetDict(test=datasets.Dataset.from_dict(columns)).save_to_disk(folder / "drawn")
     (folder / "drawn.yaml").write_text(dedent(TASK.format(folder=folder)))
     (folder / "drawn_utils.py").write_text("def visual(doc):\n    return [doc['image'].convert('RGB')]\n")

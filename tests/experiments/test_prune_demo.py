@@ -1,4 +1,4 @@
-"""The demonstration on a photograph: one picture, with a panel for each solver."""
+"""The demonstration on a photograph: one image, with a panel for each solver."""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ def test_every_solver_gets_a_panel(tmp_path: Path, capsys: pytest.CaptureFixture
     assert np.asarray(Image.open(out).convert("L")).std() > 10
 
 
-def test_a_picture_of_any_shape_is_cropped(tmp_path: Path) -> None:
+def test_a_image_of_any_shape_is_cropped(tmp_path: Path) -> None:
     path = tmp_path / "wide.png"
     Image.fromarray(np.zeros((40, 90, 3), np.uint8)).save(path)
     assert prune_demo.cropped(path).size == (SIDE, SIDE)
 
 
-def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("no picture")
+def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
     for name in ("text.png", "missing.png"):
         with pytest.raises(DataFileError, match=name):
             prune_demo.cropped(tmp_path / name)

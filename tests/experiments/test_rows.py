@@ -61,6 +61,21 @@ def test_other_code_and_another_machine_are_other_measurements(path, monkeypatch
     assert Rows(path, KEY).find(instance="a", solver="b") is None
 
 
+def test_the_last_run_is_the_newest_rows_of_the_newest_code_and_machine_wherever_it_ran(path, monkeypatch):
+    Rows(path, KEY).add(instance="a", solver="b", objective=0)
+    monkeypatch.setattr(rows, "machine", lambda: {**machine(), "cpu": "another"})
+    there = Rows(path, KEY)
+    for solver, objective in (("b", 1), ("c", 2), ("b", 3)):
+        there.add(instance="a", solver=solver, objective=objective)
+    monkeypatch.undo()
+    assert [(row["solver"], row["objective"]) for row in Rows(path, KEY).last_run()] == [("c", "2"), ("b", "3")]
+
+
+def test_a_report_without_rows_is_an_error(path):
+    with pytest.raises(DataFileError, match="no rows"):
+        Rows(path, KEY).last_run()
+
+
 def test_new_columns_join_and_old_rows_leave_them_empty(path):
     rows = Rows(path, KEY)
     rows.add(instance="a", solver="b")

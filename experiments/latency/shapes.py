@@ -51,12 +51,12 @@ _QWEN_VISION, _QWEN_7B = Stack(32, 16, 80, 3420), Stack(28, 28, 128, 18944)
 
 @dataclass(frozen=True)
 class Shape:
-    """A published model: its two halves, the configuration around them, and the encoder's arguments for one picture."""
+    """A published model: its two halves, the configuration around them, and the encoder's arguments for one image."""
 
     vision: Stack
     text: Stack
     config: Callable[[Stack, Stack], dict[str, Any]]
-    picture: Callable[[], dict[str, torch.Tensor]]
+    image: Callable[[], dict[str, torch.Tensor]]
 
     def build(self, scale: Scale, device: str, dtype: torch.dtype) -> Any:
         """Make the model, with random weights."""
@@ -71,9 +71,9 @@ class Shape:
         return model
 
     def prompt(self, model: Any, text: int) -> dict[str, torch.Tensor]:
-        """One picture between ``text`` tokens, four of them before it."""
+        """One image between ``text`` tokens, four of them before it."""
         device, dtype = model.device, model.dtype
-        pixels = {n: v.to(device, dtype if v.is_floating_point() else None) for n, v in self.picture().items()}
+        pixels = {n: v.to(device, dtype if v.is_floating_point() else None) for n, v in self.image().items()}
         with torch.no_grad():
             output = model.model.get_image_features(**pixels)
         features = torch.cat(list(getattr(output, "pooler_output", output)))
@@ -130,7 +130,7 @@ def _square() -> dict[str, torch.Tensor]:
 
 
 def _tiles() -> dict[str, torch.Tensor]:
-    """672 x 672 pixels: the whole picture and its four quarters."""
+    """672 x 672 pixels: the whole image and its four quarters."""
     return {"pixel_values": torch.randn(1, 5, 3, 336, 336), "image_sizes": torch.tensor([[672, 672]])}
 
 
