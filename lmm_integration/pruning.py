@@ -55,7 +55,7 @@ def prune(
     keep : float or int
         The fraction that stays, in (0, 1], or how many stay.
     scope : {"image", "sample"}
-        Whether the budget is of each picture, or pooled over all pictures of a sample. Models that cut a picture into
+        Whether the budget is of each image, or pooled over all images of a sample. Models that cut an image into
         tiles, or a video into frames, with text between them (Idefics3, SmolVLM, Qwen3-VL) want "sample".
     metric : str
         Distance for the diversity solvers.
@@ -67,11 +67,11 @@ def prune(
     seed : int
         Of random choices.
     centre : bool
-        Whether rules see the features of a picture less their mean; the model gets them as they are.
+        Whether rules see the features of an image less their mean; the model gets them as they are.
     stop : Stop, optional
-        Limits of a solver that searches or proves, for each picture, such as ``Stop(seconds=0.1)``.
+        Limits of a solver that searches or proves, for each image, such as ``Stop(seconds=0.1)``.
     attention : callable, optional
-        Feature rows (n, d) of one picture to attention scores (n,), for selectors that rank by it.
+        Feature rows (n, d) of one image to attention scores (n,), for selectors that rank by it.
     family : Family, optional
         For a model type that has no file in ``lmm_integration/families``.
     **options
@@ -90,13 +90,13 @@ def prune(
     InvalidOptionError, UnknownNameError
     """
     if scope not in ("image", "sample"):
-        raise InvalidOptionError(f"scope={scope!r}; choose 'image' (a budget a picture) or 'sample' (one for them all)")
+        raise InvalidOptionError(f"scope={scope!r}; choose 'image' (a budget an image) or 'sample' (one for them all)")
     if positions not in ("auto", "compact", "original"):
         raise InvalidOptionError(f"positions={positions!r}; choose auto, compact or original")
     if not modalities or set(modalities) - set(PIXELS.values()):
         raise InvalidOptionError(f"modalities={modalities!r}; choose from ('image', 'video')")
     if isinstance(keep, int) and keep == 1 and not isinstance(keep, bool):
-        warnings.warn("keep=1 keeps one token of each picture; keep=1.0 keeps them all", stacklevel=2)
+        warnings.warn("keep=1 keeps one token of each image; keep=1.0 keeps them all", stacklevel=2)
     config = getattr(model, "config", None)
     if config is None or not hasattr(model, "generate"):
         raise UnsupportedModelError(

@@ -1,4 +1,4 @@
-"""What a pruning did: the rows kept of each picture, and the counts and times over all calls."""
+"""What a pruning did: the rows kept of each image, and the counts and times over all calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lmm_integration.selectors import Grid
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What stayed of one picture.
+    """What stayed of one image.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class Kept:
     modality : str
         "image" or "video".
     indices : (k,) int64 tensor
-        Kept feature rows of the picture, ascending.
+        Kept feature rows of the image, ascending.
     n : int
         How many it had.
     grid : (frames, rows, columns) or None

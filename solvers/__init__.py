@@ -15,9 +15,9 @@ from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, MissingDepe
 from mmdp import UnknownNameError as UnknownNameError
 from mmdp.metrics import Array
 from mmdp.tables import files
-from solvers._framework.base import Run, Solver, checked_options
+from solvers._framework.base import Run, Solver, checked_options, selection_problem
 
-__all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "solve"]
+__all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "selection_problem", "solve"]
 
 LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
 _DISK_OPTIONS = {"checkpoint", "progress"}

@@ -1,4 +1,4 @@
-"""Which feature rows of each picture stay."""
+"""Which feature rows of each image stay."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from mmdp.exceptions import InvalidOptionError
 
 @dataclass(frozen=True)
 class Choice:
-    """A rule and its budget, for the pictures of one model.
+    """A rule and its budget, for the images of one model.
 
     Attributes
     ----------
     choose, keep, pooled, attention
-        As for :func:`lmm_integration.prune`; ``pooled``: one budget for all pictures of a sample.
+        As for :func:`lmm_integration.prune`; ``pooled``: one budget for all images of a sample.
     family : Family
     config : transformers configuration
         Of the whole model.
@@ -49,16 +49,16 @@ class Choice:
     def __call__(
         self, modality: str, places: Tensor, features: Encoded, ids: Tensor, arguments: dict[str, Any]
     ) -> tuple[Tensor, list[Kept]]:
-        """Return which rows stay, (n,) bool, and the same by picture; ``places`` (b, l) bool: where the rows go."""
+        """Return which rows stay, (n,) bool, and the same by image; ``places`` (b, l) bool: where the rows go."""
         sample_of = places.nonzero()[:, 0]
-        pictures = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
-        grids = self._grids(modality, [len(picture) for picture in pictures], features.items, arguments)
+        images = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
+        grids = self._grids(modality, [len(image) for image in images], features.items, arguments)
         rows, kept = torch.zeros(len(features.rows), dtype=torch.bool, device=features.rows.device), list[Kept]()
-        for indices, grid in zip(pictures, grids, strict=True):
+        for indices, grid in zip(images, grids, strict=True):
             sample = int(sample_of[indices[0]])
-            of_picture = features.rows[indices]
+            of_image = features.rows[indices]
             k = retained_count(len(indices), self.keep)
-            chosen = self.choose(of_picture, k, self._context(of_picture, ids[sample], grid))
+            chosen = self.choose(of_image, k, self._context(of_image, ids[sample], grid))
             rows[indices[chosen]] = True
             kept.append(Kept(sample, modality, chosen, len(indices), grid))
         return rows, kept
@@ -77,7 +77,7 @@ class Choice:
         return Context(prompt=prompt, attention=attention, grid=grid, seed=self.choose.seed)
 
     def _grids(self, modality: str, sizes: list[int], items: list[int], arguments: dict[str, Any]) -> list[Grid | None]:
-        """Layout of each picture, from what the processor says about it or from the encoder's squares."""
+        """Layout of each image, from what the processor says about it or from the encoder's squares."""
         thw = arguments.get(f"{modality}_grid_thw")
         if thw is None:
             square = self.family.square and not self.pooled
@@ -90,7 +90,7 @@ class Choice:
 
 
 def _square(n: int, item: int, modality: str) -> Grid | None:
-    """Layout of a picture of n rows, a square (or for a video several) of the encoder's, or one of those in an item."""
+    """Layout of an image of n rows, a square (or for a video several) of the encoder's, or one of those in an item."""
     size = n if item % n == 0 else item
     frames, rest, side = n // size, n % size, isqrt(size)
     return (frames, side, side) if side**2 == size and not rest and (frames == 1 or modality == "video") else None

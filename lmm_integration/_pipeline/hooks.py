@@ -45,7 +45,7 @@ class Pruning:
 
     @property
     def last(self) -> tuple[Kept, ...]:
-        """What stayed of each picture in the last call."""
+        """What stayed of each image in the last call."""
         return self._preparation.last
 
     @property
@@ -136,15 +136,15 @@ class Pruning:
         Raises
         ------
         PruningStateError
-            If they bring new pictures.
+            If they bring new images.
         """
         cache = arguments.get("past_key_values")
         if cache is None or isinstance(cache, tuple) or cache.get_seq_length() == 0:
             return None
         call = self._caches.get(cache)
-        if call is not None and self._preparation.brings_pictures(arguments, call.layout.length):
+        if call is not None and self._preparation.brings_images(arguments, call.layout.length):
             raise PruningStateError(
-                "new pictures on the cache of a pruned prompt: their features would be merged at the wrong places; "
+                "new images on the cache of a pruned prompt: their features would be merged at the wrong places; "
                 "start a new cache with the whole conversation, or ask without pruning"
             )
         return call

@@ -59,7 +59,7 @@ class Preparation:
         """
         pixels = {PIXELS[n]: arguments[n] for n in PIXELS if arguments.get(n) is not None}
         pixels = {m: value for m, value in pixels.items() if m in self.modalities}
-        if not pixels or not self._holds_pictures(arguments):
+        if not pixels or not self._holds_images(arguments):
             return arguments, None
         ids, mask = self._checked(arguments)
         stays, encoded, kept = torch.ones_like(ids, dtype=torch.bool), {}, list[Kept]()
@@ -75,10 +75,10 @@ class Preparation:
                     "behind its encoder (LLaVA-OneVision, video, before 5.0)"
                 )
             started = time.perf_counter()
-            rows, pictures = self._choice(modality, places, features, ids, arguments)
+            rows, images = self._choice(modality, places, features, ids, arguments)
             self.stats.solve_seconds += time.perf_counter() - started
             stays[places] = rows
-            kept += pictures
+            kept += images
             flat = rows.nonzero()[:, 0]
             encoded[modality] = (features, list(flat.split(_per_row(stays & places))), len(value))
         layout = Layout.of(stays, mask, self._pads_left(mask, left))
@@ -93,11 +93,11 @@ class Preparation:
         place(self.inner, call, arguments, whole_mask, short["attention_mask"], self._original)
         self.last = tuple(kept)
         self.stats.calls += 1
-        self.stats.tokens_before += sum(picture.n for picture in kept)
-        self.stats.tokens_after += sum(len(picture.indices) for picture in kept)
+        self.stats.tokens_before += sum(image.n for image in kept)
+        self.stats.tokens_after += sum(len(image.indices) for image in kept)
         return short, call
 
-    def brings_pictures(self, arguments: dict[str, Any], known: int) -> bool:
+    def brings_images(self, arguments: dict[str, Any], known: int) -> bool:
         """Whether a continued prompt has placeholders behind its first ``known`` columns, or in new tokens alone."""
         ids = arguments.get("input_ids")
         if ids is None:
@@ -113,7 +113,7 @@ class Preparation:
             )
         return arguments["input_ids"], None if mask is None else mask.bool()
 
-    def _holds_pictures(self, arguments: dict[str, Any]) -> bool:
+    def _holds_images(self, arguments: dict[str, Any]) -> bool:
         if arguments.get("input_ids") is None:
             raise UnsupportedModelError(
                 "pixels came with inputs_embeds: pruning reads the placeholders of input_ids; pass those, or use "

@@ -13,7 +13,7 @@ _PADDING = {"labels": -100, "attention_mask": 0}
 
 
 def groups(placeholders: Tensor, items: list[int], cut: str) -> list[Tensor]:
-    """Split the placeholders of a batch into pictures.
+    """Split the placeholders of a batch into images.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ def groups(placeholders: Tensor, items: list[int], cut: str) -> list[Tensor]:
     items : list of int
         Rows of each item that the encoder returned; they add up to the number of placeholders.
     cut : str
-        "run": a picture ends where its run of placeholders does; "item": where the encoder's item does;
+        "run": an image ends where its run of placeholders does; "item": where the encoder's item does;
         "run+item": at either; "sample": only at the end of a sample.
 
     Returns
     -------
     list of int64 tensors
-        Positions in the flat list of feature rows, one tensor a picture.
+        Positions in the flat list of feature rows, one tensor an image.
     """
     row, column = placeholders.nonzero(as_tuple=True)
     ends = torch.zeros(len(row), dtype=torch.bool, device=row.device)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import solvers
 from mmdp import Stop
 from mmdp.exceptions import InvalidOptionError, InvalidProblemError, MMDPError, SolverContractError, UnknownNameError
-from solvers._framework.base import selection_problem
+from solvers import selection_problem
 from tests import naive
 
 torch = pytest.importorskip("torch")
