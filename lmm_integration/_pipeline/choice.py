@@ -1,4 +1,4 @@
-"""Which feature rows of each image stay."""
+"""Which feature rows of each image are kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lmm_integration.families import Family
 from lmm_integration.selection import Chooser
 from lmm_integration.selectors import Context, Grid
 from lmm_integration.stats import Kept
-from mmdp.exceptions import InvalidOptionError
+from mmdp.exceptions import InvalidOptionError, InvalidProblemError
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Choice:
         Token ids to embeddings, for rules that read the prompt.
     placeholders : dict
         Token id of each modality.
+    encoder : str
+        Name of the vision encoder, for messages.
     """
 
     choose: Chooser
@@ -45,11 +47,12 @@ class Choice:
     config: Any
     embed: Callable[[Tensor], Tensor]
     placeholders: dict[str, int]
+    encoder: str
 
     def __call__(
         self, modality: str, places: Tensor, features: Encoded, ids: Tensor, arguments: dict[str, Any]
     ) -> tuple[Tensor, list[Kept]]:
-        """Return which rows stay, (n,) bool, and the same by image; ``places`` (b, l) bool: where the rows go."""
+        """Return which rows are kept, (n,) bool, and the same by image; ``places`` (b, l) bool: where the rows go."""
         sample_of = places.nonzero()[:, 0]
         images = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
         grids = self._grids(modality, [len(image) for image in images], features.items, arguments)
@@ -57,11 +60,27 @@ class Choice:
         for indices, grid in zip(images, grids, strict=True):
             sample = int(sample_of[indices[0]])
             of_image = features.rows[indices]
-            k = retained_count(len(indices), self.keep)
+            self._check(of_image, sample, modality)
+            k = retained_count(len(indices), self._budget(len(indices)))
             chosen = self.choose(of_image, k, self._context(of_image, ids[sample], grid))
             rows[indices[chosen]] = True
             kept.append(Kept(sample, modality, chosen, len(indices), grid))
         return rows, kept
+
+    def within_budget(self, kept: list[Kept]) -> int:
+        """How many images had no more tokens than a count given as ``keep``."""
+        return sum(image.n <= self.keep for image in kept) if isinstance(self.keep, int) else 0
+
+    def _budget(self, n: int) -> float | int:
+        return min(n, self.keep) if isinstance(self.keep, int) else self.keep
+
+    def _check(self, features: Tensor, sample: int, modality: str) -> None:
+        if bool(features.isfinite().all()):
+            return
+        raise InvalidProblemError(
+            f"{self.encoder} returned NaN or infinite features in {features.dtype} for the {modality} of sample "
+            f"{sample}; check the pixels, or load the model in bfloat16 or float32: encoders overflow in float16"
+        )
 
     def _context(self, features: Tensor, ids: Tensor, grid: Grid | None) -> Context:
         prompt = attention = None

@@ -349,12 +349,6 @@ def test_budgets_that_are_none(keep: Any) -> None:
         prune(tiny.build("llava"), keep=keep)
 
 
-def test_a_count_above_the_tokens_of_an_image() -> None:
-    model = tiny.build("llava")
-    with pytest.raises(InvalidOptionError, match="36 that are there"), prune(model, keep=37):
-        model(**tiny.batch("llava"))
-
-
 @pytest.mark.parametrize(
     "options", [{"scope": "batch"}, {"positions": "new"}, {"modalities": ("audio",)}, {"modalities": ()}]
 )

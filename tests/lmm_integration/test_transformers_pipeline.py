@@ -59,5 +59,5 @@ def test_a_pipeline_answers_from_what_was_kept(pipe: Any) -> None:
         assert len(ask(pipe).split()) == 4
     assert (pruning.stats.tokens_before, pruning.stats.tokens_after) == (36, 9)
     assert pruning.last[0].grid == (1, 6, 6)
-    assert overlay(PHOTO, pruning.last[0]).size == IMAGE.size
+    assert overlay(PHOTO, pruning.last[0]).size == PHOTO.size
     assert ask(pipe) == plain
