@@ -35,6 +35,8 @@ def run(
         arguments, prepare.visual(arguments), brings_pixels=prepare.brings_pixels(arguments), whole_text=False
     )
     if earlier is not None:
+        if arguments.get("position_ids") is None:
+            prepare.restore_offset(earlier)
         return original(**earlier.continue_forward(arguments, first))
     short, call = prepare(arguments, left=False)
     if call is None:

@@ -41,6 +41,7 @@ def run(
         if call is None:
             return original(**arguments)
     else:
+        prepare.restore_offset(call)
         short = {n: v for n, v in call.continue_generate(arguments).items() if n not in PIXELS and n != ENCODED}
     whole, shown = arguments["input_ids"], short["input_ids"]
     back = _Back(whole, shown.shape[1], _rows_per_prompt(arguments, own))

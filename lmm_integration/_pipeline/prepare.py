@@ -134,6 +134,11 @@ class Preparation:
                 f"the rest, give modalities={tuple(self.modalities)}"
             )
 
+    def restore_offset(self, call: Call) -> None:
+        """Give the model the offset of the positions behind a cached prompt: it keeps that of the last prompt only."""
+        if call.rope is not None and hasattr(self.inner, "rope_deltas"):
+            self.inner.rope_deltas = call.rope[2]
+
     def brings_pixels(self, arguments: dict[str, Any]) -> bool:
         """Whether a call comes with images or videos that are pruned, as pixels or encoded."""
         encoded = arguments.get(ENCODED) or {}
