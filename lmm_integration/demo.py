@@ -1,4 +1,4 @@
-"""A small LLaVA of random weights with a prompt that holds a picture: to try :func:`prune` without a download."""
+"""A small LLaVA of random weights with a prompt that holds an image: to try :func:`prune` without a download."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TOKENS = (SIDE // PATCH) ** 2
 IMAGE_TOKEN = 1000
 
 
-def small_llava(picture: Image.Image | NDArray[np.uint8] | None = None, seed: int = 0) -> tuple[Any, dict[str, Any]]:
+def small_llava(image: Image.Image | NDArray[np.uint8] | None = None, seed: int = 0) -> tuple[Any, dict[str, Any]]:
     """LLaVA-1.5 with its own 24 x 24 patches but two narrow layers in each half, and the inputs of one prompt.
 
     Parameters
     ----------
-    picture : PIL image or (h, w, 3) uint8 array, optional
+    image : PIL image or (h, w, 3) uint8 array, optional
         Its middle square is taken; noise if none is given.
     seed : int
         Of the weights and the noise.
@@ -38,20 +38,20 @@ def small_llava(picture: Image.Image | NDArray[np.uint8] | None = None, seed: in
     config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN)
     model = LlavaForConditionalGeneration(config).eval()
     model.generation_config.eos_token_id = None
-    if picture is None:
-        picture = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    return model, _prompt(picture)
+    if image is None:
+        image = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    return model, _prompt(image)
 
 
-def middle_square(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
-    """What the encoder sees of a picture: its middle square, at the encoder's size, in RGB."""
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    return ImageOps.fit(image.convert("RGB"), (SIDE, SIDE))
+def middle_square(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
+    """What the encoder sees of an image: its middle square, at the encoder's size, in RGB."""
+    whole = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    return ImageOps.fit(whole.convert("RGB"), (SIDE, SIDE))
 
 
-def _prompt(picture: Image.Image | NDArray[np.uint8]) -> dict[str, Any]:
-    """What a processor would make of the picture: standardised pixels, and a placeholder for each patch."""
-    values = np.asarray(middle_square(picture), dtype=np.float32) / 255
+def _prompt(image: Image.Image | NDArray[np.uint8]) -> dict[str, Any]:
+    """What a processor would make of the image: standardised pixels, and a placeholder for each patch."""
+    values = np.asarray(middle_square(image), dtype=np.float32) / 255
     values = (values - values.mean((0, 1))) / values.std((0, 1)).clip(1e-6)
     ids = torch.tensor([[1, 5, *[IMAGE_TOKEN] * TOKENS, 6, 7]])
     pixels = torch.tensor(values.transpose(2, 0, 1)[None])

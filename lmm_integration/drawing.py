@@ -1,4 +1,4 @@
-"""The picture behind a selection."""
+"""A selection drawn over its image."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def overlay(image: Image.Image | NDArray[np.uint8], kept: Kept, frame: int = 0) 
     if kept.grid is None:
         raise InvalidOptionError(
             f"the {kept.n} tokens of this {kept.modality} have no rectangular layout (tiles, newline tokens, a budget "
-            "over several pictures), so their places in it are unknown; kept.indices are rows of its features"
+            "over several images), so their places in it are unknown; kept.indices are rows of its features"
         )
     frames, rows, columns = kept.grid
     if not 0 <= frame < frames:
@@ -47,8 +47,8 @@ def overlay(image: Image.Image | NDArray[np.uint8], kept: Kept, frame: int = 0) 
     stays = np.zeros(prod(kept.grid), dtype=np.uint8)
     chosen = kept.indices.numpy(force=True)
     stays[chosen[chosen < len(stays)]] = 255
-    picture = (image if isinstance(image, Image.Image) else Image.fromarray(image)).convert("RGB")
+    seen = (image if isinstance(image, Image.Image) else Image.fromarray(image)).convert("RGB")
     patches = Image.fromarray(stays.reshape(frames, rows, columns)[frame])
-    mask = patches.resize(picture.size, Image.Resampling.NEAREST)
-    ghost = Image.blend(Image.new("RGB", picture.size, "white"), picture.convert("L").convert("RGB"), _GHOST)
-    return Image.composite(picture, ghost, mask)
+    mask = patches.resize(seen.size, Image.Resampling.NEAREST)
+    ghost = Image.blend(Image.new("RGB", seen.size, "white"), seen.convert("L").convert("RGB"), _GHOST)
+    return Image.composite(seen, ghost, mask)

@@ -61,7 +61,7 @@ class Chooser:
 def centred(features: Tensor) -> Tensor:
     """Subtract from (..., n, d) features their mean over the n rows; half precisions are widened to float32.
 
-    Features of one picture share a large common part, which makes all their cosines high and nearly equal (Centering
+    Features of one image share a large common part, which makes all their cosines high and nearly equal (Centering
     before Pruning, arXiv 2608.30263); without it, directions tell tokens apart. O(n d) time.
     """
     wide = features.detach().to(torch.promote_types(features.dtype, torch.float32))

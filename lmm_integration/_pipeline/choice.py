@@ -1,4 +1,4 @@
-"""Which feature rows of each picture stay."""
+"""Which feature rows of each image are kept."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from lmm_integration.families import Family
 from lmm_integration.selection import Chooser
 from lmm_integration.selectors import Context, Grid
 from lmm_integration.stats import Kept
-from mmdp.exceptions import InvalidOptionError
+from mmdp.exceptions import InvalidOptionError, InvalidProblemError
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A rule and its budget, for the pictures of one model.
+    """A rule and its budget, for the images of one model.
 
     Attributes
     ----------
     choose, keep, pooled, attention
-        As for :func:`lmm_integration.prune`; ``pooled``: one budget for all pictures of a sample.
+        As for :func:`lmm_integration.prune`; ``pooled``: one budget for all images of a sample.
     family : Family
     config : transformers configuration
         Of the whole model.
@@ -35,6 +35,8 @@ class Choice:
         Token ids to embeddings, for rules that read the prompt.
     placeholders : dict
         Token id of each modality.
+    encoder : str
+        Name of the vision encoder, for messages.
     """
 
     choose: Chooser
@@ -45,23 +47,40 @@ class Choice:
     config: Any
     embed: Callable[[Tensor], Tensor]
     placeholders: dict[str, int]
+    encoder: str
 
     def __call__(
         self, modality: str, places: Tensor, features: Encoded, ids: Tensor, arguments: dict[str, Any]
     ) -> tuple[Tensor, list[Kept]]:
-        """Return which rows stay, (n,) bool, and the same by picture; ``places`` (b, l) bool: where the rows go."""
+        """Return which rows are kept, (n,) bool, and the same by image; ``places`` (b, l) bool: where the rows go."""
         sample_of = places.nonzero()[:, 0]
-        pictures = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
-        grids = self._grids(modality, [len(picture) for picture in pictures], features.items, arguments)
+        images = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
+        grids = self._grids(modality, [len(image) for image in images], features.items, arguments)
         rows, kept = torch.zeros(len(features.rows), dtype=torch.bool, device=features.rows.device), list[Kept]()
-        for indices, grid in zip(pictures, grids, strict=True):
+        for indices, grid in zip(images, grids, strict=True):
             sample = int(sample_of[indices[0]])
-            of_picture = features.rows[indices]
-            k = retained_count(len(indices), self.keep)
-            chosen = self.choose(of_picture, k, self._context(of_picture, ids[sample], grid))
+            of_image = features.rows[indices]
+            self._check(of_image, sample, modality)
+            k = retained_count(len(indices), self._budget(len(indices)))
+            chosen = self.choose(of_image, k, self._context(of_image, ids[sample], grid))
             rows[indices[chosen]] = True
             kept.append(Kept(sample, modality, chosen, len(indices), grid))
         return rows, kept
+
+    def within_budget(self, kept: list[Kept]) -> int:
+        """How many images had no more tokens than a count given as ``keep``."""
+        return sum(image.n <= self.keep for image in kept) if isinstance(self.keep, int) else 0
+
+    def _budget(self, n: int) -> float | int:
+        return min(n, self.keep) if isinstance(self.keep, int) else self.keep
+
+    def _check(self, features: Tensor, sample: int, modality: str) -> None:
+        if bool(features.isfinite().all()):
+            return
+        raise InvalidProblemError(
+            f"{self.encoder} returned NaN or infinite features in {features.dtype} for the {modality} of sample "
+            f"{sample}; check the pixels, or load the model in bfloat16 or float32: encoders overflow in float16"
+        )
 
     def _context(self, features: Tensor, ids: Tensor, grid: Grid | None) -> Context:
         prompt = attention = None
@@ -77,7 +96,7 @@ class Choice:
         return Context(prompt=prompt, attention=attention, grid=grid, seed=self.choose.seed)
 
     def _grids(self, modality: str, sizes: list[int], items: list[int], arguments: dict[str, Any]) -> list[Grid | None]:
-        """Layout of each picture, from what the processor says about it or from the encoder's squares."""
+        """Layout of each image, from what the processor says about it or from the encoder's squares."""
         thw = arguments.get(f"{modality}_grid_thw")
         if thw is None:
             square = self.family.square and not self.pooled
@@ -90,7 +109,7 @@ class Choice:
 
 
 def _square(n: int, item: int, modality: str) -> Grid | None:
-    """Layout of a picture of n rows, a square (or for a video several) of the encoder's, or one of those in an item."""
+    """Layout of an image of n rows, a square (or for a video several) of the encoder's, or one of those in an item."""
     size = n if item % n == 0 else item
     frames, rest, side = n // size, n % size, isqrt(size)
     return (frames, side, side) if side**2 == size and not rest and (frames == 1 or modality == "video") else None

@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
-from lmm_integration._pipeline.prepare import PIXELS, Preparation
-
-if TYPE_CHECKING:
-    from lmm_integration._pipeline.hooks import Pruning
+from lmm_integration._pipeline.caches import continued, mark
+from lmm_integration._pipeline.hooks import Running
+from lmm_integration._pipeline.prepare import ENCODED, PIXELS, Preparation
 
 _LENGTHS = ("max_length", "min_length")
 
 
-def run(pruning: Pruning, prepare: Preparation, original: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Generate behind a pruned prompt, or behind the cache of one; anything else goes to the model as it is."""
-    call = pruning.cached(arguments)
+def run(
+    prepare: Preparation, running: Running, own: Any, original: Callable[..., Any], *args: Any, **arguments: Any
+) -> Any:
+    """Generate behind a pruned prompt, or behind the cache of one; anything else goes to the model as it is.
+
+    ``own`` is the model's generation configuration.
+    """
+    arguments |= dict(zip(inspect.signature(original).parameters, args, strict=False))
+    if arguments.get("input_ids") is None:
+        arguments["input_ids"] = arguments.pop("inputs", None)
+    prepare.check(arguments)
+    if arguments.get("custom_generate") is not None:
+        return original(**arguments)  # a loop of the caller's, which sees the whole prompt; its first forward prunes
+    with_pixels = prepare.brings_pixels(arguments)
+    call = continued(arguments, prepare.visual(arguments), brings_pixels=with_pixels, whole_text=True)
+    if call is not None or with_pixels:
+        arguments["attention_mask"] = _mask(arguments, own)
     if call is None:
         with torch.no_grad():
             short, call = prepare(arguments, left=True)
         if call is None:
             return original(**arguments)
     else:
-        short = {n: v for n, v in call.continue_generate(arguments).items() if n not in PIXELS}
+        prepare.restore_offset(call)
+        short = {n: v for n, v in call.continue_generate(arguments).items() if n not in PIXELS and n != ENCODED}
     whole, shown = arguments["input_ids"], short["input_ids"]
-    back = _Back(whole, shown.shape[1])
-    short |= _lengths(arguments, pruning.model.generation_config, whole.shape[1] - shown.shape[1])
+    back = _Back(whole, shown.shape[1], _rows_per_prompt(arguments, own))
+    short |= _lengths(arguments, own, whole.shape[1] - shown.shape[1])
     for name, wrap in _CALLBACKS.items():
         if short.get(name) is not None:
             short[name] = wrap(short[name], back)
-    with pruning.answering(call):
+    with running.answering(call):
         output = original(**short)
     cache = getattr(output, "past_key_values", None)
-    pruning.remember(arguments.get("past_key_values") if cache is None else cache, call)
+    mark(arguments.get("past_key_values") if cache is None else cache, call)
     if isinstance(output, Tensor):
         return back(output)
     output.sequences = back(output.sequences)
@@ -47,12 +62,43 @@ def run(pruning: Pruning, prepare: Preparation, original: Callable[..., Any], ar
 class _Back:
     """Token ids that begin with the shorter prompt, to ids that begin with the caller's."""
 
-    def __init__(self, whole: Tensor, shown: int) -> None:
-        self.whole, self._shown = whole, shown
+    def __init__(self, whole: Tensor, shown: int, rows_per_prompt: int) -> None:
+        self.whole, self._shown, self._rows_per_prompt = whole, shown, rows_per_prompt
 
     def __call__(self, ids: Tensor) -> Tensor:
         prompt = self.whole.repeat_interleave(len(ids) // len(self.whole), 0)
         return torch.cat((prompt.to(ids), ids[:, self._shown :]), 1)
+
+    def one(self, row: int, ids: Tensor) -> Tensor:
+        """The same for (m,) ids of one row of the batch, as prefix constraints number them."""
+        return torch.cat((self.whole[row // self._rows_per_prompt].to(ids), ids[self._shown :]))
+
+
+def _option(arguments: dict[str, Any], own: Any, name: str) -> Any:
+    """An option of generation, from the first place that sets it."""
+    given = arguments.get(name)
+    for config in (arguments.get("generation_config"), own):
+        given = getattr(config, name, None) if given is None else given
+    return given
+
+
+def _mask(arguments: dict[str, Any], own: Any) -> Tensor:
+    """The attention mask, or the one that transformers infers: padding tokens are masked unless they end texts too."""
+    ids: Tensor = arguments["input_ids"]
+    given: Tensor | None = arguments.get("attention_mask")
+    if given is not None:
+        return given
+    padding, ends = _option(arguments, own, "pad_token_id"), _option(arguments, own, "eos_token_id")
+    ends = [] if ends is None else torch.as_tensor(ends).flatten().tolist()
+    if padding is None or int(padding) in ends:
+        return torch.ones_like(ids)
+    return (ids != int(padding)).to(ids.dtype)
+
+
+def _rows_per_prompt(arguments: dict[str, Any], own: Any) -> int:
+    """How many numbered rows a prefix constraint sees of each prompt: samples are rows, the beams of a row are not."""
+    samples, beams = (_option(arguments, own, name) or 1 for name in ("num_return_sequences", "num_beams"))
+    return max(1, int(samples) // int(beams))
 
 
 def _lengths(arguments: dict[str, Any], own: Any, removed: int) -> dict[str, int]:
@@ -103,5 +149,6 @@ class _Streamer(BaseStreamer):
 _CALLBACKS: dict[str, Callable[[Any, _Back], Any]] = {
     "logits_processor": lambda given, back: LogitsProcessorList(_Processor(one, back) for one in given),
     "stopping_criteria": lambda given, back: StoppingCriteriaList(_Criterion(one, back) for one in given),
+    "prefix_allowed_tokens_fn": lambda given, back: lambda row, ids: given(row, back.one(row, ids)),
     "streamer": _Streamer,
 }

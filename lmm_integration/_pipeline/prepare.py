@@ -20,9 +20,10 @@ from lmm_integration._pipeline.pruned_call import Call
 from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.families import Family
 from lmm_integration.selection import Chooser
-from lmm_integration.stats import Kept, Stats
+from lmm_integration.stats import Kept, ShortenedPrompt, Stats
 
 PIXELS = {"pixel_values": "image", "pixel_values_images": "image", "pixel_values_videos": "video"}
+ENCODED = "mm_encoder_outputs"
 _RETURN_DICT = {"return_dict": True} if Version(transformers.__version__).major >= 5 else {}
 
 
@@ -42,14 +43,30 @@ class Preparation:
         attention: Callable[[Tensor], Tensor] | None,
     ) -> None:
         self.inner = getattr(model, "model", model)
-        self.family, self.stats, self.last = family, Stats(), tuple[Kept, ...]()
+        self.family, self.stats = family, Stats()
+        self.last: tuple[Kept, ...] = ()
+        self.last_call: ShortenedPrompt | None = None
+        self._config, self._asked_for = model.config, modalities
         self.modalities = [m for m in modalities if family.cut(m) and hasattr(self.inner, f"get_{m}_features")]
+        if not self.modalities:
+            raise UnsupportedModelError(
+                f"this {model.config.model_type!r} model has no {' and no '.join(modalities)} features to prune: "
+                f"{type(self.inner).__name__} lacks {' and '.join(f'get_{m}_features' for m in modalities)}, or the "
+                "family says that there are none; select rows with lmm_integration.select_tokens in your own forward"
+            )
         self.has_rope_index = hasattr(self.inner, "get_rope_index")
         self._original = positions == "original" or (positions == "auto" and self.has_rope_index)
-        self._config = model.config
         self._placeholders = {modality: self._token(modality) for modality in self.modalities}
         self._choice = Choice(
-            choose, keep, pooled, attention, family, model.config, model.get_input_embeddings(), self._placeholders
+            choose,
+            keep,
+            pooled,
+            attention,
+            family,
+            model.config,
+            model.get_input_embeddings(),
+            self._placeholders,
+            _encoder_name(self.inner),
         )
 
     def __call__(self, arguments: dict[str, Any], left: bool) -> tuple[dict[str, Any], Call | None]:
@@ -57,16 +74,17 @@ class Preparation:
 
         ``left`` says where to pad rows of different length if the attention mask does not.
         """
-        pixels = {PIXELS[n]: arguments[n] for n in PIXELS if arguments.get(n) is not None}
-        pixels = {m: value for m, value in pixels.items() if m in self.modalities}
-        if not pixels or not self._holds_pictures(arguments):
+        self.last, self.last_call = (), None
+        visual = self.visual(arguments)
+        if not self.brings_pixels(arguments) or visual is None or not bool(visual.any()):
             return arguments, None
         ids, mask = self._checked(arguments)
-        stays, encoded, kept = torch.ones_like(ids, dtype=torch.bool), {}, list[Kept]()
-        for modality, value in pixels.items():
-            started = time.perf_counter()
-            features = self._encode(modality, value, arguments)
-            self.stats.encode_seconds += time.perf_counter() - started
+        given = dict(arguments.get(ENCODED) or {})
+        keeps, encoded, kept = torch.ones_like(ids, dtype=torch.bool), {}, list[Kept]()
+        for modality in self.modalities:
+            features, items = self._features(modality, arguments)
+            if features is None:
+                continue
             places = ids == self._placeholders[modality]
             if int(places.sum()) != len(features.rows):
                 raise UnsupportedModelError(
@@ -75,35 +93,87 @@ class Preparation:
                     "behind its encoder (LLaVA-OneVision, video, before 5.0)"
                 )
             started = time.perf_counter()
-            rows, pictures = self._choice(modality, places, features, ids, arguments)
+            rows, images = self._choice(modality, places, features, ids, arguments)
             self.stats.solve_seconds += time.perf_counter() - started
-            stays[places] = rows
-            kept += pictures
-            flat = rows.nonzero()[:, 0]
-            encoded[modality] = (features, list(flat.split(_per_row(stays & places))), len(value))
-        layout = Layout.of(stays, mask, self._pads_left(mask, left))
-        given = arguments.get("position_ids")
-        if given is not None and not self._original and layout.runs_along(given):
-            arguments = {**arguments, "position_ids": given - (~stays).cumsum(1)}
+            keeps[places] = rows
+            kept += images
+            samples = list(rows.nonzero()[:, 0].split(_per_row(keeps & places)))
+            encoded[modality] = (features, samples, items)
+            if given.get(modality) is not None:
+                given[modality] = features.taking(samples)
+        layout = Layout.of(keeps, mask, self._pads_left(mask, left))
+        positions = arguments.get("position_ids")
         short = {**arguments, **dict(companions(layout, arguments, self._padding_token()))}
+        if positions is not None and not self._original and not self.has_rope_index and layout.runs_along(positions):
+            short["position_ids"] = layout.shorten(positions - (~keeps).cumsum(1))
         whole_mask = torch.ones_like(ids) if mask is None else arguments["attention_mask"]
         short["attention_mask"] = layout.shorten(whole_mask)
         short.pop("cache_position", None)
+        if given:
+            short[ENCODED] = given
         call = Call(ids, short["input_ids"], layout, encoded)
         place(self.inner, call, arguments, whole_mask, short["attention_mask"], self._original)
-        self.last = tuple(kept)
-        self.stats.calls += 1
-        self.stats.tokens_before += sum(picture.n for picture in kept)
-        self.stats.tokens_after += sum(len(picture.indices) for picture in kept)
+        if self.has_rope_index and positions is not None and not self._original and call.rope is not None:
+            short["position_ids"] = call.rope[0][-1:].expand(len(positions), -1, -1)
+        self.last, self.last_call = tuple(kept), layout.prompt
+        self._count(kept)
         return short, call
 
-    def brings_pictures(self, arguments: dict[str, Any], known: int) -> bool:
-        """Whether a continued prompt has placeholders behind its first ``known`` columns, or in new tokens alone."""
+    def check(self, arguments: dict[str, Any]) -> None:
+        """Refuse what would be answered without being pruned."""
+        if arguments.get("inputs_embeds") is not None:
+            raise UnsupportedModelError(
+                "inputs_embeds do not tell which columns are visual: pass input_ids with pixels or mm_encoder_outputs, "
+                "or select rows with lmm_integration.select_tokens before you merge them"
+            )
+        brought = {PIXELS[n] for n in PIXELS if arguments.get(n) is not None}
+        brought |= {m for m, value in (arguments.get(ENCODED) or {}).items() if value is not None}
+        for modality in brought & set(self._asked_for) - set(self.modalities):
+            raise UnsupportedModelError(
+                f"cannot prune the {modality}s of this {self._config.model_type!r} model; to keep them whole and prune "
+                f"the rest, give modalities={tuple(self.modalities)}"
+            )
+
+    def restore_offset(self, call: Call) -> None:
+        """Give the model the offset of the positions behind a cached prompt: it keeps that of the last prompt only."""
+        if call.rope is not None and hasattr(self.inner, "rope_deltas"):
+            self.inner.rope_deltas = call.rope[2]
+
+    def brings_pixels(self, arguments: dict[str, Any]) -> bool:
+        """Whether a call comes with images or videos that are pruned, as pixels or encoded."""
+        encoded = arguments.get(ENCODED) or {}
+        return any(
+            arguments.get(name) is not None and modality in self.modalities for name, modality in PIXELS.items()
+        ) or any(encoded.get(modality) is not None for modality in self.modalities)
+
+    def visual(self, arguments: dict[str, Any]) -> Tensor | None:
+        """Which ids (b, l) are placeholders of what is pruned; None without ids."""
         ids = arguments.get("input_ids")
         if ids is None:
-            return False
-        new = ids[:, known:] if ids.shape[1] > known else ids
-        return self._has_placeholders(new)
+            return None
+        return torch.stack([ids == token for token in self._placeholders.values()]).any(0)
+
+    def _features(self, modality: str, arguments: dict[str, Any]) -> tuple[Encoded | None, int]:
+        """What the encoder gives for a modality, and for how many items; None if the call brings nothing of it."""
+        for name, of in PIXELS.items():
+            pixels = arguments.get(name)
+            if of == modality and pixels is not None:
+                started = time.perf_counter()
+                features = self._encode(modality, pixels, arguments)
+                self.stats.encode_seconds += time.perf_counter() - started
+                return features, len(pixels)
+        output = (arguments.get(ENCODED) or {}).get(modality)
+        if output is None:
+            return None, 0
+        features = Encoded.of(output)
+        return features, len(features.items)
+
+    def _count(self, kept: list[Kept]) -> None:
+        self.stats.calls += 1
+        self.stats.images += len(kept)
+        self.stats.images_within_budget += self._choice.within_budget(kept)
+        self.stats.tokens_before += sum(image.n for image in kept)
+        self.stats.tokens_after += sum(len(image.indices) for image in kept)
 
     def _checked(self, arguments: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
         mask = arguments.get("attention_mask")
@@ -113,17 +183,6 @@ class Preparation:
             )
         return arguments["input_ids"], None if mask is None else mask.bool()
 
-    def _holds_pictures(self, arguments: dict[str, Any]) -> bool:
-        if arguments.get("input_ids") is None:
-            raise UnsupportedModelError(
-                "pixels came with inputs_embeds: pruning reads the placeholders of input_ids; pass those, or use "
-                "lmm_integration.select_tokens on your features"
-            )
-        return self._has_placeholders(arguments["input_ids"])
-
-    def _has_placeholders(self, ids: Tensor) -> bool:
-        return any(bool((ids == token).any()) for token in self._placeholders.values())
-
     def _token(self, modality: str) -> int:
         name = "image_token_id" if modality == "image" else self.family.video_token
         older = name.replace("_id", "_index")
@@ -131,12 +190,13 @@ class Preparation:
         if token is None:
             raise UnsupportedModelError(
                 f"the configuration of this {self._config.model_type!r} model has no {name} and no {older}, so the "
-                f"{modality} tokens of a prompt are unknown; set one, or leave {modality!r} out of modalities="
+                f"{modality} tokens of a prompt are unknown; set one, or drop {modality!r} from modalities="
             )
         return int(token)
 
     def _padding_token(self) -> int:
-        token = getattr(self._config.get_text_config(), "pad_token_id", None)
+        token = getattr(self._config, "pad_token_id", None)
+        token = getattr(self._config.get_text_config(), "pad_token_id", None) if token is None else token
         return 0 if token is None or token < 0 else int(token)
 
     @staticmethod
@@ -157,3 +217,10 @@ class Preparation:
 def _per_row(mask: Tensor) -> list[int]:
     counts: list[int] = mask.sum(1).tolist()
     return counts
+
+
+def _encoder_name(inner: Any) -> str:
+    names = ("vision_tower", "visual", "vision_model", "vision_encoder", "image_tower")
+    encoder = next((getattr(inner, name) for name in names if hasattr(inner, name)), None)
+    of = type(inner).__name__
+    return f"the vision encoder of {of}" if encoder is None else f"{type(encoder).__name__}, the encoder of {of},"

@@ -1,4 +1,4 @@
-"""The prompt side of pruning: which columns stay, and every tensor that runs along them made shorter."""
+"""The prompt side of pruning: which columns are kept, and every tensor along them made shorter."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmm_integration.stats import ShortenedPrompt
+
 _PADDING = {"labels": -100, "attention_mask": 0}
 
 
 def groups(placeholders: Tensor, items: list[int], cut: str) -> list[Tensor]:
-    """Split the placeholders of a batch into pictures.
+    """Split the placeholders of a batch into images, or into videos.
 
     Parameters
     ----------
@@ -22,13 +24,13 @@ def groups(placeholders: Tensor, items: list[int], cut: str) -> list[Tensor]:
     items : list of int
         Rows of each item that the encoder returned; they add up to the number of placeholders.
     cut : str
-        "run": a picture ends where its run of placeholders does; "item": where the encoder's item does;
+        "run": an image ends where its run of placeholders does; "item": where the encoder's item does;
         "run+item": at either; "sample": only at the end of a sample.
 
     Returns
     -------
     list of int64 tensors
-        Positions in the flat list of feature rows, one tensor a picture.
+        Positions in the flat list of feature rows, one tensor an image.
     """
     row, column = placeholders.nonzero(as_tuple=True)
     ends = torch.zeros(len(row), dtype=torch.bool, device=row.device)
@@ -45,7 +47,7 @@ def groups(placeholders: Tensor, items: list[int], cut: str) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of a (b, l) batch stay, and where they go in the shorter (b, m) batch.
+    """Which columns of a (b, l) batch are kept, and where they go in the shorter (b, m) batch.
 
     Attributes
     ----------
@@ -66,7 +68,7 @@ class Layout:
 
     @classmethod
     def of(cls, stays: Tensor, mask: Tensor | None, left: bool) -> Layout:
-        """Drop the columns that do not stay, and the padding; pad the rows again, on the left or on the right.
+        """Drop the columns that are not kept, and the padding; pad the rows again, on the left or on the right.
 
         ``stays`` and ``mask`` are (b, l) bool tensors. A batch that loses nothing keeps its columns as they are.
         """
@@ -85,8 +87,13 @@ class Layout:
             return cls(order.gather(1, (place - shift) % width), place >= shift, stays.shape[1], removed)
         return cls(order, place < lengths[:, None], stays.shape[1], removed)
 
+    @property
+    def prompt(self) -> ShortenedPrompt:
+        """The same for the caller."""
+        return ShortenedPrompt(self.source.masked_fill(~self.real, -1), self.length)
+
     def shorten(self, tensor: Tensor, padding: float = 0) -> Tensor:
-        """Take the columns of (..., b, l) that stay."""
+        """Take the kept columns of (..., b, l)."""
         index = self.source.expand(*tensor.shape[:-1], -1)
         return tensor.gather(-1, index).masked_fill(~self.real, padding)
 

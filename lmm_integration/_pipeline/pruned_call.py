@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -25,12 +25,14 @@ class Call:
     layout : Layout
         From one to the other.
     encoded : dict
-        Per modality the encoder's output, the feature rows that stay of each sample, and how many items were encoded.
+        Per modality the encoder's output, the kept feature rows of each sample, and how many items were encoded.
     rope : (positions (c, b, m), following (b, 1), deltas (b, 1)) or None
         Of models with multi-axis positions: those of the prompt, that of the first token behind it, and what the model
         adds to a count of tokens for the later ones.
+    rope_shift : (b, 1) int64 tensor or None
+        By how much positions behind the caller's prompt exceed the model's, where the caller counts several axes.
     kept_positions : (b, m) int64 tensor or None
-        For original positions on one axis: the position of each row's j-th token that stayed.
+        For original positions on one axis: the position of each row's j-th kept token.
     """
 
     ids: Tensor
@@ -38,10 +40,18 @@ class Call:
     layout: Layout
     encoded: dict[str, tuple[Encoded, list[Tensor], int]] = field(default_factory=dict)
     rope: tuple[Tensor, Tensor, Tensor] | None = None
+    rope_shift: Tensor | None = None
     kept_positions: Tensor | None = None
 
+    def for_continuing(self) -> Call:
+        """Return what a cache of this call needs when it comes back: no features."""
+        return replace(self, encoded={})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Call:
+        return self  # nothing changes it, and copies of a cache share it
+
     def features(self, modality: str, items: int) -> Any:
-        """The getter's output with the rows that stay, each sample as many times as beam search repeated the items."""
+        """The getter's output with the kept rows, each sample as many times as beam search repeated the items."""
         encoded, samples, encoded_items = self.encoded[modality]
         return encoded.taking([rows.repeat(items // encoded_items) for rows in samples])
 
@@ -55,7 +65,7 @@ class Call:
         return positions.repeat_interleave(times, 1), deltas.repeat_interleave(times, 0)
 
     def original_positions(self, compact: Tensor) -> Tensor:
-        """Positions counted over what stayed, (b, q), to those of the whole prompt."""
+        """Positions counted over what was kept, (b, q), to those of the whole prompt."""
         assert self.kept_positions is not None
         times = len(compact) // len(self.ids)
         table = self.kept_positions.repeat_interleave(times, 0)
@@ -73,8 +83,11 @@ class Call:
         mask, positions = arguments.get("attention_mask"), arguments.get("position_ids")
         if mask is not None and self._covers(mask):
             continued["attention_mask"] = self._continued("attention_mask", mask)
-        if positions is not None and positions.ndim == 2 and self.kept_positions is None and self.rope is None:
-            continued["position_ids"] = positions - self.layout.removed[:, None]
+        if positions is not None and self.kept_positions is None:
+            if positions.ndim == 2 and self.rope is None:
+                continued["position_ids"] = positions - self.layout.removed[:, None]
+            elif positions.ndim == 3 and self.rope_shift is not None:
+                continued["position_ids"] = (positions[-1:] - self.rope_shift).expand_as(positions)
         if positions is None and self.kept_positions is not None and arguments.get("input_ids") is not None:
             new = arguments["input_ids"].shape[1]
             short_mask = continued.get("attention_mask")

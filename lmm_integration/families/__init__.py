@@ -22,7 +22,7 @@ class Family:
     Parameters
     ----------
     image, video : {"run", "item", "run+item"}, optional
-        Where one picture (or one video) ends in the flat list of feature rows: at the end of a run of placeholder
+        Where one image (or one video) ends in the flat list of feature rows: at the end of a run of placeholder
         tokens, at the border of what the encoder returns as an item, or at either. ``None``: no such modality.
     video_token : str
         Name of the configuration field that holds the placeholder of a video.

@@ -112,7 +112,7 @@ class Selector(ABC):
 HOW_TO_GIVE = {
     "prompt": "the prompt's embeddings: pass prompt=(tokens, d) to select_tokens; prune() gives them by itself",
     "attention": "the encoder's attention: pass attention=(n,) to select_tokens, or to prune() a function from the "
-    "features (n, d) of a picture to (n,) scores",
+    "features (n, d) of an image to (n,) scores",
     "grid": "the layout of the tokens: pass grid=(frames, rows, columns); this input has no rectangular one",
 }
 

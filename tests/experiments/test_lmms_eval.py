@@ -16,7 +16,7 @@ from PIL import Image  # noqa: E402
 
 from experiments import lmms_eval  # noqa: E402
 from mmdp import UnknownNameError  # noqa: E402
-from tests.lmm_integration import tiny  # noqa: E402
+from tests.lmm_integration.families import tiny  # noqa: E402
 
 TOKENS = 36
 QUESTIONS = ["w4 w5", "w6", "w7 w8 w9", "w10"]

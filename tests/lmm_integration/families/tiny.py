@@ -19,10 +19,10 @@ Pixels = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Tiny:
-    """How to build a model and its pictures.
+    """How to build a model and its images.
 
-    ``pixels(i)`` are the encoder's arguments for the i-th picture; ``layout(n, pixels)`` the token ids that stand for
-    its n feature rows in a prompt; ``per_sample`` says that the encoder wants a sample's pictures stacked.
+    ``pixels(i)`` are the encoder's arguments for the i-th image; ``layout(n, pixels)`` the token ids that stand for
+    its n feature rows in a prompt; ``per_sample`` says that the encoder wants a sample's images stacked.
     """
 
     architecture: str
@@ -337,7 +337,7 @@ def build(name: str) -> Any:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     with torch.no_grad():
-        model.lm_head.weight[START:] = 0  # a picture in the answer would be one in the prompt of the next step
+        model.lm_head.weight[START:] = 0  # an image in the answer would be one in the prompt of the next step
     if hasattr(model.model, "text_config_dtype"):  # in which PaliGemma writes its masks
         model.model.text_config_dtype = torch.float64
     model.generation_config.eos_token_id = None
@@ -346,23 +346,23 @@ def build(name: str) -> Any:
 
 
 def batch(name: str, samples: tuple[int, ...] = (1, 2)) -> dict[str, Tensor]:
-    """Arguments of a left-padded batch in which the s-th sample has ``samples[s]`` pictures, all different."""
+    """Arguments of a left-padded batch in which the s-th sample has ``samples[s]`` images, all different."""
     tiny, model = MODELS[name], build(name)
     rows: list[list[int]] = []
-    pictures: list[list[Pixels]] = []
+    images: list[list[Pixels]] = []
     for count in samples:
         ids, row = [4, 7 + len(rows), 9], []
         for _ in range(count):
             pixels = {
-                n: v.double() if v.is_floating_point() else v for n, v in tiny.pixels(_number(pictures, row)).items()
+                n: v.double() if v.is_floating_point() else v for n, v in tiny.pixels(_number(images, row)).items()
             }
             ids += [*tiny.layout(_rows_of(model, tiny, pixels), pixels), 11 + len(row), 12]
             row.append(pixels)
         rows.append([*ids, 20 + len(rows), 21])
-        pictures.append(row)
+        images.append(row)
     length = max(map(len, rows))
     ids = torch.tensor([[PAD] * (length - len(row)) + row for row in rows])
-    inputs = {"input_ids": ids, "attention_mask": (ids != PAD).long(), **_collated(tiny, pictures)}
+    inputs = {"input_ids": ids, "attention_mask": (ids != PAD).long(), **_collated(tiny, images)}
     if tiny.token_types and (tiny.token_types == "token_type_ids" or VERSION >= 5):
         video = tiny.modality == "video"
         inputs[tiny.token_types] = (ids == IMAGE) * (2 if video else 1) + (ids == VIDEO) * 2
@@ -379,15 +379,15 @@ def alone(name: str, inputs: dict[str, Tensor], samples: tuple[int, ...], which:
     sequences = {
         n: v[which : which + 1, real] for n, v in inputs.items() if v.shape == real.expand_as(inputs["input_ids"]).shape
     }
-    pictures = [
+    images = [
         {n: v.double() if v.is_floating_point() else v for n, v in tiny.pixels(i).items()}
         for i in range(first, first + samples[which])
     ]
-    return sequences | _collated(tiny, [pictures])
+    return sequences | _collated(tiny, [images])
 
 
-def _number(pictures: list[list[Pixels]], row: list[Pixels]) -> int:
-    return sum(map(len, pictures)) + len(row)
+def _number(images: list[list[Pixels]], row: list[Pixels]) -> int:
+    return sum(map(len, images)) + len(row)
 
 
 def _rows_of(model: Any, tiny: Tiny, pixels: Pixels) -> int:
@@ -399,11 +399,11 @@ def _rows_of(model: Any, tiny: Tiny, pixels: Pixels) -> int:
     return sum(part.numel() for part in features) // WIDTH
 
 
-def _collated(tiny: Tiny, pictures: list[list[Pixels]]) -> Pixels:
-    names = pictures[0][0]
+def _collated(tiny: Tiny, images: list[list[Pixels]]) -> Pixels:
+    names = images[0][0]
     if not tiny.per_sample:
-        return {n: torch.cat([pixels[n] for row in pictures for pixels in row]) for n in names}
-    most = max(map(len, pictures))
-    blank = torch.zeros_like(pictures[0][0]["pixel_values"])
-    rows = [torch.cat([p["pixel_values"] for p in row] + [blank] * (most - len(row)), 1) for row in pictures]
+        return {n: torch.cat([pixels[n] for row in images for pixels in row]) for n in names}
+    most = max(map(len, images))
+    blank = torch.zeros_like(images[0][0]["pixel_values"])
+    rows = [torch.cat([p["pixel_values"] for p in row] + [blank] * (most - len(row)), 1) for row in images]
     return {"pixel_values": torch.cat(rows)}

@@ -1,4 +1,4 @@
-"""Where the kept tokens lie in the picture."""
+"""Where the kept tokens lie in the image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Image = pytest.importorskip("PIL.Image")
 from lmm_integration import overlay, prune  # noqa: E402
 from lmm_integration.stats import Kept  # noqa: E402
 from mmdp.exceptions import InvalidOptionError  # noqa: E402
-from tests.lmm_integration import tiny  # noqa: E402
+from tests.lmm_integration.families import tiny  # noqa: E402
 
 GRIDS = {
     "llava": [(1, 6, 6)] * 3,
@@ -42,14 +42,14 @@ def photo(height: int, width: int) -> np.ndarray:
 def test_the_layout_is_the_encoders_or_unknown(name: str) -> None:
     with torch.no_grad(), prune(tiny.build(name), keep=0.5) as pruning:
         tiny.build(name)(**tiny.batch(name))
-    assert [picture.grid for picture in pruning.last] == GRIDS[name]
+    assert [image.grid for image in pruning.last] == GRIDS[name]
 
 
-@pytest.mark.parametrize(("name", "pictures", "n"), [("llava", 4, 144), ("idefics3", 2, 36)])
-def test_pictures_that_share_a_budget_are_no_square(name: str, pictures: int, n: int) -> None:
+@pytest.mark.parametrize(("name", "images", "n"), [("llava", 4, 144), ("idefics3", 2, 36)])
+def test_images_that_share_a_budget_are_no_square(name: str, images: int, n: int) -> None:
     with torch.no_grad(), prune(tiny.build(name), keep=0.5, scope="sample") as pruning:
-        tiny.build(name)(**tiny.batch(name, (pictures,)))
-    assert [(picture.n, picture.grid) for picture in pruning.last] == [(n, None)]
+        tiny.build(name)(**tiny.batch(name, (images,)))
+    assert [(image.n, image.grid) for image in pruning.last] == [(n, None)]
 
 
 def test_kept_patches_are_as_they_were_and_no_others() -> None:
@@ -76,13 +76,13 @@ def test_a_frame_of_a_video_and_tokens_behind_the_grid() -> None:
         overlay(image, tokens, 2)
 
 
-def test_no_layout_no_picture() -> None:
+def test_no_layout_no_image() -> None:
     with pytest.raises(InvalidOptionError, match="no rectangular layout"):
         overlay(photo(4, 4), kept([0], None))
 
 
 @pytest.mark.parametrize("name", ["llava", "gemma3", "paligemma", "idefics3", "aya_vision", "internvl", "video_llava"])
-def test_rows_of_features_run_along_the_rows_of_the_picture(name: str) -> None:
+def test_rows_of_features_run_along_the_rows_of_the_image(name: str) -> None:
     """With attention silenced, a changed pixel moves the feature of its own patch and no other."""
     model = copy.deepcopy(tiny.build(name))
     for parameter_name, parameter in model.model.named_parameters():

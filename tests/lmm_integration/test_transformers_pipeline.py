@@ -12,9 +12,9 @@ transformers = pytest.importorskip("transformers")
 Image = pytest.importorskip("PIL.Image")
 
 from lmm_integration import overlay, prune  # noqa: E402
-from tests.lmm_integration import tiny  # noqa: E402
+from tests.lmm_integration.families import tiny  # noqa: E402
 
-PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
+PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def pipe() -> Any:
 
 def ask(pipe: Any) -> str:
     options = {"max_new_tokens": 4, "do_sample": False}
-    answers = pipe(images=PICTURE, text="w4 <image> w5 w6", generate_kwargs=options, return_full_text=False)
+    answers = pipe(images=PHOTO, text="w4 <image> w5 w6", generate_kwargs=options, return_full_text=False)
     return str(answers[0]["generated_text"])
 
 
@@ -59,5 +59,5 @@ def test_a_pipeline_answers_from_what_was_kept(pipe: Any) -> None:
         assert len(ask(pipe).split()) == 4
     assert (pruning.stats.tokens_before, pruning.stats.tokens_after) == (36, 9)
     assert pruning.last[0].grid == (1, 6, 6)
-    assert overlay(PICTURE, pruning.last[0]).size == PICTURE.size
+    assert overlay(PHOTO, pruning.last[0]).size == PHOTO.size
     assert ask(pipe) == plain

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from lmm_integration import selectors  # noqa: E402
 from lmm_integration.selectors import Context  # noqa: E402
-from tests.lmm_integration import rules  # noqa: E402
+from tests.lmm_integration.selectors import rules  # noqa: E402
 
 NAMES = selectors.names()
 

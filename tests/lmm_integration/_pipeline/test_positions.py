@@ -10,7 +10,7 @@ pytest.importorskip("transformers")
 from lmm_integration import prune  # noqa: E402
 from lmm_integration.families import family_of  # noqa: E402
 from tests import naive  # noqa: E402
-from tests.lmm_integration import oracle, tiny  # noqa: E402
+from tests.lmm_integration.families import oracle, tiny  # noqa: E402
 
 SAMPLES, NEW, KEEP = (1, 2), 4, 0.3
 NAMES = [name for name, case in tiny.MODELS.items() if tiny.VERSION >= 5 or not case.newer]
@@ -32,7 +32,7 @@ def seen_by(name, sample):
 def kept_indices(name, sample):
     """The columns of each run, and the rows of it that DivPrune's rule keeps; of equal rows the first."""
     seen = seen_by(name, sample)
-    runs = [(seen.picture == number).nonzero()[:, 0] for number in range(int(seen.picture.max()) + 1)]
+    runs = [(seen.image == number).nonzero()[:, 0] for number in range(int(seen.image.max()) + 1)]
     return runs, [sorted(farthest_first(seen.embeddings[0, run].tolist())) for run in runs]
 
 
@@ -47,7 +47,7 @@ def answers(name, positions):
     result = []
     for sample in range(len(SAMPLES)):
         seen = seen_by(name, sample)
-        stays = seen.picture < 0
+        stays = seen.image < 0
         for run, kept in zip(*kept_indices(name, sample), strict=True):
             stays[run[kept]] = True
         short = seen.keeping(stays.nonzero()[:, 0], positions == "compact", first_of(name))
@@ -60,7 +60,7 @@ def test_keeps_what_divprune_would(name):
     with torch.no_grad(), prune(tiny.build(name), keep=KEEP) as pruning:
         tiny.build(name)(**tiny.batch(name))
     expected = [kept for sample in range(len(SAMPLES)) for kept in kept_indices(name, sample)[1]]
-    assert [picture.indices.tolist() for picture in pruning.last] == expected
+    assert [image.indices.tolist() for image in pruning.last] == expected
 
 
 @pytest.mark.parametrize("positions", ["compact", "original"])

@@ -13,30 +13,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.lmm_integration.tiny import VERSION
+from tests.lmm_integration.families.tiny import VERSION
 
 
 @dataclass(frozen=True)
 class Seen:
     """What the language model is given for one sample of m tokens.
 
-    ``embeddings`` (1, m, d); ``positions`` (..., 1, m); ``picture`` (m,) numbers the runs of visual tokens from 0 and
+    ``embeddings`` (1, m, d); ``positions`` (..., 1, m); ``image`` (m,) numbers the runs of visual tokens from 0 and
     is -1 elsewhere; ``deep`` are the deeper features, each (visual tokens, d).
     """
 
     embeddings: Tensor
     positions: Tensor
-    picture: Tensor
+    image: Tensor
     deep: tuple[Tensor, ...] = ()
 
     def keeping(self, columns: Tensor, compact: bool, first: int) -> Seen:
-        visual = self.picture >= 0
+        visual = self.image >= 0
         rank = visual.cumsum(0) - 1
         positions = self.positions[..., columns]
         if compact:
             positions = torch.arange(first, first + len(columns)).expand_as(positions)
         deep = tuple(layer[rank[columns[visual[columns]]]] for layer in self.deep)
-        return Seen(self.embeddings[:, columns], positions, self.picture[columns], deep)
+        return Seen(self.embeddings[:, columns], positions, self.image[columns], deep)
 
     def with_token(self, embedding: Tensor) -> Seen:
         """One more token behind the last: its position follows the largest so far."""
@@ -45,7 +45,7 @@ class Seen:
             self,
             embeddings=torch.cat((self.embeddings, embedding), 1),
             positions=torch.cat((self.positions, position), -1),
-            picture=torch.cat((self.picture, self.picture.new_tensor([-1]))),
+            image=torch.cat((self.image, self.image.new_tensor([-1]))),
         )
 
 
@@ -92,7 +92,7 @@ def masks(model: Any, seen: Seen, prompt: int) -> Any:
         return additive(causal | ((row < prompt) & (column < prompt)))
     if model.config.model_type == "gemma3":
         window = model.config.text_config.sliding_window
-        together = (seen.picture[:, None] == seen.picture[None]) & (seen.picture[:, None] >= 0)
+        together = (seen.image[:, None] == seen.image[None]) & (seen.image[:, None] >= 0)
         near = row - column < window
         sliding = (causal | together) & near if VERSION >= 5 else (causal & near) | together
         return {"full_attention": additive(causal | together), "sliding_attention": additive(sliding)}
@@ -106,7 +106,7 @@ def logits(model: Any, seen: Seen, prompt: int) -> Tensor:
     """Logits (m, vocabulary) of the bare language model."""
     deep = {}
     if seen.deep:
-        deep = {"visual_pos_masks": (seen.picture >= 0)[None], "deepstack_visual_embeds": list(seen.deep)}
+        deep = {"visual_pos_masks": (seen.image >= 0)[None], "deepstack_visual_embeds": list(seen.deep)}
     hidden = language_model(model)(
         inputs_embeds=seen.embeddings,
         position_ids=seen.positions,

@@ -13,7 +13,7 @@ from torch import Tensor  # noqa: E402
 
 from lmm_integration import prune  # noqa: E402
 from lmm_integration.families import family_of  # noqa: E402
-from tests.lmm_integration import oracle, tiny  # noqa: E402
+from tests.lmm_integration.families import oracle, tiny  # noqa: E402
 
 SAMPLES = (1, 2)
 NEW = 4
@@ -47,9 +47,9 @@ def kept_columns(pruning: Any, sample: int, length: int, places: Tensor) -> Tens
     stays = torch.ones(length, dtype=torch.bool)
     stays[places] = False
     offset = 0
-    for picture in (kept for kept in pruning.last if kept.sample == sample):
-        stays[places[offset + picture.indices]] = True
-        offset += picture.n
+    for image in (kept for kept in pruning.last if kept.sample == sample):
+        stays[places[offset + image.indices]] = True
+        offset += image.n
     assert offset == len(places)
     return stays.nonzero()[:, 0]
 
@@ -88,7 +88,7 @@ def test_pruned_forward_equals_the_oracle(name: str) -> None:
     assert pruning.stats.tokens_after < pruning.stats.tokens_before
     for sample in range(len(SAMPLES)):
         seen, places = seen_alone(name, inputs, sample)
-        columns = kept_columns(pruning, sample, len(seen.picture), places)
+        columns = kept_columns(pruning, sample, len(seen.image), places)
         padding = pruned.shape[1] - len(columns)
         first = first_position(name) + (padding if is_compact(model) else 0)  # forward counts the padding
         short = seen.keeping(columns, is_compact(model), first)
@@ -118,7 +118,7 @@ def test_generate_equals_the_oracle_token_for_token(name: str) -> None:
     assert all(torch.equal(a.indices, b.indices) for a, b in zip(kept, pruning.last, strict=True))
     for sample in range(len(SAMPLES)):
         seen, places = seen_alone(name, inputs, sample)
-        columns = kept_columns(pruning, sample, len(seen.picture), places)
+        columns = kept_columns(pruning, sample, len(seen.image), places)
         short = seen.keeping(columns, is_compact(model), first_position(name))
         assert cached[sample, length:].tolist() == oracle.answer(model, short, NEW)
 

@@ -1,0 +1,109 @@
+"""Caches of pruned prompts that come back: the same object, copies, copies by hand, and caches of other prompts."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from torch.nn.functional import pad  # noqa: E402
+from transformers import DynamicCache  # noqa: E402
+
+from lmm_integration import prune  # noqa: E402
+from lmm_integration.exceptions import PruningStateError  # noqa: E402
+from tests.lmm_integration.families import tiny  # noqa: E402
+
+NEW = 4
+BOTH = pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+QUESTIONS = (torch.tensor([[13, 14, 15]]), torch.tensor([[16, 13]]))
+
+
+def generated(model: Any, inputs: dict[str, Any], **options: Any) -> Any:
+    return model.generate(**inputs, **({"max_new_tokens": NEW, "do_sample": False} | options))
+
+
+def followed(inputs: dict[str, Any], more: Any) -> dict[str, Any]:
+    """The inputs with more text behind, images and all."""
+    n = more.shape[1]
+    ids = torch.cat((inputs["input_ids"], more), 1)
+    mask = pad(inputs["attention_mask"], (0, n), value=1)
+    types = {name: pad(v, (0, n)) for name, v in inputs.items() if name.endswith("type_ids")}
+    return inputs | types | {"input_ids": ids, "attention_mask": mask}
+
+
+@BOTH
+@pytest.mark.parametrize("positions", ["compact", "original"])
+@pytest.mark.parametrize("with_pixels", [False, True])
+def test_a_prefix_is_reused_by_copies(name: str, positions: str, with_pixels: bool) -> None:
+    """As transformers recommends for many questions about one prefix."""
+    model, inputs = tiny.build(name), tiny.batch(name, (1,))
+    with torch.no_grad(), prune(model, keep=0.3, positions=positions):
+        prefix = model(**inputs, past_key_values=DynamicCache(), use_cache=True).past_key_values
+        for question in QUESTIONS:
+            whole = followed(inputs, question)
+            expected = generated(model, whole)
+            text = whole if with_pixels else {n: v for n, v in whole.items() if n in ("input_ids", "attention_mask")}
+            generated(model, tiny.batch(name, (2,)))  # whose offset of positions another prompt must not take
+            assert torch.equal(generated(model, text, past_key_values=copy.deepcopy(prefix)), expected)
+
+
+def test_a_cache_outlives_its_pruning() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    with torch.no_grad(), prune(model, keep=0.3):
+        cache = model(**inputs, use_cache=True).past_key_values
+        expected = generated(model, followed(inputs, QUESTIONS[0]))
+    with torch.no_grad(), prune(model, keep=0.9):
+        assert torch.equal(generated(model, followed(inputs, QUESTIONS[0]), past_key_values=cache), expected)
+
+
+def test_an_unknown_cache_behind_placeholders_is_refused() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    text = {n: v for n, v in followed(inputs, QUESTIONS[0]).items() if n != "pixel_values"}
+    with torch.no_grad(), prune(model, keep=0.1):
+        known = model(**inputs, use_cache=True).past_key_values
+        unknown = DynamicCache()
+        for layer, (keys, values) in enumerate((layer.keys, layer.values) for layer in known.layers):
+            unknown.update(keys, values, layer)
+        with pytest.raises(PruningStateError, match="does not know"):
+            generated(model, text, past_key_values=unknown)
+
+
+def test_images_behind_a_cache_of_text_are_refused() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    with torch.no_grad(), prune(model, keep=0.3):
+        cache = model(input_ids=inputs["input_ids"][:, :2], use_cache=True).past_key_values
+        with pytest.raises(PruningStateError, match="new images"):
+            generated(model, inputs, past_key_values=cache)
+
+
+def test_a_cache_with_another_prompt_is_refused() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    with torch.no_grad(), prune(model, keep=0.3):
+        cache = model(**inputs, use_cache=True).past_key_values
+        other = followed(inputs, QUESTIONS[0])
+        other["input_ids"][0, 0] += 1
+        with pytest.raises(PruningStateError, match="do not begin with the prompt"):
+            generated(model, other, past_key_values=cache)
+        cache.crop(-8)  # more than the text behind the image
+        with pytest.raises(PruningStateError, match="cropped"):
+            generated(model, followed(inputs, QUESTIONS[0]), past_key_values=cache)
+
+
+@BOTH
+def test_an_answer_that_holds_the_image_token_is_no_new_image(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name, (1,))
+
+    def the_image_token(row: int, ids: Any) -> list[int]:
+        return [tiny.IMAGE]
+
+    with prune(model, keep=0.3):
+        first = generated(model, inputs, prefix_allowed_tokens_fn=the_image_token, return_dict_in_generate=True)
+        assert (first.sequences[0, -NEW:] == tiny.IMAGE).all()
+        whole = torch.cat((first.sequences, QUESTIONS[0]), 1)
+        text = {"input_ids": whole, "attention_mask": torch.ones_like(whole)}
+        second = generated(model, text, past_key_values=first.past_key_values)
+    assert second.shape[1] == whole.shape[1] + NEW

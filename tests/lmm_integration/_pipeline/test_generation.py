@@ -1,0 +1,123 @@
+"""What the parts of ``generate`` see: the caller's prompt, and the mask that transformers would infer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from transformers import DynamicCache  # noqa: E402
+
+from lmm_integration import prune  # noqa: E402
+from tests.lmm_integration.families import tiny  # noqa: E402
+
+NEW = 4
+BOTH = pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+modern = pytest.mark.skipif(tiny.VERSION < 5, reason="needs transformers 5")
+
+
+def generated(model: Any, inputs: dict[str, Any], **options: Any) -> Any:
+    return model.generate(**inputs, **({"max_new_tokens": NEW, "do_sample": False} | options))
+
+
+@BOTH
+@pytest.mark.parametrize("keep", [1.0, 0.3])
+def test_without_a_mask_padding_is_masked_as_transformers_does(name: str, keep: float) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    bare = {n: v for n, v in inputs.items() if n != "attention_mask"}
+    plain = generated(model, inputs)
+    with prune(model, keep=keep):
+        answer = generated(model, bare)
+        assert torch.equal(answer, generated(model, inputs))
+    assert torch.equal(answer, plain) == (keep == 1.0)
+
+
+def test_without_a_mask_padding_that_ends_texts_is_attended_to_as_transformers_does() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    bare = {n: v for n, v in inputs.items() if n != "attention_mask"}
+    plain = generated(model, bare, eos_token_id=tiny.PAD)
+    with prune(model, keep=1.0):
+        assert torch.equal(generated(model, bare, eos_token_id=tiny.PAD), plain)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3}, {"do_sample": True, "num_return_sequences": 2}])
+def test_a_prefix_constraint_sees_the_callers_prompt(options: dict[str, Any]) -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    prompt, per_prompt, shown = inputs["input_ids"], options.get("num_return_sequences", 1), []
+
+    def allowed(row: int, ids: Any) -> list[int]:
+        shown.append(torch.equal(ids[: prompt.shape[1]], prompt[row // per_prompt]))
+        return [13 + ids.shape[0] % 2]
+
+    with prune(model, keep=0.3):
+        answer = generated(model, inputs, prefix_allowed_tokens_fn=allowed, **options)
+    assert all(shown)
+    assert len(shown) >= NEW * len(prompt)
+    length = prompt.shape[1]
+    assert answer[:, length:].tolist() == [[13 + (length + i) % 2 for i in range(NEW)]] * len(answer)
+
+
+@modern
+@BOTH
+@pytest.mark.parametrize("positions", ["compact", "original"])
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_a_loop_of_ones_own_sees_the_callers_prompt(name: str, positions: str, use_cache: bool) -> None:
+    model, inputs, shown = tiny.build(name), tiny.batch(name), []
+
+    def greedy(
+        model: Any, input_ids: Any, logits_processor: Any, stopping_criteria: Any, generation_config: Any, **kwargs: Any
+    ) -> Any:
+        shown.append(input_ids)
+        first = True
+        for _ in range(NEW):
+            step = input_ids.shape[1] if first or not use_cache else 1
+            given = model.prepare_inputs_for_generation(
+                input_ids, next_sequence_length=step, is_first_iteration=first or not use_cache, **kwargs
+            )
+            output = model(**given, return_dict=True)
+            kwargs = model._update_model_kwargs_for_generation(output, kwargs)
+            input_ids = torch.cat((input_ids, output.logits[:, -1:].argmax(-1)), 1)
+            first = False
+        return input_ids
+
+    with prune(model, keep=0.3, positions=positions) as pruning:
+        expected = generated(model, inputs)
+        before = pruning.stats.calls
+        answer = generated(model, inputs, custom_generate=greedy, use_cache=use_cache)
+    assert torch.equal(shown[0], inputs["input_ids"])
+    assert pruning.stats.calls > before
+    assert torch.equal(answer, expected)
+
+
+@modern
+def test_encoded_images_are_pruned_like_pixels() -> None:
+    for name in ("llava", "qwen2_5_vl"):
+        model, inputs = tiny.build(name), tiny.batch(name)
+        pixels = {n: inputs[n] for n in ("pixel_values", "image_grid_thw") if n in inputs}
+        text = {n: v for n, v in inputs.items() if n != "pixel_values"}
+
+        def encoded(model: Any = model, pixels: Any = pixels) -> dict[str, Any]:
+            with torch.no_grad():
+                return {"image": model.model.get_image_features(**pixels, return_dict=True)}
+
+        with torch.no_grad(), prune(model, keep=0.3) as pruning:
+            expected, logits = generated(model, inputs), model(**inputs).logits
+            counts = pruning.stats.tokens_before, pruning.stats.tokens_after
+            given = encoded()
+            shape = getattr(given["image"].pooler_output, "shape", None)
+            assert torch.equal(model(**text, mm_encoder_outputs=given).logits, logits)
+            assert getattr(given["image"].pooler_output, "shape", None) == shape
+            assert torch.equal(generated(model, text, mm_encoder_outputs=encoded()), expected)
+            beams = generated(model, inputs, num_beams=2)
+            assert torch.equal(generated(model, text, mm_encoder_outputs=encoded(), num_beams=2), beams)
+        assert (pruning.stats.tokens_before, pruning.stats.tokens_after) == tuple(3 * count for count in counts)
+
+
+def test_a_cache_given_to_a_pruned_prompt_is_filled_with_it() -> None:
+    model, inputs, cache = tiny.build("llava"), tiny.batch("llava", (1,)), DynamicCache()
+    with prune(model, keep=10):
+        generated(model, inputs, past_key_values=cache)
+    assert cache.get_seq_length() == inputs["input_ids"].shape[1] - 26 + NEW - 1

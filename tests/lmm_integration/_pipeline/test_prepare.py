@@ -1,0 +1,91 @@
+"""Calls and models that are pruned or refused by name, and never answered without being pruned."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from lmm_integration import prune  # noqa: E402
+from lmm_integration.exceptions import UnsupportedModelError  # noqa: E402
+from lmm_integration.families import Family  # noqa: E402
+from mmdp.exceptions import InvalidProblemError  # noqa: E402
+from tests.lmm_integration.families import tiny  # noqa: E402
+
+NEW = 2
+
+
+@pytest.mark.parametrize("options", [{}, {"modalities": ("image",)}])
+def test_embeddings_of_a_merged_prompt_are_refused(options: dict[str, Any]) -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    embeddings = model.get_input_embeddings()(inputs["input_ids"]).detach()
+    with prune(model, **options):
+        for given in ({}, {"input_ids": inputs["input_ids"]}):
+            with pytest.raises(UnsupportedModelError, match="inputs_embeds"):
+                model.generate(inputs_embeds=embeddings, **given, max_new_tokens=NEW)
+        with pytest.raises(UnsupportedModelError, match="inputs_embeds"):
+            model(inputs_embeds=embeddings)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"modalities": ("video",)}, {"family": Family(image=None)}],  # type: ignore[arg-type]
+)
+def test_nothing_to_prune_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedModelError, match=r"'llava' model has no.*select_tokens"):
+        prune(tiny.build("llava"), **options)
+
+
+@pytest.mark.parametrize("model_type", ["git", "pix2struct", "udop"])
+def test_a_model_without_a_feature_getter_is_refused(model_type: str) -> None:
+    config = {
+        "git": lambda: transformers.GitConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=99),
+        "pix2struct": lambda: transformers.Pix2StructConfig(
+            text_config={"hidden_size": 8, "num_layers": 1, "num_heads": 2, "d_ff": 8, "vocab_size": 99},
+            vision_config={"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "d_ff": 8},
+        ),
+        "udop": lambda: transformers.UdopConfig(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, vocab_size=99),
+    }[model_type]()
+    name = {"git": "GitForCausalLM", "udop": "UdopForConditionalGeneration"}.get(
+        model_type, "Pix2StructForConditionalGeneration"
+    )
+    with pytest.raises(UnsupportedModelError, match="select_tokens"):
+        prune(getattr(transformers, name)(config), family=Family())
+
+
+def test_videos_that_cannot_be_pruned_are_not_let_through() -> None:
+    model, inputs = tiny.build("llava_next_video:video"), tiny.batch("llava_next_video:video")
+    with prune(model, family=Family()), pytest.raises(UnsupportedModelError, match=r"videos.*modalities=\('image',\)"):
+        model(**inputs)
+    with torch.no_grad():
+        plain = model(**inputs).logits
+        with prune(model, family=Family(), modalities=("image",)):
+            assert torch.equal(model(**inputs).logits, plain)
+
+
+@pytest.mark.parametrize("scope", ["image", "sample"])
+def test_images_within_the_budget_are_kept_whole_and_counted(scope: str) -> None:
+    model, inputs = tiny.build("qwen2_5_vl"), tiny.batch("qwen2_5_vl")
+    sizes = [int(t * h * w) // 4 for t, h, w in inputs["image_grid_thw"].tolist()]  # two samples, of 1 and 2 images
+    sizes = sizes if scope == "image" else [sizes[0], sizes[1] + sizes[2]]
+    budget = sorted(sizes)[0]
+    with torch.no_grad(), prune(model, keep=budget, scope=scope) as pruning:
+        model(**inputs)
+    assert [len(kept.indices) for kept in pruning.last] == [min(budget, n) for n in sizes]
+    within = sum(n <= budget for n in sizes)
+    assert (pruning.stats.images, pruning.stats.images_within_budget) == (len(sizes), within)
+    assert f"{within} of {len(sizes)} images within the budget" in str(pruning.stats)
+
+
+def test_features_that_overflow_name_the_encoder_and_the_dtype() -> None:
+    model, inputs = copy.deepcopy(tiny.build("llava")), tiny.batch("llava")
+    with torch.no_grad():
+        next(model.model.multi_modal_projector.parameters()).fill_(torch.nan)
+    message = r"CLIPVisionModel.*NaN.*float64.*sample 0.*bfloat16"
+    with prune(model, keep=0.3), pytest.raises(InvalidProblemError, match=message) as caught:
+        model(**inputs)
+    assert "drop" not in str(caught.value)
