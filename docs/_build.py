@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def on_files(files: Files, config: Any) -> Files:
         if path.suffix in (".md", ".png", ".csv"):
             name = f"results/{path.relative_to(RESULTS).as_posix()}"
             files.append(File.generated(config, name, abs_src_path=str(path)))
-    for name in ("CHANGELOG.md",):
+    for name in ("CHANGELOG.md", "SECURITY.md"):
         files.append(File.generated(config, name.lower(), abs_src_path=str(ROOT / name)))
     return files
 
@@ -49,9 +50,21 @@ def _summary(report: str) -> str:
 
 
 def lab_in_short() -> str:
-    """The one paragraph of the lab's report that says it all."""
+    """The paragraph that sums up the lab's report."""
     report = (RESULTS / "lmm_lab.md").read_text(encoding="utf-8")
     return next(line for line in report.splitlines() if line.startswith("**In short**"))
+
+
+def lab_training() -> str:
+    """How long the lab's model took to train, from the log and the recipe that the training wrote."""
+    folder = ROOT / "experiments" / "lmm_lab" / "checkpoint"
+    recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    log = pd.read_csv(folder / "log.csv")
+    steps = ", ".join(f"{of.step.max():,} steps for the {stage}" for stage, of in log.groupby("stage", sort=False))
+    return (
+        f"The training took {log.seconds.max() / 60:.0f} minutes with {recipe['threads']} threads of an {recipe['cpu']}: "
+        f"{steps}."
+    )
 
 
 def photograph_gaps() -> str:
@@ -102,4 +115,5 @@ def _origin(rows: pd.DataFrame) -> str:
     return f"{newest.cpu}, {newest.cores} cores; {newest.packages}; commit {newest.commit}; {newest.timestamp}."
 
 
-TABLES = {f.__name__: f for f in (gap_summary, photograph_gaps, exact_summary, lab_in_short, speed, proof_times)}
+_WRITTEN = (gap_summary, photograph_gaps, exact_summary, lab_in_short, lab_training, speed, proof_times)
+TABLES = {f.__name__: f for f in _WRITTEN}
