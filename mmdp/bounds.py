@@ -154,7 +154,13 @@ def cheap_bound(problem: Problem) -> float:
 
 
 def upper_bound(problem: Problem) -> float:
-    """The best bound of this module; the quadratic ones take part up to a few thousand points."""
+    """The best bound of this module; the quadratic ones take part up to a few thousand points.
+
+    Examples
+    --------
+    >>> upper_bound(Problem(k=2, points=[[0.0], [1.0], [5.0]]))
+    5.0
+    """
     bounds: list[Callable[[Problem], float]] = [cheap_bound]
     if len(problem.candidates) <= _CLUSTERING_LIMIT:
         bounds += [degree_bound, clustering_bound]

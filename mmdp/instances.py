@@ -65,7 +65,13 @@ def _check_sizes(n: int, d: int = 1) -> None:
 
 
 def geo(n: int = 100, seed: int = 0, d: int | None = None) -> Instance:
-    """Return a Geo instance: U[0, 100]^d, with d drawn from 2 to 21 unless given."""
+    """Return a Geo instance: U[0, 100]^d, with d drawn from 2 to 21 unless given.
+
+    Examples
+    --------
+    >>> geo(n=100, seed=1, d=3).problem(k=10).points.shape
+    (100, 3)
+    """
     d = int(np.random.default_rng([seed, 1]).integers(2, 22)) if d is None else d
     return uniform(f"geo_{n}_{seed}", n, d, 100.0, seed)
 

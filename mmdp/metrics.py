@@ -156,7 +156,7 @@ def _tsplib_kilometres(s: Vector) -> Vector:
 
 @dataclass(frozen=True)
 class Metric:
-    """A distance: how points are embedded, which kernel compares them, and what the reduced distance means.
+    """A distance: how points are embedded, which form compares them, and what the reduced distance means.
 
     Parameters
     ----------
@@ -167,11 +167,19 @@ class Metric:
     is_metric : bool
         Whether the true distance obeys the triangle inequality.
     embed : callable
-        Points (n, d) to what the kernel compares.
+        Points (n, d) to the vectors (n, d') that the form compares.
     value : callable
         Reduced distance to true distance, element by element, never decreasing.
     function : callable, optional
         For form "callable": ``function(x, y)``, symmetric and non-negative, of two vectors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cosine = METRICS["cosine"]
+    >>> x = cosine.embed(np.array([[1.0, 0.0], [0.0, 2.0]]))
+    >>> cosine.value(cosine.pairwise(x[:1], x[1:])).round(12).tolist()
+    [[1.0]]
     """
 
     name: str
@@ -233,6 +241,7 @@ METRICS: dict[str, Metric] = {
         Metric("geo", "sqeuclidean", False, embed=_tsplib_sphere, value=_tsplib_kilometres),
     )
 }
+"""All named metrics, by name."""
 PRECOMPUTED = Metric("precomputed", "precomputed", False)
 
 

@@ -18,10 +18,14 @@ from mmdp.stopping import Incumbent
 class Status(StrEnum):
     """Why a run ended."""
 
-    OPTIMAL = "optimal"  # the objective meets a proven upper bound
-    HEURISTIC = "heuristic"  # a method that proves nothing ended, by itself or by a limit of Stop
-    STOPPED = "stopped"  # a limit of Stop ended a method before its proof
-    INTERRUPTED = "interrupted"  # Ctrl-C
+    OPTIMAL = "optimal"
+    """The objective equals a proven upper bound."""
+    HEURISTIC = "heuristic"
+    """A method that proves nothing ended, by itself or by a limit of :class:`~mmdp.Stop`."""
+    STOPPED = "stopped"
+    """A limit of :class:`~mmdp.Stop` ended a method before its proof."""
+    INTERRUPTED = "interrupted"
+    """Ctrl-C ended the run."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
@@ -17,7 +17,21 @@ from mmdp.metrics import Array
 from mmdp.tables import files
 from solvers._framework.base import Run, Solver, checked_options
 
-__all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "names", "solve"]
+if TYPE_CHECKING:
+    from solvers._adapters.scikit_learn import DiversitySelector
+
+__all__ = [
+    "DiversitySelector",
+    "Run",
+    "Solver",
+    "SolverInfo",
+    "SolverTable",
+    "available",
+    "load",
+    "make",
+    "names",
+    "solve",
+]
 
 LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
 _DISK_OPTIONS = {"checkpoint", "progress"}
@@ -25,12 +39,18 @@ _EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "distributed": "
 
 
 def names() -> list[str]:
-    """Keywords of all solvers, whether their dependencies are installed or not."""
+    """Keywords of all solvers, whether their dependencies are installed or not.
+
+    Examples
+    --------
+    >>> "greedy" in names()
+    True
+    """
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def load(name: str) -> type[Solver]:
-    """Return the solver class of that keyword.
+    """Return the solver class with this keyword.
 
     Raises
     ------
@@ -38,6 +58,11 @@ def load(name: str) -> type[Solver]:
         If there is none; the message lists those that exist.
     MissingDependencyError
         If its file needs a package that is not installed; the message gives the install command.
+
+    Examples
+    --------
+    >>> load("local_search").__name__
+    'LocalSearch'
     """
     public = str(name).isidentifier() and not name.startswith("_")
     if not (public and importlib.util.find_spec(f"{__name__}.{name}")):
@@ -58,7 +83,23 @@ def load(name: str) -> type[Solver]:
 
 @dataclass(frozen=True)
 class SolverInfo:
-    """One line of the table of solvers."""
+    """One line of the table of solvers.
+
+    Attributes
+    ----------
+    name : str
+        The keyword.
+    proof : bool
+        Whether the method proves optimality if it is not stopped.
+    device : str
+        Where it computes.
+    cost : str
+        Time and memory.
+    missing : str
+        Why it cannot be used; empty if it can.
+    counts : bool
+        Whether it keeps group counts.
+    """
 
     name: str
     proof: bool
@@ -78,7 +119,15 @@ class SolverTable(list[SolverInfo]):
 
 
 def available() -> SolverTable:
-    """List every solver: what it proves and keeps, where it computes, what it costs, and what is missing."""
+    """List every solver: what it proves, whether it keeps group counts, where it computes, and what it costs.
+
+    A solver whose dependencies are missing is listed too, with the command that installs them.
+
+    Examples
+    --------
+    >>> [info.name for info in available() if info.proof and not info.missing][:2]
+    ['brute_force', 'exact']
+    """
     table = SolverTable()
     for name in names():
         try:
@@ -95,8 +144,15 @@ def make(solver: str | Solver, **options: Any) -> Solver:
 
     Raises
     ------
+    UnknownNameError, MissingDependencyError
+        As :func:`load`.
     InvalidOptionError
-        If the solver has no such option, or a value it refuses.
+        If the solver has no such option, or rejects a value.
+
+    Examples
+    --------
+    >>> make("greedy", start="sweep").start
+    'sweep'
     """
     if isinstance(solver, Solver):
         if options:
@@ -131,22 +187,23 @@ def solve(
     Parameters
     ----------
     points : (n, d) array or Problem, path, or blocks
-        numpy array, torch tensor, or a :class:`mmdp.Problem` (for distances, fixed or excluded picks). A .npy, CSV or
-        Parquet file by its path, a ``numpy.memmap``, a list or an iterator of (rows, d) blocks: ``greedy`` reads these
-        block by block, with the options ``checkpoint`` and ``progress``, ``streaming`` once; other solvers load them.
-        Dask arrays and data frames go to ``coreset``.
+        A numpy array, a torch tensor, or a :class:`mmdp.Problem` (for a distance matrix, required or excluded points).
+        Also the path of a .npy, CSV or Parquet file, a ``numpy.memmap``, or a list or iterator of (rows, d) blocks:
+        ``greedy`` reads these block by block, with the options ``checkpoint`` and ``progress``; ``streaming`` reads them
+        once; other solvers load them. Dask arrays and data frames need ``solver="coreset"``.
     k : int
-        How many; not given with a Problem.
+        How many points to choose, at least 2; omit it with a Problem.
     solver : str or Solver
         A keyword of :func:`available`, or an instance.
     metric : str, Metric or callable
-        Of the points; a Problem brings its own.
+        A name in ``mmdp.METRICS``, or a symmetric function of two vectors; omit it with a Problem.
     stop : Stop, optional
-        Limits on a search; ``greedy`` and ``streaming`` construct one solution and run to its end.
+        Limits on a search. ``greedy`` and ``streaming`` construct a single solution and ignore them.
     seed : int
+        Seed of all random choices.
     watch : callable, optional
         Called with each :class:`mmdp.Incumbent`.
-    certify : float
+    certify_seconds : float
         Seconds to spend after the run on a smaller upper bound, for points in memory.
     **options
         The solver's own fields, such as ``start="isolated"`` of greedy.
@@ -155,14 +212,30 @@ def solve(
     -------
     Result
 
+        The chosen indices, their objective, an upper bound on the optimum, and how the run went.
+
     Raises
     ------
-    InvalidProblemError, UnknownNameError, InvalidOptionError, MissingDependencyError
+    InvalidProblemError
+        If the points, k or the metric do not state a problem.
+    UnknownNameError
+        If there is no such solver or metric.
+    InvalidOptionError
+        If an option is unknown or has an invalid value.
+    MissingDependencyError
+        If the solver needs a package that is not installed.
+    DataFileError
+        If a file is missing, damaged or of an unknown kind.
+
+    Notes
+    -----
+    Time and memory depend on the solver; :func:`available` lists them.
 
     Examples
     --------
-    >>> solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force").objective
-    5.0
+    >>> result = solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force")
+    >>> result.objective, sorted(result.indices.tolist())
+    (5.0, [0, 2])
     """
     if _is_dask(points) or files.is_source(points):
         table: Any = points if _is_dask(points) else files.source(points)

@@ -34,7 +34,21 @@ _ROUNDING = 1e-9  # relative; a kernel may sum in another order than the referee
 
 @dataclass(frozen=True)
 class Run:
-    """What ``_run`` hands to the referee: a subset and, if the method proves one, a bound (a true distance)."""
+    """What a solver's ``_run`` returns: a subset and, if the method proves one, an upper bound.
+
+    Parameters
+    ----------
+    indices : (k,) sequence of int
+        The chosen points, in any order.
+    upper_bound : float
+        A proven bound on the optimum, as a true distance; infinite if the method proves none.
+    status : Status
+        ``Status.OPTIMAL`` claims that ``indices`` are optimal; ``STOPPED`` says that a limit ended a proof.
+    iterations : int
+        In the solver's own unit; 0 takes the number that the clock counted.
+    notes : mapping
+        Anything else worth reporting, which becomes ``Result.notes``.
+    """
 
     indices: ArrayLike
     upper_bound: float = math.inf
@@ -47,8 +61,20 @@ class Run:
 class Solver(ABC):
     """A method for the max-min diversity problem; subclasses are frozen dataclasses whose fields are its parameters.
 
-    To add one, put a file into ``solvers/`` whose name is the keyword, with one subclass whose name is the keyword
-    in CamelCase, and write ``_run``. It is then listed, solvable by name, tested and benchmarked with the others.
+    To add a solver, put a file into ``solvers/`` whose name is the keyword, with one subclass whose name is the keyword
+    in CamelCase, and write ``_run(problem, clock, rng) -> Run``. It is then found by its keyword, listed, tested and
+    benchmarked with the others. A subclass defined elsewhere works as an instance: ``solve(problem, solver=First())``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from solvers import Run, Solver, solve
+    >>> @dataclass(frozen=True)
+    ... class First(Solver):
+    ...     def _run(self, problem, clock, rng):
+    ...         return Run(problem.candidates[: problem.k])
+    >>> solve([[0.0], [1.0], [5.0]], k=2, solver=First()).objective
+    1.0
     """
 
     exact: ClassVar[bool] = False
@@ -86,7 +112,7 @@ class Solver(ABC):
             Of every random choice; the same seed and counted limits give the same answer.
         watch : callable, optional
             Called with each improvement of the incumbent or the bound.
-        certify : float
+        certify_seconds : float
             Seconds to spend after the run on a smaller upper bound, up to a proof; not part of the runtime.
 
         Returns
@@ -97,7 +123,8 @@ class Solver(ABC):
         Raises
         ------
         InvalidOptionError
-            If the problem has group counts and the solver does not keep them, or stop, seed or certify is none.
+            If the problem has group counts that the solver does not keep, or ``stop``, ``seed`` or
+            ``certify_seconds`` is invalid.
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """
