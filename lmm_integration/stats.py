@@ -1,4 +1,4 @@
-"""What a pruning did: the rows kept of each picture, and the counts and times over all calls."""
+"""What a pruning did: which rows stayed of each image, and counts and times over all calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lmm_integration.selectors import Grid
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What stayed of one picture.
+    """Which feature rows stayed of one image or video.
 
     Attributes
     ----------
@@ -20,11 +20,11 @@ class Kept:
     modality : str
         "image" or "video".
     indices : (k,) int64 tensor
-        Kept feature rows of the picture, ascending.
+        The feature rows that stayed, in ascending order.
     n : int
-        How many it had.
+        How many feature rows there were.
     grid : (frames, rows, columns) or None
-        Patch layout of the first ``frames * rows * columns`` rows; None if it is not rectangular.
+        Layout of the first ``frames * rows * columns`` feature rows; None if it is not rectangular.
     """
 
     sample: int
@@ -36,7 +36,17 @@ class Kept:
 
 @dataclass
 class Stats:
-    """Counts and times over all pruned calls; host times, so asynchronous devices finish later."""
+    """Counts and times over all pruned calls.
+
+    Attributes
+    ----------
+    calls : int
+        How many calls were pruned.
+    tokens_before, tokens_after : int
+        Visual tokens in the prompts, and those that stayed.
+    encode_seconds, solve_seconds : float
+        Time for encoding images and for choosing tokens, measured on the host; a GPU may finish later.
+    """
 
     calls: int = 0
     tokens_before: int = 0

@@ -158,7 +158,7 @@ def upper_bound(problem: Problem) -> float:
 
     Examples
     --------
-    >>> upper_bound(Problem(k=2, points=[[0.0], [1.0], [5.0]]))
+    >>> round(upper_bound(Problem(k=2, points=[[0.0], [1.0], [5.0]])), 6)
     5.0
     """
     bounds: list[Callable[[Problem], float]] = [cheap_bound]

@@ -22,11 +22,17 @@ _HOOKED = ("forward", "generate", "get_image_features", "get_video_features", "g
 
 
 class Pruning:
-    """A model being pruned: a context manager, or a handle to :meth:`remove`.
+    """A model that is being pruned, as :func:`lmm_integration.prune` returns it: a context manager.
+
+    At the end of the ``with`` block, or after :meth:`remove`, the model is as it was before.
 
     Attributes
     ----------
     model : transformers model
+    last : tuple of Kept
+        Which feature rows stayed of each image in the last call.
+    stats : Stats
+        Counts and times over all calls.
     """
 
     def __init__(self, model: Any, preparation: Preparation) -> None:
@@ -45,16 +51,16 @@ class Pruning:
 
     @property
     def last(self) -> tuple[Kept, ...]:
-        """What stayed of each picture in the last call."""
+        """Which feature rows stayed of each image in the last call."""
         return self._preparation.last
 
     @property
     def stats(self) -> Stats:
-        """Tokens before and after, seconds of encoding and of solving, over all calls."""
+        """Tokens before and after, and seconds of encoding and of solving, over all calls."""
         return self._preparation.stats
 
     def remove(self) -> None:
-        """Give the model back as it was; a second call does nothing."""
+        """Restore the model as it was before; a second call does nothing."""
         for module in (self.model, self._inner):
             for name in _HOOKED:
                 if getattr(vars(module).get(name), "pruning", None) is self:
