@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "experiments" / "results"
 _LINK = re.compile(r"\]\((?:\.\./)?experiments/results/")
 _TABLE = re.compile(r"<!-- table: (\w+) -->")
+_ROLE = re.compile(r":(?:attr|class|func|meth|mod):<code>(~?)([\w.]+)</code>")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -32,6 +33,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Point links at the copies of results, and put tables where a page asks for them."""
     up = "../" * page.file.src_uri.count("/")
     return _TABLE.sub(lambda found: TABLES[found[1]](), _LINK.sub(f"]({up}results/", markdown))
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Turn the roles of docstrings, such as ``:class:`~mmdp.Problem```, into links."""
+    return _ROLE.sub(_reference, html)
+
+
+def _reference(role: re.Match[str]) -> str:
+    shown = role[2].rpartition(".")[2] if role[1] else role[2]
+    return f'<autoref optional identifier="{role[2]}"><code>{shown}</code></autoref>'
 
 
 def gap_summary() -> str:

@@ -3,15 +3,13 @@
 All take a :class:`~mmdp.Problem` and return a true distance. Fixed and excluded picks only shrink the set of
 solutions, so every bound of the problem without ``include`` holds with it; excluded points are left out.
 
-========================  ==================================  =====================  ====================
-bound                     holds for                           time                   memory
-========================  ==================================  =====================  ====================
-farthest_first_bound      kernels with a triangle inequality  O(n k d)               O(n)
-averaging_bound           squared Euclidean kernels           O(n d)                 O(n)
-included_bound            two or more fixed picks             O(m^2 d)               O(m^2)
-degree_bound              anything                            O(n^2)                 O(n^2)
-clustering_bound          anything                            O(n^2 log n)           O(n^2)
-========================  ==================================  =====================  ====================
+| bound                | holds for                          | time         | memory |
+|----------------------|------------------------------------|--------------|--------|
+| farthest_first_bound | forms with a triangle inequality   | O(n k d)     | O(n)   |
+| averaging_bound      | the squared Euclidean form         | O(n d)       | O(n)   |
+| included_bound       | two or more fixed picks            | O(m^2 d)     | O(m^2) |
+| degree_bound         | anything                           | O(n^2)       | O(n^2) |
+| clustering_bound     | anything                           | O(n^2 log n) | O(n^2) |
 """
 
 from __future__ import annotations

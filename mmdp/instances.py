@@ -2,17 +2,14 @@
 
 The families, as measured from the published files (no seeds were published):
 
-=========  ====================================================  =====================
-family     what it is                                            source
-=========  ====================================================  =====================
-geo        Euclidean, U[0, 100]^d, each instance its own d       Resende et al. 2010
-           from 2 to 21
-ran        integers U{50..100} for every pair; not a metric      Resende et al. 2010
-glover     Euclidean, U[0, 100]^d, d from 2 to 30 (GKD-a, -b)    Glover et al. 1998
-gkd_c      Euclidean, U[0, 10]^10, n = 500                       Duarte, Marti 2007
-mdg_a      real U[0, 10] with two decimals; not a metric         Duarte, Marti 2007
-mdg_b      real U[0, 1000]; not a metric                         Duarte, Marti 2007
-=========  ====================================================  =====================
+| family | what it is                                                   | source              |
+|--------|--------------------------------------------------------------|---------------------|
+| geo    | Euclidean, U[0, 100]^d, each instance its own d from 2 to 21 | Resende et al. 2010 |
+| ran    | integers U{50..100} for every pair; not a metric             | Resende et al. 2010 |
+| glover | Euclidean, U[0, 100]^d, d from 2 to 30 (GKD-a, -b)           | Glover et al. 1998  |
+| gkd_c  | Euclidean, U[0, 10]^10, n = 500                              | Duarte, Marti 2007  |
+| mdg_a  | real U[0, 10] with two decimals; not a metric                | Duarte, Marti 2007  |
+| mdg_b  | real U[0, 1000]; not a metric                                | Duarte, Marti 2007  |
 """
 
 from __future__ import annotations

@@ -4,22 +4,20 @@ Every named metric is ``value(form(embed(x), embed(y)))``. The distance form, on
 gives a *reduced distance*; ``value`` never decreases, so comparing reduced distances orders the pairs as the true
 distances do. Cosine, angular and great-circle distances all become squared Euclidean distances this way:
 
-==============  =====================  ================  ============================
-metric          embedding              form              distance from s
-==============  =====================  ================  ============================
-euclidean       x                      sum (x - y)^2     sqrt(s)
-sqeuclidean     x                      sum (x - y)^2     s
-cosine          x / norm(x)            sum (x - y)^2     s / 2                (1 - cos)
-angular         x / norm(x)            sum (x - y)^2     2 asin(sqrt(s) / 2)  (radians)
-haversine       point on unit sphere   sum (x - y)^2     2 R asin(sqrt(s) / 2)
-manhattan       x                      sum abs(x - y)    s
-chebyshev       x                      max abs(x - y)    s
-hamming         x                      share of x != y   s
-jaccard         0/1 as uint8           1 - and / or      s
-euc_2d          x                      sum (x - y)^2     floor(sqrt(s) + 1/2)
-ceil_2d         x                      sum (x - y)^2     ceil(sqrt(s))
-geo             point on unit sphere   sum (x - y)^2     floor(2 r asin(sqrt(s) / 2) + 1)
-==============  =====================  ================  ============================
+| metric      | embedding            | form            | distance from s                  |
+|-------------|----------------------|-----------------|----------------------------------|
+| euclidean   | x                    | sum (x - y)^2   | sqrt(s)                          |
+| sqeuclidean | x                    | sum (x - y)^2   | s                                |
+| cosine      | x / norm(x)          | sum (x - y)^2   | s / 2 = 1 - cos                  |
+| angular     | x / norm(x)          | sum (x - y)^2   | 2 asin(sqrt(s) / 2), in radians  |
+| haversine   | point on unit sphere | sum (x - y)^2   | 2 R asin(sqrt(s) / 2)            |
+| manhattan   | x                    | sum abs(x - y)  | s                                |
+| chebyshev   | x                    | max abs(x - y)  | s                                |
+| hamming     | x                    | share of x != y | s                                |
+| jaccard     | 0/1 as uint8         | 1 - and / or    | s                                |
+| euc_2d      | x                    | sum (x - y)^2   | floor(sqrt(s) + 1/2)             |
+| ceil_2d     | x                    | sum (x - y)^2   | ceil(sqrt(s))                    |
+| geo         | point on unit sphere | sum (x - y)^2   | floor(2 r asin(sqrt(s) / 2) + 1) |
 
 The last three are the rounded distances of TSPLIB (Reinelt, ORSA Journal on Computing 3(4), 1991), under its names;
 "geo" takes DDD.MM degrees and minutes, and r = 6378.388 km. Rounding costs them the triangle inequality.
