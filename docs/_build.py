@@ -72,10 +72,8 @@ def lab_training() -> str:
     recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     log = pd.read_csv(folder / "log.csv")
     steps = ", ".join(f"{of.step.max():,} steps for the {stage}" for stage, of in log.groupby("stage", sort=False))
-    return (
-        f"The training took {log.seconds.max() / 60:.0f} minutes with {recipe['threads']} threads of an {recipe['cpu']}: "
-        f"{steps}."
-    )
+    minutes = f"{log.seconds.max() / 60:.0f} minutes"
+    return f"The training took {minutes} with {recipe['threads']} threads of an {recipe['cpu']}: {steps}."
 
 
 def photograph_gaps() -> str:

@@ -55,8 +55,8 @@ def check(certificate: Certificate, problem: Problem, objective: float) -> bool:
     """Whether the certificate proves that ``objective`` is the optimum of the problem.
 
     This is proven if k points reach it, which the caller knows, if no distance of the problem lies between it and the
-    threshold, and if the tree refutes the threshold. It takes the n x n matrix and plain Python loops: use it for up to a
-    few thousand points.
+    threshold, and if the tree refutes the threshold. It takes the n x n matrix and plain Python loops: use it for up to
+    a few thousand points.
 
     Examples
     --------

@@ -189,8 +189,8 @@ def solve(
     points : (n, d) array or Problem, path, or blocks
         A numpy array, a torch tensor, or a :class:`mmdp.Problem` (for a distance matrix, required or excluded points).
         Also the path of a .npy, CSV or Parquet file, a ``numpy.memmap``, or a list or iterator of (rows, d) blocks:
-        ``greedy`` reads these block by block, with the options ``checkpoint`` and ``progress``; ``streaming`` reads them
-        once; other solvers load them. Dask arrays and data frames need ``solver="coreset"``.
+        ``greedy`` reads these block by block, with the options ``checkpoint`` and ``progress``; ``streaming`` reads
+        them once; other solvers load them. Dask arrays and data frames need ``solver="coreset"``.
     k : int
         How many points to choose, at least 2; omit it with a Problem.
     solver : str or Solver
