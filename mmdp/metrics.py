@@ -189,10 +189,11 @@ class Metric:
 
     @property
     def triangle_constant(self) -> float | None:
-        """How much larger than r the reduced distance of two points can be, both of them within r of a third.
+        """The constant c of the relaxed triangle inequality of reduced distances.
 
-        4 for squared Euclidean kernels, even under cosine, which is no metric itself; 2 for the other metrics;
-        ``None`` without a triangle inequality.
+        Two points that are both within reduced distance r of a third one are at most c r apart. c is 4 for the squared
+        Euclidean form, even under cosine, which is not a metric itself; 2 for the other metrics; ``None`` without a
+        triangle inequality.
         """
         return _TRIANGLE_CONSTANTS.get(self.form, 2.0 if self.is_metric else None)
 
@@ -200,7 +201,7 @@ class Metric:
     def root(self) -> float | None:
         """The p for which the p-th root of the true distance obeys the triangle inequality.
 
-        1 for metrics, 2 for squared Euclidean and cosine distances, ``None`` where none is known.
+        1 for metrics, 2 for squared Euclidean and cosine distances, ``None`` if no p is known.
         """
         if self.is_metric:
             return 1.0
@@ -210,7 +211,7 @@ class Metric:
         return math.log2(constant)
 
     def pairwise(self, x: Array, y: Array) -> Vector:
-        """Reduced distances (len(x), len(y)) in float64 between embedded numpy vectors."""
+        """Reduced distances, (a, b) float64, between embedded numpy vectors (a, d') and (b, d')."""
         if self.function is not None:
             distances = np.asarray(cdist(x, y, self.function), dtype=np.float64)
             if not (distances >= 0).all() or np.isinf(distances).any():
