@@ -38,9 +38,9 @@ def _distance(problem: Problem, reduced_distance: float) -> float:
 def farthest_first_bound(problem: Problem) -> float:
     """Twice the farthest-first radius: k - 1 balls cover every point, so two of any k points share one.
 
-    Let every point be within reduced distance r of one of k - 1 centres. Then two points of any solution are within r of
-    the same centre, hence at most ``triangle_constant`` times r apart (Gonzalez, Theoretical Computer Science 38, 1985,
-    section 3). Infinite without a triangle inequality.
+    Let every point be within reduced distance r of one of k - 1 centres. Then two points of any solution are within r
+    of the same centre, hence at most ``triangle_constant`` times r apart (Gonzalez, Theoretical Computer Science 38,
+    1985, section 3). Infinite without a triangle inequality.
     """
     constant = problem.geometry.triangle_constant
     if constant is None:

@@ -41,8 +41,9 @@ class Problem:
     groups : (n,) sequence of numbers or strings, optional
         Label of each point, for ``counts``.
     counts : mapping, optional
-        How many points of each group a solution contains: ``{label: number}``, or ``{label: (at least, at most)}``, with
-        None for no limit. Groups that are not mentioned have no limits. Solvers that do not keep counts raise an error.
+        How many points of each group a solution contains: ``{label: number}``, or ``{label: (at least, at most)}``,
+        with None for no limit. Groups that are not mentioned have no limits. Solvers that do not keep counts raise an
+        error.
 
     Attributes
     ----------

@@ -20,9 +20,9 @@ from solvers._local_search.tabu_move import LAST_GAIN, MOVES, drop_and_add, new_
 class DropAdd(Solver):
     """Drop the oldest pick, add the point best by (smallest distance to the others, sum of distances).
 
-    Porumbel, Hao, Glover (Annals of Operations Research 186:275, 2011). Implemented literally, the search soon cycles, so
-    it restarts from another farthest-first subset. A move takes O(n k + n d). The limits of :class:`~mmdp.Stop` count
-    moves.
+    Porumbel, Hao, Glover (Annals of Operations Research 186:275, 2011). Implemented literally, the search soon cycles,
+    so it restarts from another farthest-first subset. A move takes O(n k + n d). The limits of :class:`~mmdp.Stop`
+    count moves.
 
     Parameters
     ----------

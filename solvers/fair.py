@@ -26,13 +26,13 @@ _SWAP_ENTRIES = 2**24  # distances from the picks to all points up to which pick
 class Fair(Solver):
     """Keep the group counts, and guarantee an (m + 1)-th of the best value that keeps them, for m groups.
 
-    Groups without a count together are one of the m groups. For a guess g of the optimum, let r = g / (m + 1). A cluster
-    begins with any point. It then takes one point from every other group that has a point nearer than r to the cluster.
-    All other points nearer than r to the cluster are discarded, and the next cluster begins. So points of different
-    clusters are at least r apart. If the guess is not too high, every point of an optimal solution has a cluster with a
-    point of its group, and no two of them share a cluster, because they would be nearer than (m + 1) r. A maximum flow
-    decides from which group each cluster contributes its point (Addanki, McGregor, Meliou, Moumoulidou, ICDT 2022,
-    FairGreedyFlow, stated there for exact counts). If there is no such flow, the guess exceeds the optimum.
+    Groups without a count together are one of the m groups. For a guess g of the optimum, let r = g / (m + 1). A
+    cluster begins with any point. It then takes one point from every other group that has a point nearer than r to the
+    cluster. All other points nearer than r to the cluster are discarded, and the next cluster begins. So points of
+    different clusters are at least r apart. If the guess is not too high, every point of an optimal solution has a
+    cluster with a point of its group, and no two of them share a cluster, because they would be nearer than (m + 1) r.
+    A maximum flow decides from which group each cluster contributes its point (Addanki, McGregor, Meliou, Moumoulidou,
+    ICDT 2022, FairGreedyFlow, stated there for exact counts). If there is no such flow, the guess exceeds the optimum.
 
     Farthest-first within the counts gives another solution. The better of the two is improved by exchanging picks.
 

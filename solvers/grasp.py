@@ -22,8 +22,8 @@ class Grasp(Solver):
 
     Resende, Marti, Gallego, Duarte (Computers & Operations Research 37(3), 2010). Each local optimum is linked with a
     subset from an elite set: the points of that subset are swapped in one by one, each time the one that keeps the
-    smallest distance largest. The best subset on this path is improved again. A path takes O(k^2 (n + k)). The limits of
-    :class:`~mmdp.Stop` count constructions.
+    smallest distance largest. The best subset on this path is improved again. A path takes O(k^2 (n + k)). The limits
+    of :class:`~mmdp.Stop` count constructions.
 
     Parameters
     ----------

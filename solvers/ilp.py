@@ -26,11 +26,11 @@ _SOLVER_TOLERANCE = 1e-6  # of 1, the scale they are given; to which floating-po
 class Ilp(Solver):
     """Search for the largest distance that k points can keep, with a CP-SAT model for each threshold.
 
-    The optimum is one of the n (n - 1) / 2 distances, and OPT >= t iff the graph of pairs at distance >= t has a
-    clique of k points. Thresholds are distances of the problem, compared exactly by their rank. A heuristic incumbent is
-    often optimal already, so the search first tries thresholds close to it, in growing steps, and then halves the
-    remaining range. If a model is not decided in time, binary search above its threshold turns the remaining time into a
-    smaller upper bound.
+    The optimum is one of the n (n - 1) / 2 distances, and OPT >= t iff the graph of pairs at distance >= t has a clique
+    of k points. Thresholds are distances of the problem, compared exactly by their rank. A heuristic incumbent is often
+    optimal already, so the search first tries thresholds close to it, in growing steps, and then halves the remaining
+    range. If a model is not decided in time, binary search above its threshold turns the remaining time into a smaller
+    upper bound.
 
     Parameters
     ----------

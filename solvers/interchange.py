@@ -19,8 +19,8 @@ from solvers._local_search.swap_descent import climb, going_on
 class Interchange(Solver):
     """Swap an end of a critical pair for the first point that improves the subset; restart if there is none.
 
-    A swap improves the subset if the smallest distance rises, or if it stays and there are fewer critical pairs. This is
-    the local search of Erkut (European Journal of Operational Research 46(1), 1990), with the tie rule of Resende et
+    A swap improves the subset if the smallest distance rises, or if it stays and there are fewer critical pairs. This
+    is the local search of Erkut (European Journal of Operational Research 46(1), 1990), with the tie rule of Resende et
     al. (Computers & Operations Research 37(3), 2010). A swap takes O(n k). The limits of :class:`~mmdp.Stop` count
     starts.
     """

@@ -34,9 +34,9 @@ class LocalSearch(Solver):
     """Tabu search for k points pairwise farther apart than z, with z raised at each success, from the greedy start.
 
     The threshold search of Della Croce, Grosso, Locatelli (Computers & Operations Research 36(8), 2009), with a swap
-    search on conflict degrees. The time of a move depends on the number of points near the two that it swaps. The result
-    is never worse than that of ``greedy``. With many points per pick, the search begins on a coarse net and continues
-    among the points near its picks. It builds no n x n matrix of points.
+    search on conflict degrees. The time of a move depends on the number of points near the two that it swaps. The
+    result is never worse than that of ``greedy``. With many points per pick, the search begins on a coarse net and
+    continues among the points near its picks. It builds no n x n matrix of points.
 
     The limits of :class:`~mmdp.Stop` count moves, separately for each start, and the points that a refinement looks at.
 
