@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "experiments" / "results"
 _LINK = re.compile(r"\]\((?:\.\./)?experiments/results/")
 _TABLE = re.compile(r"<!-- table: (\w+) -->")
+_ROLE = re.compile(r":(?:attr|class|func|meth|mod):<code>(~?)([\w.]+)</code>")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -24,7 +25,7 @@ def on_files(files: Files, config: Any) -> Files:
         if path.suffix in (".md", ".png", ".csv"):
             name = f"results/{path.relative_to(RESULTS).as_posix()}"
             files.append(File.generated(config, name, abs_src_path=str(path)))
-    for name in ("CHANGELOG.md",):
+    for name in ("CHANGELOG.md", "SECURITY.md"):
         files.append(File.generated(config, name.lower(), abs_src_path=str(ROOT / name)))
     return files
 
@@ -33,6 +34,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Point links at the copies of results, and put tables where a page asks for them."""
     up = "../" * page.file.src_uri.count("/")
     return _TABLE.sub(lambda found: TABLES[found[1]](), _LINK.sub(f"]({up}results/", markdown))
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Turn the roles of docstrings, such as ``:class:`~mmdp.Problem```, into links."""
+    return _ROLE.sub(_reference, html)
+
+
+def _reference(role: re.Match[str]) -> str:
+    shown = role[2].rpartition(".")[2] if role[1] else role[2]
+    return f'<autoref optional identifier="{role[2]}"><code>{shown}</code></autoref>'
 
 
 def gap_summary() -> str:
@@ -59,7 +70,7 @@ def gpu_times() -> str:
 
 
 def lab_in_short() -> str:
-    """The one paragraph of the lab's report that says it all."""
+    """The paragraph that sums up the lab's report."""
     report = (RESULTS / "lmm_lab.md").read_text(encoding="utf-8")
     return next(line for line in report.splitlines() if line.startswith("**In short**"))
 

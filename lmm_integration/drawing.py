@@ -15,7 +15,7 @@ _GHOST = 0.22  # contrast that is left where patches were dropped
 
 
 def overlay(image: Image.Image | NDArray[np.uint8], kept: Kept, frame: int = 0) -> Image.Image:
-    """Draw an image with the kept patches as they are and the dropped ones bleached.
+    """Draw an image with the kept patches in colour and the dropped ones faded.
 
     Parameters
     ----------
@@ -34,7 +34,14 @@ def overlay(image: Image.Image | NDArray[np.uint8], kept: Kept, frame: int = 0) 
     Raises
     ------
     InvalidOptionError
-        If the tokens have no rectangular layout, or the video no such frame.
+        If the tokens have no rectangular layout, or the video has no such frame.
+
+    Examples
+    --------
+    >>> import torch
+    >>> kept = Kept(sample=0, modality="image", indices=torch.tensor([0, 3]), n=4, grid=(1, 2, 2))
+    >>> overlay(np.zeros((64, 64, 3), dtype=np.uint8), kept).size
+    (64, 64)
     """
     if kept.grid is None:
         raise InvalidOptionError(

@@ -1,4 +1,4 @@
-"""What visual-token pruning raises on purpose; every class descends from :class:`mmdp.exceptions.MMDPError`."""
+"""Errors of visual-token pruning; every class descends from :class:`mmdp.exceptions.MMDPError`."""
 
 from mmdp.exceptions import MMDPError
 
@@ -8,4 +8,4 @@ class UnsupportedModelError(MMDPError, TypeError):
 
 
 class PruningStateError(MMDPError, RuntimeError):
-    """The model or its cache is in a state that pruning must not touch: pruned twice, copied, or already cached."""
+    """The model or its cache cannot be pruned now: it is pruned already, was copied, or holds a cached prompt."""

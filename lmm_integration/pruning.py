@@ -111,9 +111,9 @@ def prune(
     family: Family | None = None,
     **options: Any,
 ) -> Pruning:
-    """Keep a share of a multimodal model's visual tokens, in every ``forward`` and ``generate`` until removed.
+    """Keep a fraction of a multimodal model's visual tokens, in every ``forward`` and ``generate`` until removed.
 
-    Use it in a ``with`` statement, or keep the handle and call :meth:`Pruning.remove`.
+    Use it in a ``with`` statement, or keep the returned :class:`Pruning` and call its ``remove()``.
 
     Parameters
     ----------
@@ -122,25 +122,26 @@ def prune(
     solver : str, Solver, Selector or callable
         As for :func:`lmm_integration.select_tokens`.
     keep : float or int
-        The fraction that is kept, in (0, 1], or how many are; an image of fewer tokens keeps them all.
+        How many tokens stay: a float in (0, 1] is a fraction, an int is a count; an image of fewer tokens
+        keeps them all.
     scope : {"image", "sample"}
-        Whether the budget is of each image, or pooled over all images of a sample. Models that cut an image into
-        tiles, or a video into frames, with text between them (Idefics3, SmolVLM, Qwen3-VL) want "sample".
+        Whether each image has its own budget, or all images of a sample share one. Use "sample" for models that split
+        an image into tiles, or a video into frames, with text between them (Idefics3, SmolVLM, Qwen3-VL).
     metric : str
-        Distance for the diversity solvers.
+        Distance for the solvers.
     positions : {"auto", "compact", "original"}
-        Whether the kept tokens are numbered anew, or keep the positions they had. "auto": original for models
-        with multi-axis positions (Qwen-VL, GLM-V), compact for the others, as DivPrune does.
+        Whether the tokens that stay are renumbered, or keep the positions they had. "auto": original for models with
+        multi-axis positions (Qwen-VL, GLM-V), compact for the others, as DivPrune does.
     modalities : tuple of {"image", "video"}
         What to prune; what the model cannot have is ignored as long as something is left.
     seed : int
-        Of random choices.
+        Seed of random choices.
     centre : bool
-        Whether rules see the features of an image less their mean; the model gets them as they are.
+        Whether the rule sees the features minus their mean over the image; the model gets them unchanged.
     stop : Stop, optional
         Limits of a solver that searches or proves, for each image, such as ``Stop(seconds=0.1)``.
     attention : callable, optional
-        Feature rows (n, d) of one image to attention scores (n,), for selectors that rank by it.
+        Maps the feature rows (n, d) of one image to attention scores (n,), for selectors that rank by attention.
     logits : {"kept", "all"}
         Whether ``forward`` returns logits for the columns that the model saw, or for all columns of the caller's
         prompt. There a dropped column has those of the last kept one before it, so that they line up with the caller's
@@ -148,7 +149,7 @@ def prune(
     family : Family, optional
         For a model type that has no file in ``lmm_integration/families``.
     **options
-        The solver's own parameters.
+        Options of the solver or selector.
 
     Returns
     -------
@@ -157,10 +158,24 @@ def prune(
     Raises
     ------
     UnsupportedModelError
-        With the reason and a way out.
+        If the model cannot be pruned from its prompt; the message gives the reason and an alternative.
     PruningStateError
         If the model is being pruned already.
     InvalidOptionError, UnknownNameError
+        If an argument is invalid, or no solver or selector has the name.
+
+    Notes
+    -----
+    The encoder runs in full. Choosing takes the time of the solver, for each image; the greedy takes O(n k d).
+
+    Examples
+    --------
+    >>> from lmm_integration.demo import small_llava
+    >>> model, inputs = small_llava()  # random weights
+    >>> with prune(model, solver="greedy", keep=0.1) as pruning:
+    ...     out = model.generate(**inputs, max_new_tokens=2, do_sample=False)
+    >>> pruning.stats.tokens_before, pruning.stats.tokens_after
+    (576, 58)
     """
     if scope not in ("image", "sample"):
         raise InvalidOptionError(f"scope={scope!r}; choose 'image' (a budget an image) or 'sample' (one for them all)")

@@ -146,30 +146,30 @@ def select_tokens(
     grid: selectors.Grid | None = None,
     **options: Any,
 ) -> Tensor:
-    """Choose the feature rows that stay, for a forward pass of one's own.
+    """Choose the feature rows that stay, for your own forward pass.
 
     Parameters
     ----------
     features : Tensor of shape (..., n, d)
         Embeddings of visual tokens, any floating dtype and device.
     keep : float or int
-        Fraction that stays, or count.
+        How many rows stay: a float in (0, 1] is a fraction, an int is a count.
     solver : str, Solver, Selector or callable
         A keyword of ``solvers.names()`` or ``lmm_integration.selectors.names()``, an instance, or any
         ``(features (n, d), k) -> k distinct indices``.
     metric : str
-        Distance for the diversity solvers.
+        Distance for the solvers.
     seed : int
-        Of random choices.
+        Seed of random choices.
     centre : bool
-        Whether the rule sees the features less their mean over the rows, see :func:`centred`; a prompt stays as it is.
+        Whether the rule sees the features minus their mean over the rows; a prompt is not changed.
     stop : Stop, optional
         Limits of a solver, for each item; its ``default_stop`` if not given.
     prompt, attention, grid
         For the selectors that need them, see :class:`~lmm_integration.selectors.Context`; a prompt and an attention
         may also have the leading dimensions of the features.
     **options
-        The solver's own parameters.
+        Options of the solver or selector.
 
     Returns
     -------
@@ -179,11 +179,11 @@ def select_tokens(
     Raises
     ------
     InvalidOptionError, UnknownNameError
-        If an argument does not fit.
+        If an argument is invalid, or no solver or selector has the name.
     InvalidProblemError
         If a feature is NaN or infinite.
     SolverContractError
-        If a callable returned something else than k distinct indices.
+        If a callable returned anything but k distinct indices.
 
     Examples
     --------

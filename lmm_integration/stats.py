@@ -12,7 +12,7 @@ from lmm_integration.selectors import Grid
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What was kept of one image or video.
+    """Which feature rows stayed of one image or video.
 
     Attributes
     ----------
@@ -21,11 +21,11 @@ class Kept:
     modality : str
         "image" or "video".
     indices : (k,) int64 tensor
-        Kept feature rows of the image, ascending.
+        The feature rows that stayed, in ascending order.
     n : int
-        How many it had.
+        How many feature rows there were.
     grid : (frames, rows, columns) or None
-        Patch layout of the first ``frames * rows * columns`` rows; None if it is not rectangular.
+        Layout of the first ``frames * rows * columns`` feature rows; None if it is not rectangular.
     """
 
     sample: int

@@ -1,5 +1,7 @@
 """The max-min diversity problem: what it is, how a solution is graded, and what bounds it."""
 
+from importlib.metadata import PackageNotFoundError, version
+
 from mmdp.exceptions import (
     DataFileError,
     InvalidOptionError,
@@ -14,6 +16,11 @@ from mmdp.metrics import METRICS, Metric
 from mmdp.problem import Problem
 from mmdp.result import Result, Status
 from mmdp.stopping import Clock, Incumbent, Stop
+
+try:
+    __version__ = version("mmdp")
+except PackageNotFoundError:  # a clone that is on the path and not installed
+    __version__ = "0+unknown"
 
 __all__ = [
     "METRICS",
@@ -32,4 +39,5 @@ __all__ = [
     "Stop",
     "TooLargeError",
     "UnknownNameError",
+    "__version__",
 ]

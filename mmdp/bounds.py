@@ -1,17 +1,16 @@
 """Upper bounds on the optimum: what no choice of k points can exceed.
 
-All take a :class:`~mmdp.Problem` and return a true distance. Fixed and excluded picks only shrink the set of
-solutions, so every bound of the problem without ``include`` holds with it; excluded points are left out.
+All functions take a :class:`~mmdp.Problem` and return a true distance. Required points only shrink the set of
+solutions, so a bound of the problem without ``include`` also holds with it. Excluded points are ignored. In the table,
+m is the number of required points.
 
-========================  ==================================  =====================  ====================
-bound                     holds for                           time                   memory
-========================  ==================================  =====================  ====================
-farthest_first_bound      kernels with a triangle inequality  O(n k d)               O(n)
-averaging_bound           squared Euclidean kernels           O(n d)                 O(n)
-included_bound            two or more fixed picks             O(m^2 d)               O(m^2)
-degree_bound              anything                            O(n^2)                 O(n^2)
-clustering_bound          anything                            O(n^2 log n)           O(n^2)
-========================  ==================================  =====================  ====================
+| bound                | holds for                          | time         | memory |
+|----------------------|------------------------------------|--------------|--------|
+| farthest_first_bound | forms with a triangle inequality   | O(n k d)     | O(n)   |
+| averaging_bound      | the squared Euclidean form         | O(n d)       | O(n)   |
+| included_bound       | two or more required points        | O(m^2 d)     | O(m^2) |
+| degree_bound         | anything                           | O(n^2)       | O(n^2) |
+| clustering_bound     | anything                           | O(n^2 log n) | O(n^2) |
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ def _distance(problem: Problem, reduced_distance: float) -> float:
 def farthest_first_bound(problem: Problem) -> float:
     """Twice the farthest-first radius: k - 1 balls cover every point, so two of any k points share one.
 
-    The radius r of k - 1 centres leaves two points of any solution within r of one centre, hence at most
-    ``triangle_constant`` times r apart (Gonzalez, Theoretical Computer Science 38, 1985, section 3). Infinite without a
-    triangle inequality.
+    Let every point be within reduced distance r of one of k - 1 centres. Then two points of any solution are within r
+    of the same centre, hence at most ``triangle_constant`` times r apart (Gonzalez, Theoretical Computer Science 38,
+    1985, section 3). Infinite without a triangle inequality.
     """
     constant = problem.geometry.triangle_constant
     if constant is None:
@@ -57,9 +56,9 @@ def farthest_first_bound(problem: Problem) -> float:
 def averaging_bound(problem: Problem) -> float:
     """The smallest squared distance is at most the mean one, and the mean is bounded by the spread about a centre.
 
-    For any c, the k points of a solution satisfy ``sum of squared pair distances <= k * sum |x - c|^2``; taking the k
-    points farthest from the mean c and dividing by the k(k-1)/2 pairs bounds every solution. Tight for a regular
-    simplex, hence strong in high dimension and for k close to it. Infinite for other kernels.
+    For any c, the k points of a solution satisfy ``sum of squared pair distances <= k * sum |x - c|^2``. Taking the k
+    points farthest from the mean c, and dividing by the k(k-1)/2 pairs, bounds every solution. The bound is tight for a
+    regular simplex, so it is strong if the dimension is high and k is close to it. Infinite for other distance forms.
     """
     if problem.geometry.form != "sqeuclidean":
         return math.inf
@@ -76,15 +75,15 @@ def averaging_bound(problem: Problem) -> float:
 
 
 def included_bound(problem: Problem) -> float:
-    """The smallest distance among the fixed picks, which every solution contains."""
+    """The smallest distance among the required points, which every solution contains; infinite for fewer than two."""
     return problem.objective(problem.include)[0] if len(problem.include) >= 2 else math.inf
 
 
 def degree_bound(problem: Problem) -> float:
-    """Each chosen point has k - 1 others at least the optimum away.
+    """In an optimal solution, each point has k - 1 others at the optimum or farther.
 
-    So k points have a (k-1)-th largest distance of at least the optimum, and the k-th largest of these n values
-    bounds it. Cheap, and useful for matrices without structure.
+    So for at least k points, the (k-1)-th largest distance to another point is at least the optimum. Hence the k-th
+    largest of these n values bounds it. Useful for matrices without structure.
     """
     k, candidates = problem.k, problem.candidates
     D, place = problem.reduced_matrix(), len(candidates) - (k - 1)
@@ -97,9 +96,9 @@ def degree_bound(problem: Problem) -> float:
 
 
 def clustering_bound(problem: Problem) -> float:
-    """The smallest largest diameter found over partitions into k - 1 groups; needs no triangle inequality.
+    """Partition the points into k - 1 groups of small diameter; needs no triangle inequality.
 
-    Two of any k points share a group, so no solution beats the largest diameter. Complete linkage gives a first
+    Two of any k points share a group, so no solution exceeds the largest diameter. Complete linkage gives a first
     partition. Then, as long as it helps, the graph of all pairs at that diameter or farther is coloured with
     k - 1 colours (DSATUR, Brelaz, Communications of the ACM 22(4), 1979): each colour class is a group of smaller
     diameter.
@@ -148,13 +147,19 @@ def _dsatur(conflicts: NDArray[np.bool_], colours: int) -> NDArray[np.int64] | N
 
 
 def cheap_bound(problem: Problem) -> float:
-    """The best bound that reads no n x n matrix of points: O(n k d) time."""
+    """The best bound that needs no n x n matrix of points, in O(n k d) time."""
     linear = (farthest_first_bound, averaging_bound, included_bound)
     return min(bound(problem) for bound in (linear if problem.distances is None else (*linear, degree_bound)))
 
 
 def upper_bound(problem: Problem) -> float:
-    """The best bound of this module; the quadratic ones take part up to a few thousand points."""
+    """The best bound of this module; the quadratic ones are used up to a few thousand points.
+
+    Examples
+    --------
+    >>> round(upper_bound(Problem(k=2, points=[[0.0], [1.0], [5.0]])), 6)
+    5.0
+    """
     bounds: list[Callable[[Problem], float]] = [cheap_bound]
     if len(problem.candidates) <= _CLUSTERING_LIMIT:
         bounds += [degree_bound, clustering_bound]

@@ -54,8 +54,15 @@ class Certificate:
 def check(certificate: Certificate, problem: Problem, objective: float) -> bool:
     """Whether the certificate proves that ``objective`` is the optimum of the problem.
 
-    It is if k points reach it, which the caller has seen, if no distance lies between it and the threshold, and if
-    the tree refutes the threshold.
+    This is proven if k points reach it, which the caller knows, if no distance of the problem lies between it and the
+    threshold, and if the tree refutes the threshold. It takes the n x n matrix and plain Python loops: use it for up to
+    a few thousand points.
+
+    Examples
+    --------
+    >>> problem = Problem(k=2, points=[[0.0], [1.0], [5.0]])
+    >>> check(Certificate(k=2, threshold=5.1, tree=[[[0, 1, 2]], []]), problem, objective=5.0)
+    True
     """
     if math.isnan(certificate.threshold) or math.isnan(objective):
         return False

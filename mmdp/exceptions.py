@@ -14,11 +14,11 @@ class InvalidProblemError(MMDPError, ValueError):
 
 
 class InvalidOptionError(MMDPError, ValueError):
-    """A solver, a stop rule or a function was given an option it cannot honour."""
+    """A solver, a :class:`~mmdp.Stop` or a function was given an option that it cannot use."""
 
 
 class UnknownNameError(MMDPError, LookupError):
-    """No solver, metric or suite goes by that name; the message lists those that exist."""
+    """There is no solver, metric or suite of that name; the message lists those that exist."""
 
 
 class MissingDependencyError(MMDPError, ImportError):
@@ -26,12 +26,12 @@ class MissingDependencyError(MMDPError, ImportError):
 
 
 class TooLargeError(MMDPError, MemoryError):
-    """The request would need more memory than the machine has left."""
+    """The request needs more memory than the machine has free."""
 
 
 class DataFileError(MMDPError, ValueError):
-    """An instance file breaks its format; the message names the file and the line."""
+    """A file is missing, damaged or in the wrong format; the message names the file and, where it can, the line."""
 
 
 class SolverContractError(MMDPError, RuntimeError):
-    """A solver returned something that is not a solution, or a bound that its own solution refutes."""
+    """A solver returned something that is not a solution, or a bound below its own objective."""

@@ -1,4 +1,4 @@
-"""How many points a solution takes of each group: fair max-min diversification."""
+"""How many points of each group a solution contains: fair max-min diversification."""
 
 from __future__ import annotations
 
@@ -21,17 +21,25 @@ _UNLIMITED = 2**62
 class GroupCounts:
     """Between ``low[g]`` and ``high[g]`` of the k points are of group g.
 
-    Groups that ``counts`` does not mention are one group here, which takes any number. ``high`` never exceeds the
-    candidates of a group. The sets that can be completed to a solution are the independent sets of a matroid, so
-    whatever :meth:`open` allows can be added without a thought of the end.
+    Groups that ``counts`` does not mention are one group here, without limits. ``high`` never exceeds the number of
+    candidates in a group. The sets that can be completed to a solution are the independent sets of a matroid. So a
+    solver may add any point whose group is in :meth:`open` and can still complete the solution afterwards.
 
     Parameters
     ----------
     member : (n,) int64 array
         Group of each point.
     low, high : (m,) int64 array
+        How many points of each group a solution contains, at least and at most.
     names : tuple of str
         Of the groups, for messages.
+
+    Examples
+    --------
+    >>> from mmdp import Problem
+    >>> limits = Problem(2, points=np.eye(3), groups=["a", "a", "b"], counts={"b": 1}).group_counts
+    >>> limits.taken([0, 2]).tolist(), limits.violation([0, 1])
+    ([1, 1], "0 points of group 'b', which takes 1 to 1")
     """
 
     member: Indices
@@ -40,16 +48,16 @@ class GroupCounts:
     names: tuple[str, ...]
 
     def taken(self, indices: ArrayLike) -> Indices:
-        """How many of the points are of each group."""
+        """How many of the points are in each group, (m,) int64."""
         return np.bincount(self.member[np.asarray(indices, dtype=np.int64)], minlength=len(self.low))
 
     def open(self, taken: Indices, k: int) -> NDArray[np.bool_]:
-        """Groups that may give one more point to a set that can be completed."""
+        """Groups from which one more point can be taken, (m,) bool, given the points ``taken`` of each so far."""
         spare = k - int(np.maximum(taken, self.low).sum())
         return np.asarray((taken < self.high) & ((taken < self.low) | (spare > 0)))
 
     def violation(self, indices: ArrayLike) -> str:
-        """Say which count a solution misses; empty if it keeps them all."""
+        """Say which count a solution violates; empty if it keeps them all."""
         for name, low, high, taken in zip(self.names, self.low, self.high, self.taken(indices), strict=True):
             if not low <= taken <= high:
                 return f"{taken} points of {name}, which takes {low} to {high}"

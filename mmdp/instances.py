@@ -2,17 +2,14 @@
 
 The families, as measured from the published files (no seeds were published):
 
-=========  ====================================================  =====================
-family     what it is                                            source
-=========  ====================================================  =====================
-geo        Euclidean, U[0, 100]^d, each instance its own d       Resende et al. 2010
-           from 2 to 21
-ran        integers U{50..100} for every pair; not a metric      Resende et al. 2010
-glover     Euclidean, U[0, 100]^d, d from 2 to 30 (GKD-a, -b)    Glover et al. 1998
-gkd_c      Euclidean, U[0, 10]^10, n = 500                       Duarte, Marti 2007
-mdg_a      real U[0, 10] with two decimals; not a metric         Duarte, Marti 2007
-mdg_b      real U[0, 1000]; not a metric                         Duarte, Marti 2007
-=========  ====================================================  =====================
+| family | what it is                                                   | source              |
+|--------|--------------------------------------------------------------|---------------------|
+| geo    | Euclidean, U[0, 100]^d, each instance its own d from 2 to 21 | Resende et al. 2010 |
+| ran    | integers U{50..100} for every pair; not a metric             | Resende et al. 2010 |
+| glover | Euclidean, U[0, 100]^d, d from 2 to 30 (GKD-a, -b)           | Glover et al. 1998  |
+| gkd_c  | Euclidean, U[0, 10]^10, n = 500                              | Duarte, Marti 2007  |
+| mdg_a  | real U[0, 10] with two decimals; not a metric                | Duarte, Marti 2007  |
+| mdg_b  | real U[0, 1000]; not a metric                                | Duarte, Marti 2007  |
 """
 
 from __future__ import annotations
@@ -65,7 +62,13 @@ def _check_sizes(n: int, d: int = 1) -> None:
 
 
 def geo(n: int = 100, seed: int = 0, d: int | None = None) -> Instance:
-    """Return a Geo instance: U[0, 100]^d, with d drawn from 2 to 21 unless given."""
+    """Return a Geo instance: U[0, 100]^d, with d drawn from 2 to 21 unless given.
+
+    Examples
+    --------
+    >>> geo(n=100, seed=1, d=3).problem(k=10).points.shape
+    (100, 3)
+    """
     d = int(np.random.default_rng([seed, 1]).integers(2, 22)) if d is None else d
     return uniform(f"geo_{n}_{seed}", n, d, 100.0, seed)
 

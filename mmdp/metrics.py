@@ -4,22 +4,20 @@ Every named metric is ``value(form(embed(x), embed(y)))``. The distance form, on
 gives a *reduced distance*; ``value`` never decreases, so comparing reduced distances orders the pairs as the true
 distances do. Cosine, angular and great-circle distances all become squared Euclidean distances this way:
 
-==============  =====================  ================  ============================
-metric          embedding              form              distance from s
-==============  =====================  ================  ============================
-euclidean       x                      sum (x - y)^2     sqrt(s)
-sqeuclidean     x                      sum (x - y)^2     s
-cosine          x / norm(x)            sum (x - y)^2     s / 2                (1 - cos)
-angular         x / norm(x)            sum (x - y)^2     2 asin(sqrt(s) / 2)  (radians)
-haversine       point on unit sphere   sum (x - y)^2     2 R asin(sqrt(s) / 2)
-manhattan       x                      sum abs(x - y)    s
-chebyshev       x                      max abs(x - y)    s
-hamming         x                      share of x != y   s
-jaccard         0/1 as uint8           1 - and / or      s
-euc_2d          x                      sum (x - y)^2     floor(sqrt(s) + 1/2)
-ceil_2d         x                      sum (x - y)^2     ceil(sqrt(s))
-geo             point on unit sphere   sum (x - y)^2     floor(2 r asin(sqrt(s) / 2) + 1)
-==============  =====================  ================  ============================
+| metric      | embedding            | form            | distance from s                  |
+|-------------|----------------------|-----------------|----------------------------------|
+| euclidean   | x                    | sum (x - y)^2   | sqrt(s)                          |
+| sqeuclidean | x                    | sum (x - y)^2   | s                                |
+| cosine      | x / norm(x)          | sum (x - y)^2   | s / 2 = 1 - cos                  |
+| angular     | x / norm(x)          | sum (x - y)^2   | 2 asin(sqrt(s) / 2), in radians  |
+| haversine   | point on unit sphere | sum (x - y)^2   | 2 R asin(sqrt(s) / 2)            |
+| manhattan   | x                    | sum abs(x - y)  | s                                |
+| chebyshev   | x                    | max abs(x - y)  | s                                |
+| hamming     | x                    | share of x != y | s                                |
+| jaccard     | 0/1 as uint8         | 1 - and / or    | s                                |
+| euc_2d      | x                    | sum (x - y)^2   | floor(sqrt(s) + 1/2)             |
+| ceil_2d     | x                    | sum (x - y)^2   | ceil(sqrt(s))                    |
+| geo         | point on unit sphere | sum (x - y)^2   | floor(2 r asin(sqrt(s) / 2) + 1) |
 
 The last three are the rounded distances of TSPLIB (Reinelt, ORSA Journal on Computing 3(4), 1991), under its names;
 "geo" takes DDD.MM degrees and minutes, and r = 6378.388 km. Rounding costs them the triangle inequality.
@@ -135,7 +133,7 @@ def _tsplib_kilometres(s: Vector) -> Vector:
 
 @dataclass(frozen=True)
 class Metric:
-    """A distance: how points are embedded, which kernel compares them, and what the reduced distance means.
+    """A distance: how points are embedded, which form compares them, and what the reduced distance means.
 
     Parameters
     ----------
@@ -146,11 +144,19 @@ class Metric:
     is_metric : bool
         Whether the true distance obeys the triangle inequality.
     embed : callable
-        Points (n, d) to what the kernel compares.
+        Points (n, d) to the vectors (n, d') that the form compares.
     value : callable
         Reduced distance to true distance, element by element, never decreasing.
     function : callable, optional
         For form "callable": ``function(x, y)``, symmetric and non-negative, of two vectors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cosine = METRICS["cosine"]
+    >>> x = cosine.embed(np.array([[1.0, 0.0], [0.0, 2.0]]))
+    >>> cosine.value(cosine.pairwise(x[:1], x[1:])).round(12).tolist()
+    [[1.0]]
     """
 
     name: str
@@ -162,10 +168,11 @@ class Metric:
 
     @property
     def triangle_constant(self) -> float | None:
-        """How much larger than r the reduced distance of two points can be, both of them within r of a third.
+        """The constant c of the relaxed triangle inequality of reduced distances.
 
-        4 for squared Euclidean kernels, even under cosine, which is no metric itself; 2 for the other metrics;
-        ``None`` without a triangle inequality.
+        Two points that are both within reduced distance r of a third one are at most c r apart. c is 4 for the squared
+        Euclidean form, even under cosine, which is not a metric itself; 2 for the other metrics; ``None`` without a
+        triangle inequality.
         """
         return _TRIANGLE_CONSTANTS.get(self.form, 2.0 if self.is_metric else None)
 
@@ -173,7 +180,7 @@ class Metric:
     def root(self) -> float | None:
         """The p for which the p-th root of the true distance obeys the triangle inequality.
 
-        1 for metrics, 2 for squared Euclidean and cosine distances, ``None`` where none is known.
+        1 for metrics, 2 for squared Euclidean and cosine distances, ``None`` if no p is known.
         """
         if self.is_metric:
             return 1.0
@@ -183,7 +190,7 @@ class Metric:
         return math.log2(constant)
 
     def pairwise(self, x: Points, y: Points) -> Matrix:
-        """Reduced distances (len(x), len(y)) in float64 between embedded numpy vectors."""
+        """Reduced distances, (a, b) float64, between embedded numpy vectors (a, d') and (b, d')."""
         if self.function is not None:
             distances = np.asarray(cdist(x, y, self.function), dtype=np.float64)
             if not (distances >= 0).all() or np.isinf(distances).any():
@@ -212,6 +219,7 @@ METRICS: dict[str, Metric] = {
         Metric("geo", "sqeuclidean", False, embed=_tsplib_sphere, value=_tsplib_kilometres),
     )
 }
+"""All named metrics, by name."""
 PRECOMPUTED = Metric("precomputed", "precomputed", False)
 
 

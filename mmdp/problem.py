@@ -23,31 +23,39 @@ _BAND = 64  # rows of the matrix computed at a time, from the diagonal on
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Choose k of n points so that the smallest pairwise distance is largest.
+    """Choose k of n points so that their smallest pairwise distance is as large as possible.
 
     Parameters
     ----------
     k : int
         How many to choose, 2 <= k <= n.
     points : (n, d) array, optional
-        numpy array or torch tensor of any float, integer or boolean dtype, on any device; anything
-        ``numpy.asarray`` takes. Exactly one of ``points`` and ``distances`` is given.
+        A numpy array or torch tensor of any float, integer or boolean dtype, on any device, or anything that
+        ``numpy.asarray`` accepts. Give either ``points`` or ``distances``.
     distances : (n, n) array, optional
         Symmetric, non-negative, zero on the diagonal.
     metric : str, Metric or callable
         Of ``points``: a name in ``mmdp.METRICS``, or a symmetric function of two vectors. Ignored with ``distances``.
     include, exclude : sequence of int
-        Indices that every solution contains, and indices that none contains.
-    groups : (n,) sequence of numbers or texts, optional
+        Indices that every solution must contain, and indices that no solution may contain.
+    groups : (n,) sequence of numbers or strings, optional
         Label of each point, for ``counts``.
     counts : mapping, optional
-        How many points of a group a solution takes: ``{label: number}``, or ``{label: (at least, at most)}`` with None
-        for no limit. Groups not mentioned have none. Not every solver keeps counts; one that does not says so.
+        How many points of each group a solution contains: ``{label: number}``, or ``{label: (at least, at most)}``,
+        with None for no limit. Groups that are not mentioned have no limits. Solvers that do not keep counts raise an
+        error.
+
+    Attributes
+    ----------
+    geometry : Metric
+        The resolved metric; with ``distances``, one of form "precomputed".
+    group_counts : GroupCounts or None
+        The checked groups and counts.
 
     Raises
     ------
     InvalidProblemError
-        If any of this does not hold; the message says where.
+        If the arguments do not state a problem; the message says which one and where.
     UnknownNameError
         If there is no such metric.
 
@@ -97,7 +105,7 @@ class Problem:
 
     @cached_property
     def candidates(self) -> Indices:
-        """Indices that may be chosen, ascending."""
+        """Indices of the points that may be chosen, in ascending order."""
         allowed = np.ones(self.n, dtype=bool)
         allowed[list(self.exclude)] = False
         return np.flatnonzero(allowed)
@@ -114,13 +122,24 @@ class Problem:
         return np.ascontiguousarray(compiled_dtype(self.geometry.embed(points)))
 
     def blocks(self, width: int) -> Iterator[slice]:
-        """Slices of all n rows such that a block of ``width`` float64 columns stays near 16 MB."""
+        """Slices that cover all n rows, so short that a block of ``width`` float64 columns takes about 16 MB."""
         step = max(1, _BLOCK_BYTES // (8 * max(1, width)))
         for start in range(0, self.n, step):
             yield slice(start, min(self.n, start + step))
 
     def reduced_distances(self, rows: ArrayLike, columns: ArrayLike | None = None) -> Matrix:
-        """Reduced distances (len(rows), n), or to ``columns`` only; O(len(rows) n d) time, no n x n matrix."""
+        """Reduced distances from ``rows`` to all points, or to ``columns`` only, without an n x n matrix.
+
+        Parameters
+        ----------
+        rows : (r,) array of int
+        columns : (c,) array of int, optional
+
+        Returns
+        -------
+        (r, n) or (r, c) float64 array
+            In O(r n d) or O(r c d) time.
+        """
         rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
         if self.distances is not None:
             picked = self.distances[rows]
@@ -163,7 +182,7 @@ class Problem:
         return whole
 
     def reduced_matrix(self) -> Matrix:
-        """All reduced distances, (n, n) float64, computed once and kept.
+        """All reduced distances, (n, n) float64, computed on the first call and then kept.
 
         Raises
         ------
@@ -173,7 +192,7 @@ class Problem:
         return self._reduced_matrix
 
     def value(self, reduced_distance: ArrayLike) -> Any:
-        """True distances of reduced distances: an array for an array, a float for a number."""
+        """Convert reduced distances to true distances: an array to an array, a number to a float."""
         values = self.geometry.value(np.asarray(reduced_distance, dtype=np.float64))
         return float(values) if np.ndim(reduced_distance) == 0 else values
 
@@ -183,7 +202,7 @@ class Problem:
         Raises
         ------
         TooLargeError
-            If the matrix does not fit the free memory, or ``expired()`` before it is there.
+            If the matrix does not fit the free memory, or ``expired()`` becomes true before it is complete.
         """
         return self._whole(self.value, expired)
 

@@ -18,37 +18,53 @@ from mmdp.stopping import Incumbent
 class Status(StrEnum):
     """Why a run ended."""
 
-    OPTIMAL = "optimal"  # the objective meets a proven upper bound
-    HEURISTIC = "heuristic"  # a method that proves nothing ended, by itself or by a limit of Stop
-    STOPPED = "stopped"  # a limit of Stop ended a method before its proof
-    INTERRUPTED = "interrupted"  # Ctrl-C
+    OPTIMAL = "optimal"
+    """The objective equals a proven upper bound."""
+    HEURISTIC = "heuristic"
+    """A method that proves nothing ended, by itself or by a limit of :class:`~mmdp.Stop`."""
+    STOPPED = "stopped"
+    """A limit of :class:`~mmdp.Stop` ended a method before its proof."""
+    INTERRUPTED = "interrupted"
+    """Ctrl-C ended the run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A graded solution.
+    """A graded solution: the framework has checked the indices and recomputed the objective.
 
     Attributes
     ----------
     indices : (k,) int64 array
-        The chosen points, in the order the solver chose them.
+        The chosen points, in the order in which the solver returned them.
     objective : float
         Their smallest pairwise distance, recomputed in float64 from the problem.
     upper_bound : float
-        No k points of this problem are farther apart than this.
+        No k points of this problem have a larger smallest distance, by proof.
     status : Status
+        Why the run ended.
     critical_pair : (int, int)
-        The first pair at the smallest distance.
+        The first pair of chosen points at the smallest distance.
     history : tuple of Incumbent
         Objective and bound over time.
     runtime : float
-        Seconds of the solver itself; checking and bounding by the caller are not in it.
+        Seconds of the solver itself, without compiling, checking and ``certify_seconds``.
     iterations : int
         In the solver's own unit.
     solver, metric : str
+        The solver's keyword and the name of the metric.
     n, k, seed : int
+        Of the problem and the run.
     notes : dict
-        What else the solver has to say, such as a radius or a count of nodes.
+        Anything else the solver reports, such as an approximation factor or a certificate.
+
+    Examples
+    --------
+    >>> from solvers import solve
+    >>> result = solve([[0.0], [1.0], [5.0]], k=2, solver="exact")
+    >>> result.is_optimal, result.gap, result.critical_pair
+    (True, 0.0, (0, 2))
+    >>> Result.from_json(result.to_json()).objective
+    5.0
     """
 
     indices: NDArray[np.int64]

@@ -39,6 +39,11 @@ class Stop:
     ------
     InvalidOptionError
         If a limit is negative or not a number.
+
+    Examples
+    --------
+    >>> Stop(seconds=2.5, gap=0.01)  # at most 2.5 seconds, less if the gap falls to 1 %
+    Stop(seconds=2.5, iterations=None, no_improvement=None, target=None, gap=0.01, upper_bound=None)
     """
 
     seconds: float | None = None
@@ -61,7 +66,17 @@ class Stop:
 
 @dataclass(frozen=True)
 class Incumbent:
-    """What was known at one moment of a run: the best objective, and the best bound on the optimum."""
+    """What was known at one moment of a run.
+
+    Attributes
+    ----------
+    seconds : float
+        Since the run began.
+    objective : float
+        Smallest pairwise distance of the best solution found by then.
+    upper_bound : float
+        The smallest bound on the optimum proven by then; infinite if there was none.
+    """
 
     seconds: float
     objective: float
@@ -71,8 +86,33 @@ class Incumbent:
 class Clock:
     """The state of one run: time, incumbent, bound and their history.
 
-    A solver calls :meth:`report` when it knows something better and asks :attr:`expired` between short stretches of
-    work. An interrupted run is answered from here.
+    A solver calls :meth:`report` when it finds something better, counts its ``iterations``, and checks :attr:`expired`
+    between short stretches of work. If Ctrl-C interrupts the solver, the result is built from its clock.
+
+    Parameters
+    ----------
+    stop : Stop
+        The limits of the run.
+    watch : callable, optional
+        Called with an :class:`Incumbent` after each improvement.
+
+    Attributes
+    ----------
+    indices : (k,) int64 array or None
+        The incumbent.
+    objective, upper_bound : float
+        Of the incumbent, and on the optimum; true distances.
+    iterations : int
+        Counted by the solver, in its own unit.
+    history : list of Incumbent
+        All improvements so far.
+
+    Examples
+    --------
+    >>> clock = Clock(Stop(target=4.0))
+    >>> clock.report([0, 2], objective=5.0)
+    >>> clock.expired
+    True
     """
 
     def __init__(self, stop: Stop, watch: Callable[[Incumbent], None] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
 from mmdp.arrays import Array
@@ -14,7 +14,21 @@ from solvers._framework.base import Solver
 from solvers._framework.grading import Run
 from solvers._framework.registry import SolverInfo, SolverTable, available, load, make, names
 
-__all__ = ["Run", "Solver", "SolverInfo", "SolverTable", "available", "load", "make", "names", "solve"]
+if TYPE_CHECKING:
+    from solvers._adapters.scikit_learn import DiversitySelector
+
+__all__ = [
+    "DiversitySelector",
+    "Run",
+    "Solver",
+    "SolverInfo",
+    "SolverTable",
+    "available",
+    "load",
+    "make",
+    "names",
+    "solve",
+]
 
 
 def solve(
@@ -36,25 +50,26 @@ def solve(
     Parameters
     ----------
     points : (n, d) array or Problem, path, or blocks
-        numpy array, torch tensor, or a :class:`mmdp.Problem` (for distances, fixed or excluded picks). Or a table, see
-        :func:`mmdp.tables.open_table`: a .npy, CSV or Parquet file by its path, a ``numpy.memmap``, a list or an
-        iterator of (rows, d) blocks. ``greedy`` reads these block by block, ``streaming`` once; other solvers load
-        them. Dask arrays and data frames go to ``coreset``.
+        A numpy array, a torch tensor, or a :class:`mmdp.Problem` (for a distance matrix, required or excluded points).
+        Also the path of a .npy, CSV or Parquet file, a ``numpy.memmap``, or a list or iterator of (rows, d) blocks:
+        ``greedy`` reads these block by block, ``streaming`` once; other solvers load them, see
+        :func:`mmdp.tables.open_table`. Dask arrays and data frames need ``solver="coreset"``.
     k : int
-        How many; not given with a Problem.
+        How many points to choose, at least 2; omit it with a Problem.
     solver : str or Solver
         A keyword of :func:`available`, or an instance.
     metric : str, Metric or callable
-        Of the points; a Problem brings its own.
+        A name in ``mmdp.METRICS``, or a symmetric function of two vectors; omit it with a Problem.
     stop : Stop, optional
-        Limits on a search; ``greedy`` and ``streaming`` construct one solution and run to its end.
+        Limits on a search. ``greedy`` and ``streaming`` construct a single solution and ignore them.
     seed : int
+        Seed of all random choices.
     watch : callable, optional
         Called with each :class:`mmdp.Incumbent`.
     certify_seconds : float
         Seconds to spend after the run on a smaller upper bound, for points in memory.
     checkpoint : path, optional
-        Of a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
+        For a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
         finds it goes on from there.
     progress : bool
         Show how far ``greedy`` is with a table.
@@ -65,14 +80,30 @@ def solve(
     -------
     Result
 
+        The chosen indices, their objective, an upper bound on the optimum, and how the run went.
+
     Raises
     ------
-    InvalidProblemError, DataFileError, UnknownNameError, InvalidOptionError, MissingDependencyError
+    InvalidProblemError
+        If the points, k or the metric do not state a problem.
+    UnknownNameError
+        If there is no such solver or metric.
+    InvalidOptionError
+        If an option is unknown or has an invalid value.
+    MissingDependencyError
+        If the solver needs a package that is not installed.
+    DataFileError
+        If a file is missing, damaged or of an unknown kind.
+
+    Notes
+    -----
+    Time and memory depend on the solver; :func:`available` lists them.
 
     Examples
     --------
-    >>> solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force").objective
-    5.0
+    >>> result = solve([[0.0], [1.0], [5.0]], k=2, solver="brute_force")
+    >>> result.objective, sorted(result.indices.tolist())
+    (5.0, [0, 2])
     """
     method = make(solver, **options)
     if isinstance(points, Problem):

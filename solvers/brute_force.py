@@ -1,4 +1,4 @@
-"""Every subset, by depth-first search: for small problems, and to check the others against."""
+"""Every subset, by depth-first search: for small problems, and as a reference for the other solvers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from solvers._framework.grading import Run
 
 @dataclass(frozen=True)
 class BruteForce(Solver):
-    """Enumerate the subsets, leaving a branch once its smallest distance is no better than the incumbent's.
+    """Enumerate the subsets; leave a branch when its smallest distance is no better than the incumbent's.
 
     Parameters
     ----------
     limit : int
-        Refuse problems with more subsets than this.
+        Problems with more subsets than this raise :class:`~mmdp.InvalidOptionError`.
     """
 
     exact = True
     keeps_group_counts = True
-    cost = "O(C(n, k)), refused past `limit`"
+    cost = "O(C(n, k)), up to `limit` subsets"
 
     limit: int = 50_000_000
 

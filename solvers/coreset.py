@@ -36,25 +36,27 @@ _AS_IS = METRICS["euclidean"].embed
 class Coreset(Solver):
     """Choose from the union of small subsets, one of each partition, so that no machine needs all points.
 
-    Indyk, Mahabadi, Mahdian, Mirrokni (PODS 2014): the farthest-first picks of every partition hold a solution of at
-    least a third of the optimum, so with greedy on their union the answer is at least a sixth of it, with an exact
-    solver a third. Larger subsets leave no point far from them (Ceccarello, Pietracaprina, Pucci, Upfal, PVLDB 10(5),
-    2017), and ``notes["approximation_factor"]`` shrinks with what was measured of that. A second pass measures how far
-    any point is from the first k - 1 greedy picks of the union: nothing exceeds twice that.
+    Indyk, Mahabadi, Mahdian, Mirrokni (PODS 2014): the farthest-first picks of all partitions together contain a
+    solution of at least a third of the optimum. So with the greedy on their union the answer is at least a sixth of the
+    optimum, and with an exact solver at least a third. With larger subsets every point is close to one of them
+    (Ceccarello, Pietracaprina, Pucci, Upfal, PVLDB 10(5), 2017). How close is measured, and makes
+    ``notes["approximation_factor"]`` smaller. A second pass measures how far any point is from the first k - 1 greedy
+    picks of the union; under a metric, no solution exceeds twice that distance.
 
     Parameters
     ----------
     inner : str or Solver
-        Solves the union; a keyword, or an instance with options.
+        Solves the union: a keyword, or an instance with options.
     size : int, optional
-        Points kept of each partition; k if not given, and never fewer.
+        How many points of each partition are kept: k by default, and never fewer.
     partitions : int
-        Into how many parts an array in memory is cut. Dask collections have their own.
+        Into how many parts an array in memory is divided. Dask collections have their own partitions.
 
     Notes
     -----
     A Dask array or data frame, of shape (n, d) or of numeric columns, is read where its partitions are, on the current
-    ``distributed.Client`` if there is one. Fixed picks are added to the union, and no factor is claimed with them.
+    ``distributed.Client`` if there is one.
+    Required points are added to the union; with them, no factor is claimed.
     """
 
     cost = "O(n k d) over all partitions"

@@ -19,15 +19,16 @@ from solvers._local_search.tabu_move import LAST_GAIN, MOVES, drop_and_add, new_
 
 @dataclass(frozen=True)
 class DropAdd(Solver):
-    """Drop the oldest pick, add the point of largest (smallest distance to the others, sum of distances).
+    """Drop the oldest pick, add the point best by (smallest distance to the others, sum of distances).
 
-    Porumbel, Hao, Glover (Annals of Operations Research 186:275, 2011). Taken literally the search soon cycles, so it
-    restarts from another farthest-first subset. O(n k + n d) a move. The limits count moves.
+    Porumbel, Hao, Glover (Annals of Operations Research 186:275, 2011). Implemented literally, the search soon cycles,
+    so it restarts from another farthest-first subset. A move takes O(n k + n d). The limits of :class:`~mmdp.Stop`
+    count moves.
 
     Parameters
     ----------
     patience : int
-        Moves of one start without a better subset after which the next start begins.
+        How many moves without a better subset end a start.
     """
 
     cost = "O(n k) a move, memory O(n k)"

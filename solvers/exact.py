@@ -32,19 +32,25 @@ class Exact(Solver):
     Parameters
     ----------
     method : str
-        "matrix": clique search on the n x n matrix. "cells": clique search on boxes of points, split where needed,
-        for the euclidean, haversine, cosine, manhattan and chebyshev kernels; no matrix. "auto": cells for many
-        points of few dimensions, dense otherwise.
+        "matrix": clique search on the n x n matrix. "cells": clique search on boxes of points, which are split where
+        needed, without a matrix; for the squared Euclidean, Manhattan and Chebyshev forms. "auto": cells for many
+        points in few dimensions, the matrix otherwise.
     heuristics : tuple of str
-        Solvers of incumbents: the first one to start with, the others where the proof is not through at a glance.
+        Solvers that find incumbents: the first one runs at the start, the others if the proof takes longer.
     certificate_nodes : int
-        Write down a proof of at most so many nodes: ``Certificate(**result.notes["certificate"])`` is for
-        :func:`mmdp.certificate.check`. Left out if the proof is longer, or the time is up before.
+        Record the proof if it has at most this many nodes; ``Certificate(**result.notes["certificate"])`` is then an
+        argument for :func:`mmdp.certificate.check`. There is no record if the proof is longer or the time is up.
     max_optima : int
-        List up to so many optimal subsets as ``result.notes["optima"]``: all of them if there are fewer and there was
-        time.
+        List up to this many optimal subsets as ``result.notes["optima"]``. If there are fewer, and time remains, the
+        list is complete.
     threads : int
         How many parts of a long proof on the matrix run at the same time; value and bound do not depend on it.
+
+    Examples
+    --------
+    >>> from solvers import solve
+    >>> solve([[0.0], [1.0], [5.0]], k=2, solver="exact", max_optima=9).notes["optima"]
+    [[0, 2]]
     """
 
     exact = True

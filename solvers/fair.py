@@ -26,27 +26,37 @@ _SWAP_ENTRIES = 2**24  # distances from the picks to all points up to which pick
 
 @dataclass(frozen=True)
 class Fair(Solver):
-    """Keep the group counts, at an (m + 1)-th of the optimum that keeps them, m groups being counted.
+    """Keep the group counts, and guarantee an (m + 1)-th of the best value that keeps them, for m groups.
 
-    For a guess g of the optimum let r = g / (m + 1). A cluster begins with any point, and takes in one point of every
-    further group that comes nearer than r to what it has; points nearer than r to the cluster go. So points of two
-    clusters are r apart, and if the guess is not too high, then each point of an optimal solution has a cluster with a
-    point of its group, and no two share one: they would be nearer than (m + 1) r. Which group each cluster gives a
-    point to is a maximum flow (Addanki, McGregor, Meliou, Moumoulidou, ICDT 2022, FairGreedyFlow, there for exact
-    counts). A guess without a flow is above the optimum. Groups without a count are one group together.
+    Groups without a count together are one of the m groups. For a guess g of the optimum, let r = g / (m + 1). A
+    cluster begins with any point. It then takes one point from every other group that has a point nearer than r to the
+    cluster. All other points nearer than r to the cluster are discarded, and the next cluster begins. So points of
+    different clusters are at least r apart. If the guess is not too high, every point of an optimal solution has a
+    cluster with a point of its group, and no two of them share a cluster, because they would be nearer than (m + 1) r.
+    A maximum flow decides from which group each cluster contributes its point (Addanki, McGregor, Meliou, Moumoulidou,
+    ICDT 2022, FairGreedyFlow, stated there for exact counts). If there is no such flow, the guess exceeds the optimum.
 
-    The same solution or that of farthest-first within the counts, if better, has picks exchanged while that helps.
+    Farthest-first within the counts gives another solution. The better of the two is improved by exchanging picks.
 
     Parameters
     ----------
     epsilon : float
-        How near the last guess with a flow is to one without: a relative distance.
+        The search over guesses ends when the best guess with a flow and the next one without differ by this relative
+        amount.
 
     Notes
     -----
     ``notes["approximation_factor"]`` is (m + 1)(1 + epsilon) under a metric, (m + 1)^2 (1 + epsilon) for squared
-    Euclidean and cosine distances, infinite without a triangle inequality and with fixed picks. O(m k n d) for each of
-    about log(log(range of the guesses) / epsilon) guesses.
+    Euclidean and cosine distances, infinite without a triangle inequality or with required points. O(m k n d)
+    time for each of about log(log(range of the guesses) / epsilon) guesses.
+
+    Examples
+    --------
+    >>> from mmdp import Problem
+    >>> from solvers import solve
+    >>> problem = Problem(2, points=[[0.0], [1.0], [5.0]], groups=["a", "a", "b"], counts={"a": 2})
+    >>> sorted(solve(problem, solver="fair").indices.tolist())
+    [0, 1]
     """
 
     keeps_group_counts = True

@@ -1,4 +1,4 @@
-"""GIST: a useful and diverse set, by the greedy on utility over a ladder of distances."""
+"""GIST: a useful and diverse set, by a greedy on utility for each of several distance thresholds."""
 
 from __future__ import annotations
 
@@ -19,23 +19,31 @@ class Gist(Solver):
     """Maximise the sum of utilities plus ``weight`` times the smallest pairwise distance.
 
     Fahrbach, Ramalingam, Zadimoghaddam, Ahmadian, Citovsky, DeSalvo (NeurIPS 2025, algorithm 1): for each threshold of
-    a geometric ladder below the diameter take, most useful first, the points at least that far from those taken, and
-    return the best set met. That is for at most k points. A set here has exactly k, so one that stays smaller is filled
-    up farthest first before it is judged, and no factor is claimed.
+    a geometric sequence below the diameter, go through the points from the most to the least useful and take those that
+    are at least the threshold away from all points taken. Return the best set found. The paper allows sets of at most k
+    points. Here a set has exactly k points, so smaller sets are completed by farthest-first before they are compared,
+    and no approximation factor is claimed.
 
     Parameters
     ----------
-    utility : sequence of float, optional
-        One non-negative value a point. None given means zeros, and only diversity counts.
+    utility : (n,) sequence of float, optional
+        One non-negative value per point. Without it, only the distance counts.
     weight : float
-        What a unit of distance is worth in utility.
+        How much utility one unit of distance is worth.
     epsilon : float
-        Ratio between two thresholds less one, smaller than 1 for a finer ladder.
+        Each threshold is smaller than the one before by the factor 1 + epsilon; between 0 and 1.
 
     Notes
     -----
-    O(n k) distances for each of about log(1 / epsilon) / epsilon thresholds. ``notes["value"]`` is what is maximised;
-    ``objective`` and the upper bound of the result are those of the smallest distance alone.
+    O(n k) distances for each of about log(1 / epsilon) / epsilon thresholds. ``notes["value"]`` is the maximised value;
+    the result's ``objective`` and ``upper_bound`` are those of the smallest distance alone.
+
+    Examples
+    --------
+    >>> from solvers import solve
+    >>> result = solve([[0.0], [1.0], [5.0]], k=2, solver="gist", utility=[9.0, 9.0, 0.0])
+    >>> sorted(result.indices.tolist()), result.notes["value"]
+    ([0, 1], 19.0)
     """
 
     cost = "O(n k d) a threshold"

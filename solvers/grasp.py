@@ -21,14 +21,15 @@ from solvers._local_search.swap_descent import climb, going_on
 class Grasp(Solver):
     """Randomized farthest-first, interchange, and paths between the best subsets found.
 
-    Resende, Marti, Gallego, Duarte (Computers & Operations Research 37(3), 2010): each local optimum is relinked with
-    one of an elite set, by swapping in the points of the other in the order that keeps the smallest distance largest;
-    the best subset on the way is improved again. O(k^2 (n + k)) a path. The limits count constructions.
+    Resende, Marti, Gallego, Duarte (Computers & Operations Research 37(3), 2010). Each local optimum is linked with a
+    subset from an elite set: the points of that subset are swapped in one by one, each time the one that keeps the
+    smallest distance largest. The best subset on this path is improved again. A path takes O(k^2 (n + k)). The limits
+    of :class:`~mmdp.Stop` count constructions.
 
     Parameters
     ----------
     greed : float
-        Share of the largest distance at which a point may still be drawn; 1 is greedy, 0 random.
+        A point may be drawn if its distance is at least this fraction of the largest one; 1 is greedy, 0 is random.
     elite : int
         How many of the best subsets are kept.
     """

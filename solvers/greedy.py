@@ -30,8 +30,9 @@ class Greedy(Solver):
     """Farthest-first: at least half the optimum wherever the triangle inequality holds.
 
     Gonzalez (Theoretical Computer Science 38, 1985); Ravi, Rosenkrantz, Tayi (Operations Research 42(2), 1994). Under
-    cosine distance the guarantee is a quarter, since its square root is a metric. O(n k d) time. Beyond the points it
-    keeps one row of n distances. Ties go to the lowest index. The distance of the last pick bounds the optimum.
+    cosine distance the guarantee is a quarter, because only its square root is a metric. O(n k d) time; besides the
+    points, it keeps one row of n distances. Ties go to the lowest index. The distance of the last pick gives an upper
+    bound on the optimum.
 
     Parameters
     ----------
@@ -45,12 +46,18 @@ class Greedy(Solver):
         - an index
         - "auto" (default): "isolated" up to 4,096 points, "sweep" beyond
 
-        With fixed picks (``Problem(include=...)``) the traversal starts from these and ``start`` is not used.
+        With required points (``Problem(include=...)``) the traversal starts from these and ``start`` is not used.
     backend : str
-        Of ``solve``: "numba", "torch", or "auto": torch for tensors on an accelerator, where the data stays, Numba
-        otherwise. ``select`` follows its input: arrays go to Numba, tensors to torch, on CUDA to Triton kernels.
+        For ``solve``: "numba", "torch", or "auto", which is torch for tensors on an accelerator and Numba otherwise.
+        ``select`` follows its input: Numba for arrays, torch for tensors, Triton kernels for tensors on CUDA.
     accelerated : bool
-        Leave out the distances that bounds prove needless, on the CPU; same picks, less time.
+        On the CPU, skip distances that cannot change a pick; the picks are the same.
+
+    Examples
+    --------
+    >>> from solvers import solve
+    >>> solve([[0.0], [1.0], [5.0]], k=2, solver="greedy", start=1).indices.tolist()
+    [1, 2]
     """
 
     resumable = True

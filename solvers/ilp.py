@@ -1,4 +1,4 @@
-"""Integer programming through OR-Tools: proven optima of small and middle-sized problems by a solver not our own."""
+"""Integer programming through OR-Tools: proven optima of small and medium problems, by independent solvers."""
 
 from __future__ import annotations
 
@@ -25,29 +25,30 @@ _SOLVER_TOLERANCE = 1e-6  # of 1, the scale they are given; to which floating-po
 
 @dataclass(frozen=True)
 class Ilp(Solver):
-    """Search over the distinct distances for the largest one that k points can keep, each question a CP-SAT model.
+    """Search for the largest distance that k points can keep, with a CP-SAT model for each threshold.
 
-    The optimum is one of the n (n - 1) / 2 distances, and OPT >= t iff the graph of pairs at distance >= t has a
-    clique of k points. The question is asked by rank: thresholds are distances of the problem, compared exactly. As a
-    heuristic incumbent is often optimal already, the questions gallop away from it before they halve the range; when
-    one finds no answer in time, binary search above it turns the remaining time into a smaller upper bound.
+    The optimum is one of the n (n - 1) / 2 distances, and OPT >= t iff the graph of pairs at distance >= t has a clique
+    of k points. Thresholds are distances of the problem, compared exactly by their rank. A heuristic incumbent is often
+    optimal already, so the search first tries thresholds close to it, in growing steps, and then halves the remaining
+    range. If a model is not decided in time, binary search above its threshold turns the remaining time into a smaller
+    upper bound.
 
     Parameters
     ----------
     formulation : str
-        - "thresholds" (default): CP-SAT, with cliques of too close pairs as at-most-one constraints
+        - "thresholds" (default): CP-SAT, with cliques of pairs that are too close as at-most-one constraints
         - "node_packing": the same search with a constraint for each pair (Sayyady and Fathi 2016)
         - "compact": one model over the sorted distances (Sayah and Irnich 2017)
         - "big_m": one model with a continuous objective (Kuby 1987)
 
-        The last three are for comparison, and are solved in a process of their own. Distances that differ by less than
-        the tolerance of floating-point solvers are told apart by CP-SAT.
+        The last three are for comparison and run in a separate process. CP-SAT then decides between distances that are
+        too close for a floating-point solver to distinguish.
     backend : str
-        "highs" or "scip", of the last three.
+        "highs" or "scip", for the last three.
     threads : int
-        Workers of CP-SAT. More than one is faster on hard problems, and may return another optimum.
+        Workers of CP-SAT. More than one is faster on hard problems, but may return another optimum.
     heuristics : tuple of str
-        Solvers whose best answer is the first incumbent and the hint of the models; with group counts it is "fair".
+        Solvers whose best answer is the first incumbent and the hint for the models; with group counts, "fair" is used.
 
     Notes
     -----

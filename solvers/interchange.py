@@ -18,10 +18,12 @@ from solvers._local_search.swap_descent import climb, going_on
 
 @dataclass(frozen=True)
 class Interchange(Solver):
-    """Swap an end of a critical pair for the first point that leaves fewer of them; at a dead end start anew.
+    """Swap an end of a critical pair for the first point that improves the subset; restart if there is none.
 
-    The local search of Erkut (European Journal of Operational Research 46(1), 1990), with the tie rule of Resende et
-    al. (Computers & Operations Research 37(3), 2010). O(n k) a swap. The limits count starts.
+    A swap improves the subset if the smallest distance rises, or if it stays and there are fewer critical pairs. This
+    is the local search of Erkut (European Journal of Operational Research 46(1), 1990), with the tie rule of Resende et
+    al. (Computers & Operations Research 37(3), 2010). A swap takes O(n k). The limits of :class:`~mmdp.Stop` count
+    starts.
     """
 
     cost = "O(n k) a swap, memory O(n k)"

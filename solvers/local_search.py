@@ -34,24 +34,30 @@ _IN_BYTES = 1500  # points from which near pairs are listed, see ``candidate_set
 class LocalSearch(Solver):
     """Tabu search for k points pairwise farther apart than z, with z raised at each success, from the greedy start.
 
-    Della Croce, Grosso, Locatelli (Computers & Operations Research 36(8), 2009) with a swap search on conflict
-    degrees; a move costs the points near the two that it swaps. Never below ``greedy``. Where the points are many for
-    each pick, it searches a coarse net first and then the points near its picks; no n x n matrix is made of points.
+    The threshold search of Della Croce, Grosso, Locatelli (Computers & Operations Research 36(8), 2009), with a swap
+    search on conflict degrees. The time of a move depends on the number of points near the two that it swaps. The
+    result is never worse than that of ``greedy``. With many points per pick, the search begins on a coarse net and
+    continues among the points near its picks. It builds no n x n matrix of points.
 
-    The limits of :class:`~mmdp.Stop` count moves, for each start on its own, and the points
-    that a refinement looks at.
+    The limits of :class:`~mmdp.Stop` count moves, separately for each start, and the points that a refinement looks at.
 
     Parameters
     ----------
     patience : int
-        Moves without fewer conflicts after which the search restarts from rarely chosen points; twice as many after
-        each restart that led nowhere, up to 64 times as many.
+        How many moves without fewer conflicts lead to a restart from rarely chosen points. The number doubles with each
+        restart that brings no improvement, up to 64 times ``patience``.
     starts : int
-        Independent searches; the best answer counts. They share the threads, whose number changes only the speed.
+        How many independent searches to run; the best answer counts.
     threads : int
-        How many starts run at the same time.
+        How many starts run at the same time. It changes the speed, not the answer.
     tie_break : bool
         At the end, swap for fewer critical pairs and then for a larger sum of distances, at the same objective.
+
+    Examples
+    --------
+    >>> from solvers import solve
+    >>> solve([[0.0], [1.0], [5.0]], k=2, solver="local_search", starts=2).objective
+    5.0
     """
 
     cost = "near pairs of two points a move, memory O(near pairs)"

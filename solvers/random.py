@@ -1,4 +1,4 @@
-"""Uniformly random subsets: the baseline that every other method has to beat."""
+"""Uniformly random subsets, as a baseline."""
 
 from __future__ import annotations
 

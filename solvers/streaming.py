@@ -1,4 +1,4 @@
-"""The doubling algorithm: one pass over the points, memory for a few times k of them, and a guarantee."""
+"""The doubling algorithm: one pass over the points, memory for fewer than 3 k of them, and a guarantee."""
 
 from __future__ import annotations
 
@@ -25,17 +25,23 @@ _FACTOR = 8.0  # in distances that obey the triangle inequality
 
 @dataclass(frozen=True)
 class Streaming(Solver):
-    """Read each point once and keep fewer than 3 k.
+    """Read each point once and keep fewer than 3 k of them.
 
-    Centres are pairwise at least tau apart. When there are k of them they are a solution, tau doubles, and of those now
-    too close only one stays. Every point seen is within 2 tau of some centre, of which fewer than k are left, so two
-    points of any solution share one: nothing exceeds 4 tau, and the last solution reaches tau / 2. Hence at least an
-    eighth of the optimum under a metric; ``notes["approximation_factor"]`` states the factor, infinite where none
-    holds. The doubling is that of Charikar, Chekuri, Feder, Motwani (STOC 1997, section 3), for remote-edge diversity.
-    The greedy on the
-    points kept is returned where it is better.
+    The centres are pairwise at least tau apart. When there are k of them, they are a solution. Then tau doubles, and of
+    centres that are now too close only one stays. Every point seen so far is within 2 tau of a centre, and fewer than k
+    centres are left, so two points of any solution share one. Hence no solution exceeds 4 tau, while the last solution
+    reaches tau / 2: at least an eighth of the optimum under a metric. The doubling is that of Charikar, Chekuri, Feder,
+    Motwani (STOC 1997, section 3), applied to remote-edge diversity. If the greedy on the kept points is better, its
+    solution is returned.
 
-    Fixed picks are added at the end, and the factor is only claimed without them.
+    ``notes["approximation_factor"]`` says so, and is infinite where no factor holds. Required points are added at the
+    end; with them, no factor is claimed.
+
+    Examples
+    --------
+    >>> from solvers import solve
+    >>> solve([[0.0], [1.0], [5.0]], k=2, solver="streaming").objective
+    5.0
     """
 
     cost = "O(n k d) in one pass, memory O(k d)"

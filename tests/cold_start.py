@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -91,10 +92,8 @@ def specialisations_in_the_clock(case):
 
     def warmed(self, problem):
         nonlocal running
-        if self is not solver:
-            return warm_up(self, problem)
         warm_up(self, problem)
-        running = True
+        running = running or self is solver
 
     Dispatcher.add_overload, type(solver).warm_up = add_overload, warmed
     try:
@@ -105,7 +104,7 @@ def specialisations_in_the_clock(case):
 
 
 def _child(case, connection):
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         sys.stderr = nowhere
         try:
             connection.send(specialisations_in_the_clock(case))

@@ -1,6 +1,9 @@
 """The pages' Python blocks run, each page from the top, as a reader would paste them; project files are in order."""
 
+import importlib
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)  # one marked "py" is not for running
 NEEDS = {"gpu": "torch", "pruning": "transformers", "scale": "distributed", "selectors": "torch"}
+FROM_THE_ROOT = {"changelog.md": "CHANGELOG.md", "security.md": "SECURITY.md"}  # pages that the site makes
+API = (ROOT / "docs" / "api.md").read_text()
+HOUSE = (ROOT / "docs" / "contributing.md").read_text()
 
 
 @pytest.mark.slow
@@ -24,12 +30,58 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_linked_files_exist(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
-        # the site makes this page from the file of the root
-        assert target == "changelog.md" or (page.parent / target).exists(), target
+        path = ROOT / FROM_THE_ROOT[target] if target in FROM_THE_ROOT else page.parent / target
+        assert path.exists(), target
 
 
 def test_every_solver_is_on_the_page_that_helps_to_choose():
     solvers = pytest.importorskip("solvers")
     page = (ROOT / "docs" / "choose.md").read_text()
     assert not [name for name in solvers.names() if f"`{name}`" not in page]
-    assert not [name for name in solvers.names() if f"solvers.{name}." not in (ROOT / "docs" / "api.md").read_text()]
+    assert not [name for name in solvers.names() if f"solvers.{name}." not in API]
+
+
+@pytest.mark.parametrize(("package", "needed"), [("mmdp", "numpy"), ("solvers", "numpy"), ("lmm_integration", "torch")])
+def test_every_public_name_is_on_the_api_page(package, needed):
+    pytest.importorskip(needed)
+    documented = re.findall(r"^::: (\S+)", API, re.MULTILINE)
+    exceptions = {f"mmdp.{name}" for name in vars(importlib.import_module("mmdp.exceptions")) if name.endswith("Error")}
+    assert "mmdp.exceptions" in documented
+    names = [f"{package}.{name}" for name in importlib.import_module(package).__all__]
+    assert names
+    assert not [name for name in names if name not in {*documented, *exceptions} and f"`{name}`" not in API]
+
+
+def test_no_private_path_is_on_the_api_page():
+    assert not re.findall(r"^::: \S*\b_\w+", API, re.MULTILINE)
+
+
+def test_paths_of_the_house_exist():
+    named = re.findall(r"`((?:mmdp|solvers|lmm_integration|experiments|tests)/[\w/.]*)`", HOUSE)
+    assert len(named) > 10
+    assert not [path for path in named if not (ROOT / path).exists()]
+    for row in HOUSE.splitlines():  # `file.py` in a row is in the folder that the row begins with
+        folder = re.match(r"\| `([\w/]+/)`", row)
+        for file in re.findall(r"`(\w+\.py)`", row) if folder else ():
+            assert (ROOT / folder[1] / file).exists(), (folder[1], file)
+
+
+def test_every_folder_of_the_packages_is_in_the_house():
+    packages = ("mmdp", "solvers", "lmm_integration")
+    folders = [file.parent.relative_to(ROOT).as_posix() for p in packages for file in (ROOT / p).glob("*/__init__.py")]
+    assert "solvers/_exact" in folders
+    assert not [folder for folder in folders if f"`{folder}/`" not in HOUSE]
+
+
+def test_one_version_everywhere():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] in (version, "Unreleased")
+
+
+def test_recorded_training_of_the_lab_is_complete():
+    folder = ROOT / "experiments" / "lmm_lab" / "checkpoint"
+    recipe = json.loads((folder / "recipe.json").read_text())
+    stages = {line.partition(",")[0] for line in (folder / "log.csv").read_text().splitlines()[1:]}
+    assert {"threads", "cpu", "commit"} <= recipe.keys()
+    assert stages == {"tower", "words", "language"}

@@ -23,13 +23,19 @@ class Family:
     ----------
     image, video : {"run", "item", "run+item"}, optional
         Where one image (or one video) ends in the flat list of feature rows: at the end of a run of placeholder
-        tokens, at the border of what the encoder returns as an item, or at either. ``None``: no such modality.
+        tokens, at the end of an item that the encoder returns, or at either. ``None``: no such modality.
     video_token : str
         Name of the configuration field that holds the placeholder of a video.
     first_position : int
         The position that the language model gives to the first token.
     square : bool
         Whether an item of the encoder is a square of patches, row by row, and nothing else.
+
+    Examples
+    --------
+    >>> from lmm_integration import Family
+    >>> Family(image="item").cut("video") is None
+    True
     """
 
     image: Cut = "run+item"
@@ -55,7 +61,13 @@ WHY_NOT = {
 
 
 def supported_models() -> list[str]:
-    """Model types that :func:`lmm_integration.prune` supports."""
+    """Model types that :func:`lmm_integration.prune` supports, sorted.
+
+    Examples
+    --------
+    >>> supported_models()[:2]
+    ['aya_vision', 'gemma3']
+    """
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 

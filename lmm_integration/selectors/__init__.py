@@ -1,8 +1,8 @@
-"""Published rules that choose visual tokens by something else than diversity alone, one file each.
+"""Published rules that choose visual tokens by something other than the smallest pairwise distance, one file each.
 
-A selector sees the feature rows of one image and a count, and those of ``prompt``, ``attention`` and ``grid`` that it
-declares to need. To add one, put a file into this folder whose name is the keyword, with one subclass of
-:class:`Selector` named after it in CamelCase; it can then be given by name to :func:`lmm_integration.prune`.
+A selector gets the feature rows of one image and a count, and any of ``prompt``, ``attention`` and ``grid`` that it
+declares in ``needs``. To add one, put a file into this folder whose name is the keyword, with one subclass of
+:class:`Selector` named after it in CamelCase; :func:`lmm_integration.prune` then accepts its name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Grid = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Context:
-    """What a selector may know beside the features.
+    """What a selector may use besides the features.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Context:
     grid : (frames, rows, columns), optional
         Layout of the leading ``frames * rows * columns`` features; rows beyond it are separators.
     seed : int
-        Of every random choice.
+        Seed of all random choices.
     """
 
     prompt: Tensor | None = None
@@ -76,7 +76,20 @@ class Context:
 
 @dataclass(frozen=True)
 class Selector(ABC):
-    """A rule that chooses k of n feature rows; subclasses are frozen dataclasses whose fields are its parameters."""
+    """A rule that chooses k of n feature rows; subclasses are frozen dataclasses whose fields are its parameters.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import torch
+    >>> from lmm_integration import select_tokens
+    >>> @dataclass(frozen=True)
+    ... class First(Selector):
+    ...     def choose(self, features, k, context):
+    ...         return torch.arange(k)
+    >>> select_tokens(torch.eye(4), 0.5, First())
+    tensor([0, 1])
+    """
 
     needs: ClassVar[tuple[str, ...]] = ()
     """Fields of the :class:`Context` without which the rule is not defined."""
@@ -118,12 +131,12 @@ HOW_TO_GIVE = {
 
 
 def names() -> list[str]:
-    """Keywords of all selectors."""
+    """Keywords of all selectors, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def load(name: str) -> type[Selector]:
-    """Return the selector class of that keyword.
+    """Return the selector class with this keyword.
 
     Raises
     ------
@@ -148,7 +161,12 @@ def make(name: str, **options: Any) -> Selector:
     UnknownNameError
         If there is no such selector.
     InvalidOptionError
-        If it has no such option, or refuses a value.
+        If it has no such option, or rejects a value.
+
+    Examples
+    --------
+    >>> make("dart", pivots=4).pivots
+    4
     """
     kind = load(name)
     known = [field.name for field in fields(kind)]

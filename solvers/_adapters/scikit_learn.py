@@ -37,7 +37,14 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     landmarks_ : (k, d) array
         The rows themselves.
     result_ : Result or None
-        Objective and upper bound; None where there was no choice to make.
+        Objective and upper bound; None if there were no more than k rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0], [1.0], [5.0]])
+    >>> DiversitySelector(k=2).fit(X).transform(X).shape
+    (3, 2)
     """
 
     def __init__(

@@ -39,8 +39,20 @@ from solvers._framework.table_problem import TableProblem, TableRun
 class Solver(ABC):
     """A method for the max-min diversity problem; subclasses are frozen dataclasses whose fields are its parameters.
 
-    To add one, put a file into ``solvers/`` whose name is the keyword, with one subclass whose name is the keyword
-    in CamelCase, and write ``_run``. It is then listed, solvable by name, tested and benchmarked with the others.
+    To add a solver, put a file into ``solvers/`` whose name is the keyword, with one subclass whose name is the keyword
+    in CamelCase, and write ``_run(problem, clock, rng) -> Run``. It is then found by its keyword, listed, tested and
+    benchmarked with the others. A subclass defined elsewhere works as an instance: ``solve(problem, solver=First())``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from solvers import Run, Solver, solve
+    >>> @dataclass(frozen=True)
+    ... class First(Solver):
+    ...     def _run(self, problem, clock, rng):
+    ...         return Run(problem.candidates[: problem.k])
+    >>> solve([[0.0], [1.0], [5.0]], k=2, solver=First()).objective
+    1.0
     """
 
     exact: ClassVar[bool] = False
@@ -91,7 +103,8 @@ class Solver(ABC):
         Raises
         ------
         InvalidOptionError
-            If the problem has group counts that the solver does not keep, or stop, seed or certify_seconds is wrong.
+            If the problem has group counts that the solver does not keep, or ``stop``, ``seed`` or
+            ``certify_seconds`` is invalid.
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """

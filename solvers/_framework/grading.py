@@ -20,7 +20,21 @@ ROUNDING = 1e-9  # relative; a kernel may sum in another order than the referee
 
 @dataclass(frozen=True)
 class Run:
-    """What ``_run`` hands to the referee: a subset and, if the method proves one, a bound (a true distance)."""
+    """What a solver's ``_run`` returns: a subset and, if the method proves one, an upper bound.
+
+    Parameters
+    ----------
+    indices : (k,) sequence of int
+        The chosen points, in any order.
+    upper_bound : float
+        A proven bound on the optimum, as a true distance; infinite if the method proves none.
+    status : Status
+        ``Status.OPTIMAL`` claims that ``indices`` are optimal; ``STOPPED`` says that a limit ended a proof.
+    iterations : int
+        In the solver's own unit; 0 takes the number that the clock counted.
+    notes : mapping
+        Anything else worth reporting, which becomes ``Result.notes``.
+    """
 
     indices: ArrayLike
     upper_bound: float = math.inf

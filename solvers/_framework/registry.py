@@ -18,13 +18,19 @@ _EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "distributed": "
 
 
 def names() -> list[str]:
-    """Keywords of all solvers, whether their dependencies are installed or not."""
+    """Keywords of all solvers, whether their dependencies are installed or not.
+
+    Examples
+    --------
+    >>> "greedy" in names()
+    True
+    """
     folders = sys.modules[PACKAGE].__path__
     return sorted(module.name for module in pkgutil.iter_modules(folders) if not module.name.startswith("_"))
 
 
 def load(name: str) -> type[Solver]:
-    """Return the solver class of that keyword.
+    """Return the solver class with this keyword.
 
     Raises
     ------
@@ -35,8 +41,8 @@ def load(name: str) -> type[Solver]:
 
     Examples
     --------
-    >>> load("greedy").__name__
-    'Greedy'
+    >>> load("local_search").__name__
+    'LocalSearch'
     """
     public = str(name).isidentifier() and not name.startswith("_")
     if not (public and importlib.util.find_spec(f"{PACKAGE}.{name}")):
@@ -57,7 +63,23 @@ def load(name: str) -> type[Solver]:
 
 @dataclass(frozen=True)
 class SolverInfo:
-    """One line of the table of solvers."""
+    """One line of the table of solvers.
+
+    Attributes
+    ----------
+    name : str
+        The keyword.
+    proof : bool
+        Whether the method proves optimality if it is not stopped.
+    device : str
+        Where it computes.
+    cost : str
+        Time and memory.
+    missing : str
+        Why it cannot be used; empty if it can.
+    group_counts : bool
+        Whether it keeps group counts.
+    """
 
     name: str
     proof: bool
@@ -77,7 +99,9 @@ class SolverTable(list[SolverInfo]):
 
 
 def available() -> SolverTable:
-    """List every solver: what it proves and keeps, where it computes, what it costs, and what is missing.
+    """List every solver: what it proves, whether it keeps group counts, where it computes, and what it costs.
+
+    A solver whose dependencies are missing is listed too, with the command that installs them.
 
     Examples
     --------
@@ -104,12 +128,12 @@ def make(solver: str | Solver, **options: Any) -> Solver:
     UnknownNameError, MissingDependencyError
         As :func:`load`.
     InvalidOptionError
-        If the solver has no such option, or a value it refuses.
+        If the solver has no such option, or rejects a value.
 
     Examples
     --------
-    >>> make("greedy", start="sweep")
-    Greedy(start='sweep', backend='auto', accelerated=True)
+    >>> make("greedy", start="sweep").start
+    'sweep'
     """
     if isinstance(solver, Solver):
         if options:
