@@ -178,7 +178,8 @@ def _closest_chosen_pair(s: State) -> float:
 def _set_threshold(s: State, z: float) -> None:
     """Move z up to the smallest chosen distance, with the conflicts that this makes."""
     s.threshold[0] = z
-    s.best[:] = s.chosen
+    for u in range(len(s.degree)):
+        s.best[u] = s.chosen[u]
     for u in range(len(s.degree)):
         entry = s.begin[u] + s.prefix[u]
         while entry < s.begin[u + 1] and s.distance[entry] <= z:
