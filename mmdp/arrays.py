@@ -1,0 +1,69 @@
+"""Arrays of either library, numpy or torch, and what is asked of them everywhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp.exceptions import InvalidProblemError
+
+Array = Any  # a numpy array or a torch tensor, on any device
+Vector = NDArray[np.float64]  # (n,)
+Matrix = NDArray[np.float64]  # (n, m)
+Points = NDArray[Any]  # (n, d), of float32, float64 or, for sets, uint8
+Indices = NDArray[np.int64]  # (n,)
+
+LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64, and so is that of 1 / it
+_CACHED_ENTRIES = 2**18  # of a block that is read twice
+
+
+def namespace(array: Array) -> Any:
+    """Return the library an array belongs to: the module ``numpy`` or the module ``torch``."""
+    return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def is_tensor(array: object) -> bool:
+    """Whether ``array`` is a torch tensor, asked without importing torch."""
+    return "torch" in sys.modules and isinstance(array, sys.modules["torch"].Tensor)
+
+
+def describe_rows(rows: Array) -> str:
+    """Name the first few rows of a list for an error message: ``row 3``, ``rows 3, 8, 9 and 20 more``."""
+    shown = ", ".join(str(int(row)) for row in rows[:5])
+    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
+
+
+def to_numpy(x: Array) -> Any:
+    """A numpy array of the same values; half precision widens to float32, which holds every half exactly."""
+    if is_tensor(x):
+        x = x.detach()
+        xp = namespace(x)
+        x = x.float() if x.dtype in (xp.bfloat16, xp.float16) else x
+        return x.cpu().numpy()
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def compiled_dtype(x: Any) -> Any:
+    """Return float32, float64 and uint8 as they are, every other dtype as float64."""
+    return x if x.dtype in (np.float32, np.float64, np.uint8) else x.astype(np.float64)
+
+
+def value_range(x: Array) -> tuple[float, float]:
+    """Smallest and largest entry, NaN if there is one; by blocks that stay in cache for the second look."""
+    x = x.detach() if is_tensor(x) else x
+    step = len(x) if is_tensor(x) else max(1, _CACHED_ENTRIES // x.shape[1])
+    blocks = (x[i : i + step] for i in range(0, len(x), step))
+    ends = [(float(block.min()), float(block.max())) for block in blocks]
+    return float(np.min(ends)), float(np.max(ends))
+
+
+def check_reach(name: str, largest: float) -> None:
+    """Refuse coordinates so large that squared distances overflow."""
+    if largest > LARGEST_COORDINATE:
+        raise InvalidProblemError(
+            f"{name} reach {largest:.3g}: squared distances would overflow; divide them all by a common factor"
+        )
