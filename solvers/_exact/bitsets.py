@@ -55,16 +55,12 @@ def bit(i: int) -> Any:
     return np.uint64(1) << np.uint64(i & 63)
 
 
-@njit(cache=True, nogil=True)
 def pack(rows: NDArray[np.bool_]) -> Words:
     """Rows of booleans (m, n) as rows of words (m, ceil(n / 64)); column j is bit j % 64 of word j // 64."""
     m, n = rows.shape
-    words = np.zeros((m, (n + 63) // 64), np.uint64)
-    for i in range(m):
-        for j in range(n):
-            if rows[i, j]:
-                words[i, j >> 6] |= bit(j)
-    return words
+    packed = np.zeros((m, (n + 63) // 64 * 8), np.uint8)
+    packed[:, : (n + 7) // 8] = np.packbits(rows, axis=1, bitorder="little")
+    return packed.view("<u8").astype(np.uint64, copy=False)
 
 
 @njit(cache=True, nogil=True)
@@ -92,4 +88,4 @@ def members(words: Words) -> NDArray[np.int64]:
 
 def full(n: int) -> Words:
     """Return the set of all of n vertices."""
-    return np.asarray(pack(np.ones((1, n), dtype=np.bool_))[0])
+    return pack(np.ones((1, n), dtype=np.bool_))[0]

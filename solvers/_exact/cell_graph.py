@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from solvers._exact.bitsets import Words, bit, lowest, popcount
 from solvers._exact.boxes import farthest, nearest
 from solvers._exact.kd_tree import Tree, may_be_far
-from solvers._exact.nogoods import BLOCK, Refuted
+from solvers._exact.nogoods import BLOCK, Nogoods
 from solvers._framework.compilation import njit
 
 Numbers = NDArray[np.int64]
@@ -171,8 +171,8 @@ def split_cells(tree: Tree, cells: Numbers, is_split: NDArray[np.bool_]) -> tupl
 
 
 @njit(cache=True, nogil=True)
-def inherit(old: Refuted, parent: Numbers, new: Refuted) -> None:
-    """Hand on refuted sets of an earlier graph: vertex j is in where its ``parent[j]`` was."""
+def inherit(old: Nogoods, parent: Numbers, new: Nogoods) -> None:
+    """Hand on the nogoods of an earlier graph: vertex j is in where its ``parent[j]`` was."""
     blocks = min(old.sets.shape[1], new.sets.shape[1])
     pieces = pieces_of(parent)
     for need in range(len(old.kept)):

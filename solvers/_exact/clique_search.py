@@ -76,7 +76,7 @@ class CliqueSearch:
         m = len(self._vertices)
         self.outcome = EXHAUSTED if clash or m < self._need else PAUSED
         if self.outcome == PAUSED:
-            self._adjacent = pack(adjacent[self._vertices][:, self._vertices])
+            self._adjacent = pack(adjacent[np.ix_(self._vertices, self._vertices)])
             self._parts = [_Part(np.empty(0, np.int64), self._need, new_state(self._adjacent, full(m), self._need))]
 
     @property
@@ -133,7 +133,7 @@ class CliqueSearch:
         share = int(min(self._slice, nodes // len(running)))
         before = sum(int(part.state.counter[NODES]) for part in running)
         run_all = map if len(running) == 1 else pool.map
-        outcomes = list(run_all(lambda part: search(part.state, part.need, share), running))
+        outcomes = list(run_all(lambda part: search(part.state, None, part.need, share), running))
         self.nodes += sum(int(part.state.counter[NODES]) for part in running) - before
         for part, outcome in zip(running, outcomes, strict=True):
             if outcome == FOUND:

@@ -33,7 +33,8 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
     width = len(candidates)
     while width > 0 and not candidates[width - 1]:
         width -= 1
-    rest[:] = candidates
+    for w in range(len(candidates)):
+        rest[w] = candidates[w]
     first = 0
     free = classes[need - 1]
     for c in range(need - 1):
@@ -41,7 +42,8 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
             first += 1
         if first == width:
             return False
-        free[first:width] = rest[first:width]
+        for w in range(first, width):
+            free[w] = rest[w]
         members = classes[c]
         members[:] = 0
         for w in range(first, width):
@@ -53,7 +55,10 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
                 for x in range(np.uint64(w), np.uint64(width)):  # of unsigned numbers, which the compiler vectorises
                     free[x] &= ~adjacent[vertex, x]
             rest[w] &= ~members[w]
-    return bool(rest.any())
+    for w in range(width):
+        if rest[w]:
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)
@@ -68,9 +73,8 @@ def repair(adjacent: Words, need: int, classes: Words, used: NDArray[np.bool_], 
     """
     left = False
     used[: need - 1] = False
-    common = np.empty_like(rest)
-    step = np.empty(need - 1, np.int64)
-    taken, taken_from = np.empty((2, need), np.int64)
+    common = np.empty(len(rest), np.uint64)
+    step, taken, taken_from = np.empty(need - 1, np.int64), np.empty(need, np.int64), np.empty(need, np.int64)
     because = np.empty(need, np.bool_)
     for w in range(len(rest)):
         waiting = rest[w]
@@ -98,7 +102,8 @@ def _propagate(
 ) -> tuple[int, int]:
     """Take ``taken[0]`` and all that follows; return the class that is left with nothing or -1, and how many steps."""
     width = len(common)
-    common[:] = adjacent[taken[0]]
+    for x in range(width):
+        common[x] = adjacent[taken[0], x]
     step[:] = 0
     steps = 1
     before = 0
@@ -140,7 +145,7 @@ def _use(
     """Mark the classes that led to the ``empty`` one as used, from the last step to the first."""
     because[:steps] = False
     used[empty] = True
-    _give_reasons(adjacent, classes[empty], -1, taken, steps, because)
+    _give_reasons(adjacent, classes[empty], np.int64(-1), taken, steps, because)
     for s in range(steps - 1, 0, -1):
         if because[s]:
             used[taken_from[s]] = True

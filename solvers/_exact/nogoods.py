@@ -1,4 +1,4 @@
-"""Sets of vertices known to hold no clique of some size, and the one among them that comes closest to a given set."""
+"""Nogoods: sets of vertices known to hold no clique of some size, and which of them comes closest to a given set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STRIDE, _WIDE_WORDS = 3, 5  # every so manieth word, so many of them, is compar
 Numbers = NDArray[np.int64]
 
 
-class Refuted(NamedTuple):
+class Nogoods(NamedTuple):
     """``sets[size]`` are the latest sets without a clique of ``size`` vertices, and those that went on being useful.
 
     There are ``kept[size]`` of them, and the next one is written to place ``oldest[size]`` or, if the set there is
@@ -32,10 +32,10 @@ class Refuted(NamedTuple):
     left: Words
 
 
-def new_refuted(k: int, blocks: int, width: int) -> Refuted:
+def new_nogoods(k: int, blocks: int, width: int) -> Nogoods:
     """Make room for so many blocks of sets of ``width`` words, for each size of clique up to k."""
     kept, oldest, recent = np.zeros((3, k + 1), dtype=np.int64)
-    return Refuted(
+    return Nogoods(
         sets=np.zeros((k + 1, blocks, width, BLOCK), dtype=np.uint64),
         kept=kept,
         oldest=oldest,
@@ -46,34 +46,36 @@ def new_refuted(k: int, blocks: int, width: int) -> Refuted:
 
 
 @njit(cache=True, nogil=True)
-def remember(refuted: Refuted, size: int, words: Words) -> None:
+def remember(nogoods: Nogoods, size: int, words: Words) -> None:
     """Keep a set without a clique of ``size`` vertices, in the place of the oldest useless one if there is no room."""
-    place, room = refuted.oldest[size], refuted.useful.shape[1]
-    while refuted.useful[size, place]:
-        refuted.useful[size, place] = False
+    place, room = nogoods.oldest[size], nogoods.useful.shape[1]
+    while nogoods.useful[size, place]:
+        nogoods.useful[size, place] = False
         place = (place + 1) % room
-    refuted.sets[size, place // BLOCK, :, place % BLOCK] = words
-    refuted.oldest[size] = (place + 1) % room
-    refuted.recent[size] = place
-    refuted.kept[size] = min(room, refuted.kept[size] + 1)
+    sets = nogoods.sets
+    for x in range(len(words)):
+        sets[size, place // BLOCK, x, place % BLOCK] = words[x]
+    nogoods.oldest[size] = (place + 1) % room
+    nogoods.recent[size] = place
+    nogoods.kept[size] = min(room, nogoods.kept[size] + 1)
 
 
 @njit(cache=True, nogil=True)
-def closest(refuted: Refuted, size: int, words: Words, most: int) -> tuple[int, int]:
+def closest(nogoods: Nogoods, size: int, words: Words, most: int) -> tuple[int, int]:
     """Find a set without a clique of ``size`` vertices that holds all but the fewest of the given ones.
 
     Returns its place and how many it leaves out; -1 and ``most`` if all leave out ``most`` or more. The block of the
     most recent one comes first, and a set that leaves out none ends the search.
     """
-    best, least, kept = -1, np.uint64(most), refuted.kept[size]
+    best, least, kept = -1, np.uint64(most), nogoods.kept[size]
     if kept == 0:
         return best, most
-    sets, left = refuted.sets, refuted.left
+    sets, left = nogoods.sets, nogoods.left
     top = len(words) - 1
     while top > 0 and not words[top]:
         top -= 1
     blocks = (kept + BLOCK - 1) // BLOCK
-    b = refuted.recent[size] // BLOCK
+    b = nogoods.recent[size] // BLOCK
     for _ in range(blocks):
         for lane in range(BLOCK):
             left[lane] = 0
@@ -95,7 +97,7 @@ def closest(refuted: Refuted, size: int, words: Words, most: int) -> tuple[int, 
                 if total < least:
                     best, least = BLOCK * b + lane, total
                     if least == 0:
-                        refuted.recent[size], refuted.useful[size, best] = best, True
+                        nogoods.recent[size], nogoods.useful[size, best] = best, True
                         return best, 0
         b = b - 1 if b > 0 else blocks - 1
     return best, int(least)

@@ -12,12 +12,12 @@ from solvers._exact.bitsets import full
 from solvers._exact.branch_and_bound import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
 from solvers._exact.cell_graph import core_of, frontier, inherit, join, refined_graph, split_cells
 from solvers._exact.kd_tree import Tree
-from solvers._exact.nogoods import BLOCK
+from solvers._exact.nogoods import BLOCK, Nogoods, new_nogoods
 from solvers._exact.refinement import REAL, refine
 
 _CELLS, _MOST_CELLS = 20, 4000  # for each pick, and in all, at the beginning; more where they would be too wide
 _CLIQUES = 8  # refined before the graph is searched again
-_BLOCKS = 128  # of 64 refuted sets each, kept for each size of clique,
+_BLOCKS = 128  # of 64 nogoods each, kept for each size of clique,
 _MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
 _SPLITS, _LEAST_SPLITS = 2048, 64  # of the cells of one clique,
 _SPLIT_PAIRS = 10**8  # or fewer, as each of them looks at all pairs of picks
@@ -64,6 +64,7 @@ class Relaxation:
         self.points: Indices | None = None
         self.nodes = 0
         self._state: State | None = None
+        self._nogoods: Nogoods | None = None
         self._coming: _Graph | None = None
         self._cliques: list[Indices] = []  # of cells, found in this graph and not yet refined
         if len(vertices) < k or not math.isfinite(t):
@@ -131,7 +132,7 @@ class Relaxation:
         while self._state is not None and len(self._cliques) < _CLIQUES:
             nodes = max(1, min(_SLICE, _SLICE_WORDS // self._state.adjacent.size))
             before = int(self._state.counter[NODES])
-            outcome = search(self._state, self._k, nodes)
+            outcome = search(self._state, self._nogoods, self._k, nodes)
             self.nodes += int(self._state.counter[NODES]) - before
             if outcome == EXHAUSTED:
                 break
@@ -150,19 +151,20 @@ class Relaxation:
         return np.asarray(parent[order])
 
     def _adopt(self, graph: NDArray[np.uint64], parent: Indices | None) -> None:
-        """Search this graph from now on, its core only, with the refuted sets of the graph before."""
-        kept, before = np.flatnonzero(core_of(graph, self._k)), self._state
+        """Search this graph from now on, its core only, with the nogoods of the graph before."""
+        kept, before = np.flatnonzero(core_of(graph, self._k)), self._nogoods
         if len(kept) < len(self._cells):
             cells = self._cells[kept]
             graph = refined_graph(self._kind, self._tree, cells, self._t, self._cells, kept, graph)
             self._cells, parent = cells, None if parent is None else parent[kept]
         if len(kept) < self._k:
-            self._state = None
+            self._state = self._nogoods = None
             return
         blocks = min(_BLOCKS, _MEMORY_BYTES // (8 * BLOCK * (self._k + 1) * graph.shape[1]))
-        self._state = new_state(graph, full(len(kept)), self._k, blocks)
-        if before is not None and parent is not None:
-            inherit(before.refuted, parent, self._state.refuted)
+        self._nogoods = new_nogoods(self._k, blocks, graph.shape[1]) if blocks else None
+        self._state = new_state(graph, full(len(kept)), self._k, self._nogoods)
+        if before is not None and parent is not None and self._nogoods is not None:
+            inherit(before, parent, self._nogoods)
 
     def _centres(self, cells: Indices) -> NDArray[np.float64]:
         centres: NDArray[np.float64] = (self._tree.low[cells] + self._tree.high[cells]) / 2

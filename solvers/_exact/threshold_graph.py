@@ -30,15 +30,10 @@ def core(adjacent: Adjacency, k: int, forced: Sequence[int] = ()) -> NDArray[np.
         alive = kept
 
 
-@njit(cache=True, nogil=True)
 def pairs_above(D: NDArray[np.float64], distance: float) -> Adjacency:
     """Graph of the pairs that are farther apart than ``distance``."""
-    n = len(D)
-    adjacent = np.empty((n, n), np.bool_)
-    for i in range(n):
-        for j in range(n):
-            adjacent[i, j] = D[i, j] > distance
-        adjacent[i, i] = False
+    adjacent = np.greater(D, distance)
+    np.fill_diagonal(adjacent, False)
     return adjacent
 
 

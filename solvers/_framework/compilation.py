@@ -11,11 +11,10 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 _FOLDER = Path(__file__).parents[1]
 
 
@@ -30,16 +29,16 @@ def sources_key() -> str:
     return digest.hexdigest()
 
 
-def njit(**options: Any) -> Callable[[_Function], _Function]:
+def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """As ``numba.njit``; with ``cache=True`` an edit, an upgrade or a checkout of any of the sources compiles anew."""
 
-    def compiled(function: _Function) -> _Function:
+    def compiled(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)
         if options.get("cache"):
             index = dispatcher._cache._cache_file
             if not hasattr(index, "_source_stamp"):  # of a Numba that keeps it elsewhere: no cache is never stale
-                return numba.njit(**{**options, "cache": False})(function)  # type: ignore[no-any-return]
+                return numba.njit(**{**options, "cache": False})(function)
             index._source_stamp = sources_key()
-        return dispatcher  # type: ignore[no-any-return]
+        return dispatcher
 
     return compiled

@@ -18,10 +18,12 @@ from solvers._local_search.conflict_swaps import (
     LISTED,
     RESTING,
     Bytes,
+    add_row,
     any_in_conflict,
     best_swap,
     coolest,
     hottest,
+    least_used,
     smallest,
     swap_degrees,
     wake,
@@ -71,24 +73,16 @@ class ConflictMatrix(NamedTuple):
     random: NDArray[np.uint64]
 
 
-@njit(cache=True, nogil=True)
 def pairs_between(
     D: NDArray[np.float64], low: float, high: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
     """List the pairs with ``low < distance <= high``, closest first."""
-    size = 0
-    for i in range(len(D)):
-        for j in range(i):
-            size += low < D[i, j] <= high
-    first, second, distance = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size)
-    size = 0
-    for i in range(len(D)):
-        for j in range(i):
-            if low < D[i, j] <= high:
-                first[size], second[size], distance[size] = i, j, D[i, j]
-                size += 1
+    first, second = np.divmod(np.flatnonzero((low < D) & (high >= D)), len(D))
+    once = first > second
+    first, second = first[once], second[once]
+    distance = D[first, second]
     order = np.argsort(distance)
-    return first[order], second[order], distance[order]
+    return first[order].astype(np.int32), second[order].astype(np.int32), distance[order]
 
 
 def new_conflict_matrix(
@@ -142,66 +136,59 @@ def with_pairs_up_to(s: ConflictMatrix, cap: float) -> ConflictMatrix:
 @njit(cache=True, nogil=True)
 def _raise_threshold(s: ConflictMatrix) -> bool:
     """Move z up to the smallest chosen distance, with the conflicts that this makes; False beyond the listed pairs."""
+    D, members, distance, degree, counter = s.D, s.members, s.distance, s.degree, s.counter
+    first, second, conflict, chosen, best = s.first, s.second, s.conflict, s.chosen, s.best
     z = np.inf
-    for i in range(len(s.members)):
+    for i in range(len(members)):
         for j in range(i):
-            z = min(z, s.D[s.members[i], s.members[j]])
-    if len(s.distance) == 0 or z > s.distance[-1]:
+            z = min(z, D[members[i], members[j]])
+    if len(distance) == 0 or z > distance[-1]:
         return False
     s.threshold[0] = z
-    s.best[:] = s.chosen
-    entry = s.counter[LISTED]
-    while entry < len(s.distance) and s.distance[entry] <= z:
-        u, v = s.first[entry], s.second[entry]
-        s.conflict[u, v] = s.conflict[v, u] = 1
-        s.degree[u] += s.chosen[v]
-        s.degree[v] += s.chosen[u]
-        s.counter[CONFLICTS] += s.chosen[u] and s.chosen[v]
+    for v in range(len(chosen)):
+        best[v] = chosen[v]
+    entry = counter[LISTED]
+    while entry < len(distance) and distance[entry] <= z:
+        u, v = first[entry], second[entry]
+        conflict[u, v] = conflict[v, u] = 1
+        degree[u] += chosen[v]
+        degree[v] += chosen[u]
+        counter[CONFLICTS] += chosen[u] and chosen[v]
         entry += 1
-    s.counter[LISTED] = entry
-    s.counter[FEWEST] = s.counter[CONFLICTS]
-    s.counter[LAST_GAIN] = s.counter[RAISED_AT] = s.counter[MOVES]
-    s.counter[RESTARTS] = 0
+    counter[LISTED] = entry
+    counter[FEWEST] = counter[CONFLICTS]
+    counter[LAST_GAIN] = counter[RAISED_AT] = counter[MOVES]
+    counter[RESTARTS] = 0
     return True
 
 
 @njit(cache=True, nogil=True)
 def _restart(s: ConflictMatrix) -> None:
     """Choose anew: each time a point in fewest conflicts, the least often chosen on ties."""
-    for v in range(len(s.tabu)):
-        s.tabu[v] = _NEVER if s.fixed[v] else 0
-    wake(s.resting, s.chosen, s.barred, s.tabu, s.counter)
-    s.counter[CONFLICTS] = 0
-    s.degree[:] = 0
-    for place in range(len(s.members)):
-        u = s.members[place]
-        s.chosen[u] = s.fixed[u]
-        s.barred[u] = BARRED if s.fixed[u] else 0
-        if s.fixed[u]:
-            s.counter[CONFLICTS] += s.degree[u]
-            s.degree[:] += s.conflict[u]
-    for place in range(len(s.members)):
-        if s.fixed[s.members[place]]:
+    members, degree, conflict, tabu, counter = s.members, s.degree, s.conflict, s.tabu, s.counter
+    barred, chosen, fixed, frequency = s.barred, s.chosen, s.fixed, s.frequency
+    for v in range(len(tabu)):
+        tabu[v] = _NEVER if fixed[v] else 0
+    wake(s.resting, chosen, barred, tabu, counter)
+    counter[CONFLICTS] = 0
+    degree[:] = 0
+    for place in range(len(members)):
+        u = members[place]
+        chosen[u] = fixed[u]
+        barred[u] = BARRED if fixed[u] else 0
+        if fixed[u]:
+            counter[CONFLICTS] += degree[u]
+            add_row(degree, conflict, u)
+    for place in range(len(members)):
+        if fixed[members[place]]:
             continue
-        best, ties = -1, 0
-        for v in range(len(s.degree)):
-            if s.barred[v]:
-                continue
-            order = np.int64(s.degree[v]) - np.int64(s.degree[best]) if best >= 0 else np.int64(-1)
-            if order == 0:
-                order = s.frequency[v] - s.frequency[best]
-            if order < 0:
-                best, ties = v, 1
-            elif order == 0:
-                ties += 1
-                if draw(s.random, ties) == 0:
-                    best = v
-        s.counter[CONFLICTS] += s.degree[best]
-        s.members[place], s.chosen[best], s.barred[best] = best, True, BARRED
-        s.degree[:] += s.conflict[best]
-        s.frequency[best] += 1
-    s.counter[FEWEST], s.counter[LAST_GAIN] = s.counter[CONFLICTS], s.counter[MOVES]
-    s.counter[RESTARTS] += 1
+        u = least_used(degree, barred, frequency, s.random)
+        counter[CONFLICTS] += degree[u]
+        members[place], chosen[u], barred[u] = u, True, BARRED
+        add_row(degree, conflict, u)
+        frequency[u] += 1
+    counter[FEWEST], counter[LAST_GAIN] = counter[CONFLICTS], counter[MOVES]
+    counter[RESTARTS] += 1
 
 
 @njit(cache=True, nogil=True)

@@ -95,7 +95,7 @@ def best_swap(
 
     Their conflict is then one less after the swap. Of several, the point that was unused for longest.
     """
-    leaving, best, ties = places[draw(random, len(places))], -1, 0
+    leaving, best, ties = places[draw(random, len(places))], np.int64(-1), np.int64(0)
     for place in places:
         for j in range(len(words)):
             mark = marks[j] & (conflict_words[members[place], words[j]] << np.uint64(7))
@@ -114,6 +114,31 @@ def best_swap(
 def swap_degrees(degree: Bytes, gone: Bytes, come: Bytes) -> None:
     for v in range(len(degree)):
         degree[v] = np.uint8(degree[v] + come[v] - gone[v])
+
+
+@njit(cache=True, nogil=True)
+def add_row(degree: Bytes, conflict: NDArray[np.uint8], come: int) -> None:
+    for v in range(len(degree)):
+        degree[v] += conflict[come, v]
+
+
+@njit(cache=True, nogil=True)
+def least_used(degree: Bytes, barred: Bytes, frequency: Ints, random: Words) -> int:
+    """Return a point in fewest conflicts, the least often chosen on ties."""
+    best, ties = -1, 0
+    for v in range(len(degree)):
+        if barred[v]:
+            continue
+        order = np.int64(degree[v]) - np.int64(degree[best]) if best >= 0 else np.int64(-1)
+        if order == 0:
+            order = frequency[v] - frequency[best]
+        if order < 0:
+            best, ties = v, 1
+        elif order == 0:
+            ties += 1
+            if draw(random, ties) == 0:
+                best = v
+    return best
 
 
 @njit(cache=True, nogil=True)

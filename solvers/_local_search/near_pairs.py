@@ -58,8 +58,9 @@ def near_pairs(D: Vector, first: int, threshold: float, cap: float) -> NearPairs
                     point[outer], distance[outer] = j, D[i, j]
                     outer += 1
         order = np.argsort(distance[inner:outer])
-        point[inner:outer] = point[inner:outer][order]
-        distance[inner:outer] = distance[inner:outer][order]
+        sorted_point, sorted_distance = point[inner:outer][order], distance[inner:outer][order]
+        for place in range(outer - inner):
+            point[inner + place], distance[inner + place] = sorted_point[place], sorted_distance[place]
     return NearPairs(begin, point, distance)
 
 

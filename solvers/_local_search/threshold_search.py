@@ -9,8 +9,8 @@ swaps a point in conflict for one with fewer conflicts, in the way of Wu and Hao
     conflicts = sum of degree over the chosen points / 2
 
 Near pairs come as sorted rows (``near_pairs``), of which a prefix is in conflict: a move costs the two prefixes of the
-points that it swaps, not n. Shelves hold the points worth swapping: shelf b < HOT the others of degree b, shelf HOT
-the chosen points in conflict.
+points that it swaps, not n. Conflict buckets hold the points worth swapping: bucket b < HOT the others of degree b,
+bucket HOT the chosen points in conflict.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from solvers._framework.compilation import njit
 from solvers._local_search.near_pairs import NearPairs
 
-HOT = 3
+HOT = np.int64(3)  # typed, because Numba compiles a function once more for a literal
 MOVES, CONFLICTS, FEWEST, LAST_GAIN, RAISED_AT, RESTARTS = range(6)
 MOST_DOUBLINGS = 6  # of the wait for the next restart
 PAUSED, BEYOND_CAP, BLOCKED = range(3)  # why ``search`` came back: see there
@@ -43,7 +43,7 @@ class State(NamedTuple):
     fixed: NDArray[np.bool_]
     best: NDArray[np.bool_]  # the chosen points when z was last raised
     threshold: NDArray[np.float64]  # z
-    shelf: NDArray[np.int32]
+    bucket: NDArray[np.int32]
     slot: NDArray[np.int32]
     size: NDArray[np.int64]
     tabu: NDArray[np.int64]  # until which move
@@ -65,7 +65,7 @@ def new_state(
         fixed=fixed,
         best=chosen.copy(),
         threshold=np.zeros(1),
-        shelf=np.zeros((HOT + 1, n), np.int32),
+        bucket=np.zeros((HOT + 1, n), np.int32),
         slot=np.zeros(n, np.int32),
         size=np.zeros(HOT + 1, np.int64),
         tabu=np.zeros(n, np.int64),
@@ -74,7 +74,7 @@ def new_state(
         random=np.array([seed | 1], np.uint64),
     )
     others = np.flatnonzero(~chosen)
-    state.shelf[0, : len(others)] = others
+    state.bucket[0, : len(others)] = others
     state.slot[others] = np.arange(len(others))
     state.size[0] = len(others)
     _set_threshold(state, threshold)
@@ -94,23 +94,23 @@ def draw(random: NDArray[np.uint64], n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _put(s: State, v: int, shelf: int) -> None:
-    s.slot[v] = s.size[shelf]
-    s.shelf[shelf, s.size[shelf]] = v
-    s.size[shelf] += 1
+def _put(s: State, v: int, bucket: int) -> None:
+    s.slot[v] = s.size[bucket]
+    s.bucket[bucket, s.size[bucket]] = v
+    s.size[bucket] += 1
 
 
 @njit(cache=True, nogil=True)
-def _take(s: State, v: int, shelf: int) -> None:
-    s.size[shelf] -= 1
-    last = s.shelf[shelf, s.size[shelf]]
-    s.shelf[shelf, s.slot[v]] = last
+def _take(s: State, v: int, bucket: int) -> None:
+    s.size[bucket] -= 1
+    last = s.bucket[bucket, s.size[bucket]]
+    s.bucket[bucket, s.slot[v]] = last
     s.slot[last] = s.slot[v]
 
 
 @njit(cache=True, nogil=True)
 def _raise_degree(s: State, v: int) -> None:
-    degree = s.degree[v]
+    degree = np.int64(s.degree[v])
     s.degree[v] = degree + 1
     if s.chosen[v]:
         if degree == 0:
@@ -123,7 +123,7 @@ def _raise_degree(s: State, v: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _lower_degree(s: State, v: int) -> None:
-    degree = s.degree[v] - 1
+    degree = np.int64(s.degree[v]) - 1
     s.degree[v] = degree
     if s.chosen[v]:
         if degree == 0:
@@ -136,7 +136,7 @@ def _lower_degree(s: State, v: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _add(s: State, v: int) -> None:
-    degree = s.degree[v]
+    degree = np.int64(s.degree[v])
     if degree < HOT:
         _take(s, v, degree)
     s.chosen[v] = True
@@ -144,12 +144,12 @@ def _add(s: State, v: int) -> None:
         _put(s, v, HOT)
     s.counter[CONFLICTS] += degree
     for entry in range(s.begin[v], s.begin[v] + s.prefix[v]):
-        _raise_degree(s, s.near[entry])
+        _raise_degree(s, np.int64(s.near[entry]))
 
 
 @njit(cache=True, nogil=True)
 def _remove(s: State, v: int) -> None:
-    degree = s.degree[v]
+    degree = np.int64(s.degree[v])
     if degree > 0:
         _take(s, v, HOT)
     s.chosen[v] = False
@@ -157,7 +157,7 @@ def _remove(s: State, v: int) -> None:
         _put(s, v, degree)
     s.counter[CONFLICTS] -= degree
     for entry in range(s.begin[v], s.begin[v] + s.prefix[v]):
-        _lower_degree(s, s.near[entry])
+        _lower_degree(s, np.int64(s.near[entry]))
 
 
 @njit(cache=True, nogil=True)
@@ -178,7 +178,8 @@ def _closest_chosen_pair(s: State) -> float:
 def _set_threshold(s: State, z: float) -> None:
     """Move z up to the smallest chosen distance, with the conflicts that this makes."""
     s.threshold[0] = z
-    s.best[:] = s.chosen
+    for u in range(len(s.degree)):
+        s.best[u] = s.chosen[u]
     for u in range(len(s.degree)):
         entry = s.begin[u] + s.prefix[u]
         while entry < s.begin[u + 1] and s.distance[entry] <= z:
@@ -199,7 +200,7 @@ def _leaver(s: State) -> int:
     now, size = s.counter[MOVES], s.size[HOT]
     best, most, ties = -1, 0, 0
     for i in range(size):
-        u = s.shelf[HOT, i]
+        u = s.bucket[HOT, i]
         if s.fixed[u] or s.tabu[u] > now:
             continue
         if s.degree[u] > most:
@@ -212,7 +213,7 @@ def _leaver(s: State) -> int:
         return best
     first = draw(s.random, size)
     for i in range(size):
-        u = s.shelf[HOT, (first + i) % size]
+        u = s.bucket[HOT, (first + i) % size]
         if not s.fixed[u]:
             return int(u)
     return -1
@@ -222,15 +223,15 @@ def _leaver(s: State) -> int:
 def _newcomer(s: State, gone: int) -> int:
     """Return the point in fewest conflicts that is not tabu, the longest unused on ties; ``gone`` if there is none."""
     now = s.counter[MOVES]
-    for shelf in range(HOT):
-        size = s.size[shelf]
+    for bucket in range(HOT):
+        size = s.size[bucket]
         if size == 0:
             continue
         best, oldest = -1, np.int64(2**62)
-        free_of_conflict = shelf == 0 and s.counter[CONFLICTS] == 0
+        free_of_conflict = bucket == 0 and s.counter[CONFLICTS] == 0
         first = draw(s.random, size)
         for i in range(size):
-            v = s.shelf[shelf, (first + i) % size]
+            v = s.bucket[bucket, (first + i) % size]
             if v != gone and (s.tabu[v] <= now or free_of_conflict) and s.tabu[v] < oldest:
                 best, oldest = v, s.tabu[v]
         if best >= 0:

@@ -104,10 +104,10 @@ def words_of(members, width):
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_refuted_sets_are_found_and_handed_on(data):
+def test_nogoods_are_found_and_handed_on(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     n, blocks, most, size = 150, data.draw(st.integers(1, 3)), data.draw(st.integers(1, 6)), 2
-    known = nogoods.new_refuted(size, blocks, width=3)
+    known = nogoods.new_nogoods(size, blocks, width=3)
     sets = [frozenset(np.flatnonzero(rng.random(n) < 0.9).tolist()) for _ in range(data.draw(st.integers(0, 300)))]
     for one in sets:
         nogoods.remember(known, size, words_of(one, 3))
@@ -120,7 +120,7 @@ def test_refuted_sets_are_found_and_handed_on(data):
         if len(sets) <= nogoods.BLOCK * blocks:
             assert left == min(fewest, most)
     parent = np.sort(rng.integers(0, n, 170))
-    heirs = nogoods.new_refuted(size, blocks, width=3)
+    heirs = nogoods.new_nogoods(size, blocks, width=3)
     inherit(known, parent, heirs)
     for one in sets[-nogoods.BLOCK * blocks :][:40]:
         place, left = nogoods.closest(heirs, size, words_of(np.flatnonzero(np.isin(parent, list(one))), 3), 1)
