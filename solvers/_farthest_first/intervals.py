@@ -83,12 +83,12 @@ def squared_norms(x: Matrix) -> Vector:
 
 
 @njit(cache=True, nogil=True)
-def centred(x: Matrix, centre: Vector) -> Floats:
-    """Return the rows less a point, in float32."""
+def centred(x: Matrix, scale: Vector, centre: Vector) -> Floats:
+    """Return the rows, scaled as the rule scales them, less a point, in float32."""
     rows = np.empty(x.shape, np.float32)
     for i in range(len(x)):
         for c in range(x.shape[1]):
-            rows[i, c] = np.float64(x[i, c]) - centre[c]
+            rows[i, c] = np.float64(x[i, c]) * scale[i] - centre[c]
     return rows
 
 
@@ -120,6 +120,16 @@ def _rule(pairs: Pairs, i: int, j: int, work: Numbers) -> float:
     if not abs(value - _entry(pairs, i, j)) <= pairs.error:
         work[WRONG] += 1
     return value
+
+
+@njit(cache=True, nogil=True)
+def rule_distances(x: Matrix, scale: Vector, points: Numbers, others: Numbers) -> Vector:
+    """Half the squared distances of pairs of points as the rule has them."""
+    distances = np.empty(len(others))
+    for place in range(len(others)):
+        i, j = points[place], others[place]
+        distances[place] = 0.5 * sum_of_scaled_squares(x, i, scale[i], x, j, scale[j])
+    return distances
 
 
 @njit(cache=True, nogil=True)

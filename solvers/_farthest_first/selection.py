@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 from mmdp import InvalidProblemError, Problem, SolverContractError
 from mmdp.metrics import METRICS, Array
 from mmdp.validation import kernel_dtype, to_numpy
-from solvers._farthest_first import intervals, traversal
+from solvers._farthest_first import intervals, isolated, traversal
 from solvers._farthest_first.half_product import UNIT, half_product, one_thread, relative_error
 from solvers._framework.base import selection_problem
-from solvers._framework.distance_forms import FEW_DIMENSIONS, Matrix
+from solvers._framework.distance_forms import FEW_DIMENSIONS, Matrix, Vector
 
 ANGULAR = ("cosine", "angular")
 MOST_POINTS = 8192  # whose matrix takes 256 MiB
 FEW_PICKS = 8  # a start that looks at one row is as fast without a matrix where n is more than so many times k
+MANY_POINTS = 512  # from which on the isolated point is looked for without all pairs, where few are picked
+_SAMPLE = 64  # rows whose mean stands for the middle of all
+_TIGHT = 100  # errors of a product that distances between directions should exceed, or the rows are moved first
 _SQUARES = 1e-20, 1e30  # sums of squares between which products in float32 neither overflow nor lose digits
 
 
@@ -76,6 +79,10 @@ def from_products(
         If a distance is farther from its product than the bound allows.
     """
     n = len(x)
+    if start == "isolated" and not first and n >= MANY_POINTS and k * MANY_POINTS <= n * FEW_PICKS:
+        found = _isolated(x, angular, slack)
+        if found is not None:
+            return found
     pairs, least = _pairs(x, angular, slack)
     if pairs is None:
         return Outcome(list(first))
@@ -88,44 +95,117 @@ def from_products(
     if count and count < k:
         work[intervals.LEFT] = n * k // 2
         count = intervals.extend(pairs, intervals.unknown(n), picks, 0, count, k, work)
-    if work[intervals.WRONG]:
-        raise SolverContractError(
-            f"{work[intervals.WRONG]} products of float32 are off by more than {pairs.error:.3g}, which cannot be; "
-            "is the BLAS that SciPy uses of full precision? Greedy(accelerated=False) does without it"
-        )
+    _check(int(work[intervals.WRONG]), pairs.error)
     return Outcome(picks[:count].tolist(), int(work[intervals.COMPUTED]))
 
 
-def _pairs(x: Matrix, angular: bool, slack: float) -> tuple[intervals.Pairs | None, intervals.Floats]:
-    """Matrix and error bound of rows, or None if float32 may not be able to tell.
+def _check(wrong: int, error: float) -> None:
+    if wrong:
+        raise SolverContractError(
+            f"{wrong} products of float32 are off by more than {error:.3g}, which cannot be; is the BLAS of NumPy and "
+            "SciPy of full precision? Greedy(accelerated=False) does without it"
+        )
 
-    The bound adds up, in units u of float32 and of |x| |y|, at most: the product; 8 for its four factors, sums and
-    their rounding, and for the intervals' own; 3 more if the rows were rounded to float32, 14 if they were moved as
-    well. And 8 d 2^-53 for the distances of the rule themselves.
+
+def _isolated(x: Matrix, angular: bool, slack: float) -> Outcome | None:
+    """Only the first pick, where the others are few; None where products cannot tell."""
+    found = _scales(x, angular)
+    if found is None:
+        return None
+    moved = _moved(x, found[0], _middle(x, found[0]))
+    if moved is None:
+        return None
+    error = slack * (moved.error + moved.reach * 1.01 * x.shape[1] * UNIT)
+    first, computed, wrong = isolated.most_isolated(x, found[0], moved.rows, moved.half, error)
+    _check(wrong, error)
+    return Outcome([first], computed) if first >= 0 else None
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """Rows to multiply in float32, and what makes half a squared distance of a product of two.
+
+    That is ``half[i] + half[j] - factor[i] factor[j] rows[i] @ rows[j]``, with an error of at most ``error``, and that
+    of a product of norms of ``reach``.
+    """
+
+    rows: intervals.Floats
+    half: intervals.Floats
+    factor: intervals.Floats
+    reach: float
+    error: float
+
+
+def _pairs(x: Matrix, angular: bool, slack: float) -> tuple[intervals.Pairs | None, intervals.Floats]:
+    """Matrix, error bound and row minima, or None if float32 may not be able to tell.
+
+    Rows that are near to each other and far from the origin, and all rows under Euclidean metrics, are moved to their
+    middle before they are multiplied: the error of a product is a share of the norms.
     """
     n, d = x.shape
-    least, ones = np.full(n, np.inf, np.float32), np.ones(n)
-    if angular:
-        squares = intervals.squared_norms(x)
-        zero = squares == 0
-        scale = 1 / np.sqrt(np.where(zero, 1.0, squares))
-        scale[zero] = 0.0
-        if not (((squares >= _SQUARES[0]) & (squares <= _SQUARES[1])) | zero).all():
-            return None, least
-        rows = x if x.dtype == np.float32 else x.astype(np.float32)
-        half, factor, reach, roundings, offset = np.where(zero, 0.0, 0.5), scale, 1.0, 8 if rows is x else 11, 0.0
+    least = np.full(n, np.inf, np.float32)
+    found = _scales(x, angular)
+    if found is None:
+        return None, least
+    scale, zero = found
+    centre = _middle(x, scale)
+    if angular and 1 - centre @ centre > _TIGHT * relative_error(d):
+        factors: _Factors | None = _as_they_are(x, scale, zero)
     else:
-        centre = x.mean(0, dtype=np.float64)
-        rows = intervals.centred(x, centre)
-        squares = intervals.squared_norms(rows)
-        half, factor, scale, reach, roundings = squares / 2, ones, ones, float(squares.max()), 22
-        if not _SQUARES[0] <= reach <= _SQUARES[1]:
-            return None, least
-        offset = 2.0**-49 * float(np.sqrt(reach) * np.sqrt(intervals.squared_norms(centre[None])[0] + reach))
-    matrix = half_product(rows)
-    intervals.to_half_distances(matrix, half.astype(np.float32), factor.astype(np.float32), least)
-    error = reach * (relative_error(d) + roundings * UNIT + d * 2.0**-50) + offset
-    return intervals.Pairs(x, scale, matrix, float(np.nextafter(np.float32(slack * error), np.float32(np.inf)))), least
+        factors = _moved(x, scale, centre)
+    if factors is None:
+        return None, least
+    matrix = half_product(factors.rows)
+    intervals.to_half_distances(matrix, factors.half, factors.factor, least)
+    error = slack * (factors.error + factors.reach * relative_error(d))
+    return intervals.Pairs(x, scale, matrix, float(np.nextafter(np.float32(error), np.float32(np.inf)))), least
+
+
+def _scales(x: Matrix, angular: bool) -> tuple[Vector, NDArray[np.bool_]] | None:
+    """What the rule multiplies rows with, and which are zero; None if a norm is out of range or not finite."""
+    if not angular:
+        return np.ones(len(x)), np.zeros(len(x), np.bool_)
+    squares = intervals.squared_norms(x)
+    zero = squares == 0
+    if not (((squares >= _SQUARES[0]) & (squares <= _SQUARES[1])) | zero).all():
+        return None
+    return np.where(zero, 0.0, 1 / np.sqrt(np.where(zero, 1.0, squares))), zero
+
+
+def _middle(x: Matrix, scale: Vector) -> Vector:
+    """Return the mean of a sample of the scaled rows."""
+    every = max(1, len(x) // _SAMPLE)
+    return np.asarray((x[::every] * scale[::every, None]).mean(axis=0))
+
+
+def _as_they_are(x: Matrix, scale: Vector, zero: NDArray[np.bool_]) -> _Factors:
+    """Multiply rows and scale the products: unit vectors need no copy.
+
+    In units u of float32: 2 for the scales, 2 for multiplying by them, 1 for the difference, 1 for the intervals' own
+    rounding, rounded up to 8, and 3 if the rows were rounded. The distances of the rule, and its unit vectors, are off
+    by less than 8 d 2^-53.
+    """
+    rows = x if x.dtype == np.float32 else x.astype(np.float32)
+    half = np.where(zero, np.float32(0.0), np.float32(0.5))
+    error = (8 if rows is x else 11) * UNIT + x.shape[1] * 2.0**-50
+    return _Factors(rows, half, scale.astype(np.float32), 1.0, error)
+
+
+def _moved(x: Matrix, scale: Vector, centre: Vector) -> _Factors | None:
+    """Move the scaled rows by a point, which changes no distance; None if norms are out of range or not finite.
+
+    In units u of float32 and of the largest squared norm: 4 for rounding the moved rows, 1 for the halves, 1 for their
+    sum, 2 for the difference and 2 for the intervals' own rounding, rounded up to 22. Moving happens in float64, where
+    it is a share of what is moved. The distances of the rule are off by a share of d 2^-53.
+    """
+    rows = intervals.centred(x, scale, centre)
+    squares = intervals.squared_norms(rows)
+    reach, origin = float(squares.max()), float(intervals.squared_norms(centre[None])[0])
+    if not (_SQUARES[0] <= reach <= _SQUARES[1] and origin <= _SQUARES[1]):
+        return None
+    moving = 2.0**-49 * np.sqrt(reach * (origin + reach))
+    error = float(reach * (22 * UNIT + x.shape[1] * 2.0**-50) + moving)
+    return _Factors(rows, (squares / 2).astype(np.float32), np.ones(len(x), np.float32), reach, error)
 
 
 def _first(pairs: intervals.Pairs, least: intervals.Floats, start: str | int, work: NDArray[np.int64]) -> int:
