@@ -57,13 +57,42 @@ def _double(x: Array) -> Array:
 
 
 def unit_vectors(x: Array) -> Array:
-    """Rows scaled to length one in float64; rows of zeros stay zero."""
+    """Rows times the reciprocal of their length, in float64; rows of zeros stay zero.
+
+    A length is the root of squares summed in the order that ``solvers`` sums them, so the same numbers have the same
+    unit vector, to the last bit, in an array, in a tensor on the CPU, and in compiled code. On other devices the order
+    is the device's own.
+    """
+    if is_tensor(x) and x.device.type == "cpu":
+        xp = namespace(x)
+        return xp.from_numpy(unit_vectors(x.detach().double().numpy()))
     x = _double(x)
     xp = namespace(x)
-    largest = xp.abs(x).max(-1).values if is_tensor(x) else np.abs(x).max(-1, initial=0.0)
-    x = x / xp.where(largest > 0, largest, xp.ones_like(largest))[..., None]  # so that no square over- or underflows
-    norm = xp.sqrt((x * x).sum(-1))
-    return x / xp.where(norm > 0, norm, xp.ones_like(norm))[..., None]
+    if is_tensor(x):
+        largest = xp.abs(x).max(-1).values
+        power = xp.where(largest > 0, largest, xp.ones_like(largest))
+    else:
+        largest = np.abs(x).max(-1, initial=0.0)
+        power = np.where(largest > 0, largest / (2 * np.frexp(np.where(largest > 0, largest, 1.0))[0]), 1.0)
+    x = x / power[..., None]  # so that no square over- or underflows; a power of two, in an array, rounds nothing
+    squares = (x * x).sum(-1) if is_tensor(x) else _sum_of_squares(x)
+    return x * (1 / xp.sqrt(xp.where(squares > 0, squares, xp.ones_like(squares))))[..., None]
+
+
+def _sum_of_squares(x: Vector) -> Vector:
+    """Sums over the last axis, 32 coordinates at a time, then 8, then one."""
+    d, lanes = x.shape[-1], np.zeros((*x.shape[:-1], 32))
+    for c in range(0, d - 31, 32):
+        lanes += np.square(x[..., c : c + 32])
+    for c in range(d - d % 32, d - 7, 8):
+        lanes[..., :8] += np.square(x[..., c : c + 8])
+    a = ((lanes[..., :8] + lanes[..., 8:16]) + lanes[..., 16:24]) + lanes[..., 24:]
+    a = a[..., :4] + a[..., 4:]
+    a = a[..., :2] + a[..., 2:]
+    rest = np.zeros(x.shape[:-1])
+    for c in range(d - d % 8, d):
+        rest += np.square(x[..., c])
+    return (a[..., 0] + a[..., 1]) + rest
 
 
 def _directions(x: Array) -> Array:
@@ -165,6 +194,11 @@ class Metric:
     embed: Callable[[Array], Array] = _as_is
     value: Callable[[Vector], Vector] = _as_is
     function: Callable[[Array, Array], float] | None = None
+
+    @property
+    def embeds_as_is(self) -> bool:
+        """Whether the form compares the points as they come."""
+        return self.embed is _as_is
 
     @property
     def triangle_constant(self) -> float | None:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
-from mmdp.arrays import Array, Vector, is_tensor, to_numpy
-from mmdp.problem import selection_problem
+from mmdp.arrays import Array, is_tensor
 from mmdp.tables import Partitions, Table
 from mmdp.validation import checked_picks
-from solvers._farthest_first import accelerated, from_table
+from solvers._farthest_first import from_table, selection, traversal
 from solvers._framework.base import Solver, check_k
-from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS, lower_nearest, neighbour_extremes
+from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
 from solvers._framework.grading import Run
 from solvers._framework.starts import QUADRATIC_START_LIMIT
 from solvers._framework.table_problem import TableProblem, TableRun
@@ -89,23 +88,35 @@ class Greedy(Solver):
         )
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        if isinstance(self.start, (int, np.integer)) and self.start not in problem.candidates:
-            raise InvalidOptionError(
-                f"start = {self.start} is not among the {len(problem.candidates)} points to choose from"
-            )
+        candidates = problem.candidates
+        if isinstance(self.start, (int, np.integer)) and self.start not in candidates:
+            raise InvalidOptionError(f"start = {self.start} is not among the {len(candidates)} points to choose from")
+        start = self._start(len(candidates))
         if self._on_torch(problem):
             from solvers._farthest_first import tensors
 
-            return tensors.run(problem, self._start(len(problem.candidates)), rng)
-        rows = _Rows(problem)
-        nearest = np.full(problem.n, -1.0)
-        nearest[problem.candidates] = np.inf
-        picks = list(problem.include) or self._first(rows, rng)
-        if self.accelerated and accelerated.applies(problem):
-            picks, radius = accelerated.traverse(problem, nearest, picks)
+            return tensors.run(problem, start, rng)
+        start = int(rng.choice(candidates)) if start == "random" else start
+        picks = self._from_products(problem, start) or list(problem.include)
+        if len(picks) < problem.k:
+            picks, radius = traversal.extend(problem, picks, start, self.accelerated)
         else:
-            picks, radius = _traverse(rows, nearest, picks, problem.k)
+            radius = traversal.radius_of_last(problem, picks)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)
+
+    def _from_products(self, problem: Problem, start: str | int) -> list[int]:
+        """Picks of :mod:`solvers._farthest_first.selection`, perhaps not all; none where it does not apply."""
+        candidates, k = problem.candidates, problem.k
+        if not self.accelerated or problem.geometry.form != "sqeuclidean" or problem.points is None:
+            return []
+        x = problem.vectors
+        if not selection.applies(len(candidates), x.shape[1], k, start, problem.include):
+            return []
+        first = np.searchsorted(candidates, problem.include).tolist()
+        place = start if isinstance(start, str) else int(np.searchsorted(candidates, start))
+        rows = x if len(candidates) == problem.n else np.ascontiguousarray(x[candidates])
+        found = selection.from_products(rows, k, place, first, angular=False).picks
+        return [int(i) for i in candidates[found]]
 
     def _reads(self, asked: TableProblem) -> bool:
         """From 4,097 rows on, unless a start, a metric or a backend needs them all in memory."""
@@ -146,21 +157,6 @@ class Greedy(Solver):
             return "isolated" if n <= QUADRATIC_START_LIMIT else "sweep"
         return self.start
 
-    def _first(self, rows: _Rows, rng: np.random.Generator) -> list[int]:
-        candidates = rows.problem.candidates
-        start = self._start(len(candidates))
-        if start == "random":
-            return [int(rng.choice(candidates))]
-        if start == "sweep":
-            return [rows.farthest_from(int(candidates[0]))]
-        if isinstance(start, str):
-            nearest, farthest = rows.neighbour_extremes()
-            if start == "isolated":
-                return [int(candidates[int(nearest.argmax())])]
-            a = int(candidates[int(farthest.argmax())])
-            return [a, rows.farthest_from(a)]
-        return [int(start)]
-
     def select(
         self,
         points: Array,
@@ -168,7 +164,7 @@ class Greedy(Solver):
         metric: str = "cosine",
         *,
         lengths: Array = None,
-        counts: Array = None,
+        ks: Array = None,
         include: Array = None,
         exclude: Array = None,
     ) -> Array:
@@ -185,7 +181,7 @@ class Greedy(Solver):
         metric : str
         lengths : (batch,) integer tensor, optional
             How many rows of each item are points; those behind are padding. For tensors, like the following.
-        counts : (batch,) integer tensor, optional
+        ks : (batch,) integer tensor, optional
             How many points to choose of each item, at most k.
         include, exclude : (batch, n) bool tensor, optional
             Points chosen before all others, in the order of their indices, and points never chosen.
@@ -195,76 +191,23 @@ class Greedy(Solver):
         (k,) or (batch, k) array of int64
             Where an item has or is to give fewer than k points, the rest is -1.
         """
-        check_k(points.shape[-2], k)
-        masks = (lengths, counts, include, exclude)
         if is_tensor(points):
             from solvers._farthest_first import tensors
 
-            return tensors.select(points, k, metric, self._start(points.shape[-2]), *masks)
-        if any(mask is not None for mask in masks):
-            raise InvalidOptionError(
-                "lengths, counts, include and exclude are for tensors; pass torch.from_numpy(points)"
-            )
-        if points.ndim > 2:
-            return np.stack([self.select(item, k, metric) for item in points])
-        if k > 1:
-            problem = selection_problem(to_numpy(points), k, metric)
-            return np.asarray(self._run(problem, Clock(self.default_stop), np.random.default_rng(0)).indices)
-        rows = _Rows(selection_problem(to_numpy(points), min(2, len(points)), metric)) if len(points) > 1 else None
-        return np.array(self._first(rows, np.random.default_rng(0))[:1] if rows else [0])
-
-
-def _traverse(rows: _Rows, nearest: Vector, first: list[int], k: int) -> tuple[list[int], float]:
-    """The readable formula: nearest[i] = min over chosen c of distance(i, c); the next pick is its argmax."""
-    picks, radius = list(first), np.inf
-    for step in range(k):
-        if step >= len(picks):
-            picks.append(int(nearest.argmax()))
-        radius = float(nearest[picks[step]])
-        if step < k - 1:
-            rows.lower(nearest, picks[step])
-            nearest[picks[step]] = -1.0
-    return picks, radius
+            check_k(points.shape[-2], k)
+            start = self._start(points.shape[-2])
+            return tensors.select(points, k, metric, start, lengths, ks, include, exclude, self.accelerated)
+        if any(mask is not None for mask in (lengths, ks, include, exclude)):
+            raise InvalidOptionError("lengths, ks, include and exclude are for tensors; pass torch.from_numpy(points)")
+        x = selection.as_rows(points)
+        check_k(x.shape[-2], k)
+        start = self._start(x.shape[-2])
+        if not isinstance(start, str) and not 0 <= start < x.shape[-2]:
+            raise InvalidOptionError(f"start = {start} is not among the {x.shape[-2]} points to choose from")
+        picks = selection.select(x.reshape(-1, *x.shape[-2:]), k, metric, start, accelerate=self.accelerated)
+        return picks.reshape(*x.shape[:-2], k)
 
 
 def _radius_bound(problem: Problem, radius: float) -> float:
     constant = problem.geometry.triangle_constant
     return np.inf if constant is None else float(problem.value(constant * radius))
-
-
-class _Rows:
-    """Distance rows of a problem: compiled for the named kernels, through the problem for the rest."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.kind = KINDS.get(problem.geometry.form)
-
-    def lower(self, nearest: Vector, centre: int) -> None:
-        """``nearest = min(nearest, row(centre))`` in place."""
-        if self.kind is None:
-            np.minimum(nearest, self.problem.reduced_distances(centre)[0], out=nearest)
-        else:
-            lower_nearest(self.kind, self.problem.vectors, centre, nearest)
-
-    def farthest_from(self, i: int) -> int:
-        """The candidate other than i farthest from it."""
-        row = np.full(self.problem.n, np.inf)
-        self.lower(row, i)
-        row[i] = -1.0
-        return int(self.problem.candidates[int(row[self.problem.candidates].argmax())])
-
-    def neighbour_extremes(self) -> tuple[Vector, Vector]:
-        """Reduced distance to the nearest and the farthest other candidate, for each candidate; O(n^2 d)."""
-        candidates = self.problem.candidates
-        if self.kind is not None:
-            extremes: tuple[Vector, Vector] = neighbour_extremes(self.kind, self.problem.vectors, candidates)
-            return extremes
-        nearest, farthest = np.empty(len(candidates)), np.empty(len(candidates))
-        for block in self.problem.blocks(len(candidates)):
-            rows = self.problem.reduced_distances(candidates[block], candidates)
-            own = np.arange(len(rows))
-            rows[own, block.start + own] = np.inf
-            nearest[block] = rows.min(axis=1)
-            rows[own, block.start + own] = -np.inf
-            farthest[block] = rows.max(axis=1)
-        return nearest, farthest

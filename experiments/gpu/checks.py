@@ -91,7 +91,7 @@ from triton.compiler import ASTSource
 from solvers._farthest_first import gpu_kernels as kernels
 import sys, triton
 
-TYPES = {"fixed": "*i8", "counts": "*i64", "picks": "*i64", "places": "*i64"}
+TYPES = {"fixed": "*i8", "ks": "*i64", "picks": "*i64", "places": "*i64"}
 ALIGNED = {kernels.lower_products: "nd"}
 matrix = {"MATRIX": True, "MASKED": False, "COUNTED": False, "UNROLL": 1}
 points = {"MATRIX": False, "MASKED": True, "COUNTED": True, "UNROLL": 3}

@@ -95,7 +95,7 @@ def open_level(state: State, nogoods: Nogoods | None, depth: int, need: int, nea
             branches[depth, x] = candidates[depth, x] & ~nogood[depth, x]
     else:
         going_on = colour(state.adjacent, candidates[depth], need, state.classes, branches[depth])
-        if nogoods is None:
+        if nogoods is None:  # noqa: SIM102, Numba drops this branch where the type says so
             if going_on:
                 going_on = repair(state.adjacent, need, state.classes, state.used, branches[depth])
         for x in range(width):
@@ -122,7 +122,7 @@ def search(state: State, nogoods: Nogoods | None, k: int, nodes: int) -> int:
             return PAUSED
         v = _take_last(branches, candidates, depth)
         if v < 0:
-            if nogoods is not None:
+            if nogoods is not None:  # noqa: SIM102
                 if not holds[depth]:
                     for x in range(width):
                         nogood[depth, x] |= chosen[depth, x]

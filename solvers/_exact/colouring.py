@@ -55,7 +55,7 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
                 for x in range(np.uint64(w), np.uint64(width)):  # of unsigned numbers, which the compiler vectorises
                     free[x] &= ~adjacent[vertex, x]
             rest[w] &= ~members[w]
-    for w in range(width):
+    for w in range(width):  # noqa: SIM110, Numba compiles no generator
         if rest[w]:
             return True
     return False

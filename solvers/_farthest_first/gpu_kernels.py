@@ -176,14 +176,14 @@ def _lowered(
 
 @triton.jit
 def traverse(
-    source, ranking, counts, picks, n, d, k,
+    source, ranking, ks, picks, n, d, k,
     MATRIX: tl.constexpr, MASKED: tl.constexpr, COUNTED: tl.constexpr,
     UNROLL: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """All steps of one item in one program, its scores in registers."""
     item = tl.program_id(0).to(tl.int64)
     source += item * n * (n if MATRIX else d)
-    count = tl.load(counts + item) if COUNTED else k
+    count = tl.load(ks + item) if COUNTED else k
     columns = tl.arange(0, BLOCK)
     score = tl.load(ranking + item * n + columns, mask=columns < n, other=-1.0)
     top, place = _highest(score, columns)
@@ -198,7 +198,7 @@ def traverse(
 
 @triton.jit(do_not_specialize=["step"])
 def traverse_step(
-    source, scores, tops, places, counts, picks, step, n, d, k,
+    source, scores, tops, places, ks, picks, step, n, d, k,
     MATRIX: tl.constexpr, MASKED: tl.constexpr, COUNTED: tl.constexpr,
     UNROLL: tl.constexpr, BLOCK: tl.constexpr, BLOCKS: tl.constexpr,
 ):  # fmt: skip
@@ -211,7 +211,7 @@ def traverse_step(
     top, winner = _highest(tl.load(tops + before + slots, mask=slots < blocks, other=-1.0), slots)
     pick = tl.load(places + before + winner)
     if block == 0:
-        count = tl.load(counts + item) if COUNTED else k
+        count = tl.load(ks + item) if COUNTED else k
         tl.store(picks + item * k + step, tl.where((top >= 0) & (step < count), pick, -1))
     columns = block * BLOCK + tl.arange(0, BLOCK)
     score = tl.load(scores + columns, mask=columns < n, other=-1.0)

@@ -22,19 +22,19 @@ TILES = 256  # from so many on, two rounds of programs, half of all products is 
 
 
 def select(
-    points: torch.Tensor, k: int, metric: str, start: str, fixed: torch.Tensor | None, counts: torch.Tensor | None
+    points: torch.Tensor, k: int, metric: str, start: str, fixed: torch.Tensor | None, ks: torch.Tensor | None
 ) -> torch.Tensor:
     """Indices (b, k) of points (b, n, d) of one of DTYPES, under one of METRICS."""
     if points.numel() == 0:
         return points.new_full((len(points), k), -1, dtype=torch.int64)
-    fixed, counts = (None if tensor is None else tensor.contiguous() for tensor in (fixed, counts))
+    fixed, ks = (None if tensor is None else tensor.contiguous() for tensor in (fixed, ks))
     matrix = matrix_fits(points) and (metric in ANGULAR or start in RANKED)
     with torch.cuda.device_of(points):
         if matrix and metric in ANGULAR:
             source, ranking = _from_gram(points, start, fixed)
         else:
             source, ranking = _from_points(points, metric, start, fixed, keep=matrix)
-        return _traverse(source, ranking, k, counts, matrix, masked=fixed is not None)
+        return _traverse(source, ranking, k, ks, matrix, masked=fixed is not None)
 
 
 def gram(points: torch.Tensor) -> torch.Tensor:
@@ -110,19 +110,19 @@ def _from_points(
 
 
 def _traverse(
-    source: torch.Tensor, ranking: torch.Tensor, k: int, counts: torch.Tensor | None, matrix: bool, masked: bool
+    source: torch.Tensor, ranking: torch.Tensor, k: int, ks: torch.Tensor | None, matrix: bool, masked: bool
 ) -> torch.Tensor:
     b, n = ranking.shape
     d = source.shape[1]
     ranking = ranking.contiguous()
     picks = torch.empty(b, k, dtype=torch.int64, device=ranking.device)
     constants = {
-        "MATRIX": matrix, "MASKED": masked, "COUNTED": counts is not None, "UNROLL": 1 if matrix else _unroll(d)
+        "MATRIX": matrix, "MASKED": masked, "COUNTED": ks is not None, "UNROLL": 1 if matrix else _unroll(d)
     }  # fmt: skip
     if n <= ONE_PROGRAM and (matrix or _soon_read(n, d)):
         block = max(128, triton.next_power_of_2(n))
         traverse[(b,)](
-            source, ranking, picks if counts is None else counts, picks, n, d, k,
+            source, ranking, picks if ks is None else ks, picks, n, d, k,
             BLOCK=block, num_warps=min(32, max(4, block // 128)), **constants,
         )  # fmt: skip
         return picks
@@ -133,7 +133,7 @@ def _traverse(
     tops[0, :, 0], places[0, :, 0] = ranking.amax(1), ranking.argmax(1)
     for step in range(k):
         traverse_step[(blocks, b)](
-            source, ranking, tops, places, picks if counts is None else counts, picks, step, n, d, k,
+            source, ranking, tops, places, picks if ks is None else ks, picks, step, n, d, k,
             BLOCK=block, BLOCKS=triton.next_power_of_2(blocks), **constants,
         )  # fmt: skip
     return picks

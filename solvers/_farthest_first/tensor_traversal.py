@@ -112,7 +112,7 @@ def masked_ranking(ranking: torch.Tensor, fixed: torch.Tensor) -> torch.Tensor:
 
 
 def farthest_first(
-    row: Callable[[torch.Tensor], torch.Tensor], k: int, ranking: torch.Tensor, counts: torch.Tensor | None = None
+    row: Callable[[torch.Tensor], torch.Tensor], k: int, ranking: torch.Tensor, ks: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Begin with the first of the ranking, then add the point farthest from those chosen until there are k.
 
@@ -123,7 +123,7 @@ def farthest_first(
     k : int
     ranking : (b, n) tensor
         As above; must-be-chosen points come first, in the order of their indices.
-    counts : (b,) integer tensor, optional
+    ks : (b,) integer tensor, optional
         How many to choose of each item, where that is fewer than k.
 
     Returns
@@ -139,7 +139,7 @@ def farthest_first(
     radius = nearest.amax(1)
     for step in range(k):
         radius, pick = nearest.max(1)[0], nearest.argmax(1)
-        wanted = radius >= 0 if counts is None else (radius >= 0) & (step < counts)
+        wanted = radius >= 0 if ks is None else (radius >= 0) & (step < ks)
         picks[:, step] = torch.where(wanted, pick, -1)
         free = (nearest >= 0) & (nearest < torch.inf)
         distances = row(pick)
@@ -151,7 +151,7 @@ def farthest_first(
 
 
 def traverse(
-    kernel: str, x: torch.Tensor, k: int, start: str, fixed: torch.Tensor, counts: torch.Tensor | None, gram: bool
+    kernel: str, x: torch.Tensor, k: int, start: str, fixed: torch.Tensor, ks: torch.Tensor | None, gram: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Farthest-first of embedded points (b, n, d): :func:`farthest_first` behind the ranking of that start."""
     b, n, _ = x.shape
@@ -169,14 +169,14 @@ def traverse(
         ranking = masked_ranking(extremes[start == "farthest_pair"], fixed)
     else:
         ranking = simple_ranking(row, fixed, start, x.dtype)
-    return farthest_first(row, k, ranking, counts)
+    return farthest_first(row, k, ranking, ks)
 
 
 def select(
-    points: torch.Tensor, k: int, metric: str, start: str, fixed: torch.Tensor | None, counts: torch.Tensor | None
+    points: torch.Tensor, k: int, metric: str, start: str, fixed: torch.Tensor | None, ks: torch.Tensor | None
 ) -> torch.Tensor:
     """Indices (b, k) of points (b, n, d)."""
     if fixed is None:
         fixed = points.new_zeros(points.shape[:2], dtype=torch.int8)
     gram = metric in ANGULAR and matrix_fits(points)
-    return traverse(resolve(metric).form, embed(points, metric), k, start, fixed, counts, gram)[0]
+    return traverse(resolve(metric).form, embed(points, metric), k, start, fixed, ks, gram)[0]

@@ -10,17 +10,18 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 
-from mmdp import InvalidOptionError, InvalidProblemError, Problem
-from mmdp.arrays import is_tensor
+from mmdp import InvalidOptionError, Problem
+from mmdp.arrays import is_tensor, to_numpy
 from mmdp.metrics import resolve
-from solvers._farthest_first import tensor_traversal
+from solvers._farthest_first import selection, tensor_traversal
 from solvers._framework.grading import Run
 
+STARTS = ("isolated", "farthest_pair", "sweep", "random")
 _ITEMS = 2**16 - 1  # of a launch at most: programs along the second axis of a grid
 
 Engine = Callable[
     [torch.Tensor, int, str, str, torch.Tensor | None, torch.Tensor | None], torch.Tensor
-]  # points (b, n, d), k, metric, start, fixed, counts
+]  # points (b, n, d), k, metric, start, fixed, ks
 
 
 def run(problem: Problem, start: str | int, rng: np.random.Generator) -> Run:
@@ -48,19 +49,21 @@ def select(
     metric: str,
     start: str | int,
     lengths: torch.Tensor | None,
-    counts: torch.Tensor | None,
+    ks: torch.Tensor | None,
     include: torch.Tensor | None,
     exclude: torch.Tensor | None,
+    accelerate: bool,
 ) -> torch.Tensor:
     """Pick rows of points (..., n, d); see :meth:`solvers.greedy.Greedy.select`."""
     _supported(resolve(metric).form)
     n, d = points.shape[-2:]
     if not isinstance(start, str) and not 0 <= start < n:
         raise InvalidOptionError(f"start = {start} is not among the {n} points to choose from")
-    _check_shapes(points, {"lengths": lengths, "counts": counts}, {"include": include, "exclude": exclude})
+    _check_shapes(points, {"lengths": lengths, "ks": ks}, {"include": include, "exclude": exclude})
     fixed = _fixed(points, lengths, include, exclude)
-    counts = None if counts is None else counts.reshape(-1)
-    picks: torch.Tensor = farthest_first(points.detach().reshape(-1, n, d), k, metric, str(start), fixed, counts)
+    ks = None if ks is None else ks.reshape(-1)
+    flat = points.detach().reshape(-1, n, d)
+    picks: torch.Tensor = farthest_first(flat, k, metric, str(start), fixed, ks, accelerate)
     return picks.reshape(*points.shape[:-2], k)
 
 
@@ -71,10 +74,12 @@ def farthest_first(
     metric: str,
     start: str,
     fixed: torch.Tensor | None,
-    counts: torch.Tensor | None,
+    ks: torch.Tensor | None,
+    accelerate: bool = True,
 ) -> torch.Tensor:
     """Farthest-first of points (b, n, d), as many items at once as a launch takes and their matrices fit."""
-    _check_finite(points, fixed)
+    if points.device.type == "cpu":
+        return _on_the_cpu(points, k, metric, start, fixed, ks, accelerate)
     engine = engine_for(points, metric)
     b, n, _ = points.shape
     together = _ITEMS
@@ -82,10 +87,10 @@ def farthest_first(
         together = min(together, tensor_traversal.MATRIX_BYTES // (4 * n * n))
     with _as_given(points.device.type):
         if b <= together:
-            return engine(points, k, metric, start, fixed, counts)
+            return engine(points, k, metric, start, fixed, ks)
         return torch.cat(
             [
-                engine(points[part], k, metric, start, _item(fixed, part), _item(counts, part))
+                engine(points[part], k, metric, start, _item(fixed, part), _item(ks, part))
                 for part in (slice(i, i + together) for i in range(0, b, together))
             ]
         )
@@ -93,9 +98,31 @@ def farthest_first(
 
 @farthest_first.register_fake
 def _(
-    points: torch.Tensor, k: int, metric: str, start: str, fixed: torch.Tensor | None, counts: torch.Tensor | None
+    points: torch.Tensor,
+    k: int,
+    metric: str,
+    start: str,
+    fixed: torch.Tensor | None,
+    ks: torch.Tensor | None,
+    accelerate: bool = True,
 ) -> torch.Tensor:
     return points.new_empty((points.shape[0], k), dtype=torch.int64)
+
+
+def _on_the_cpu(
+    points: torch.Tensor,
+    k: int,
+    metric: str,
+    start: str,
+    fixed: torch.Tensor | None,
+    ks: torch.Tensor | None,
+    accelerate: bool,
+) -> torch.Tensor:
+    """Pick as from an array of the same numbers."""
+    begin = start if start in STARTS else int(start)
+    fixed_there, ks_there = (None if mask is None else mask.cpu().numpy() for mask in (fixed, ks))
+    rows = selection.as_rows(to_numpy(points))
+    return torch.from_numpy(selection.select(rows, k, metric, begin, fixed_there, ks_there, accelerate))
 
 
 def engine_for(points: torch.Tensor, metric: str) -> Engine:
@@ -131,14 +158,6 @@ def _check_shapes(
 
 def _kind(tensor: torch.Tensor) -> str:
     return f"{tensor.dtype} of shape {tuple(tensor.shape)}"
-
-
-def _check_finite(points: torch.Tensor, fixed: torch.Tensor | None) -> None:
-    """Refuse NaN and infinity among points that may be chosen, where looking for them waits for no device."""
-    if points.device.type == "cpu" and points.is_floating_point():
-        finite = points.isfinite().all(-1)
-        if not (finite if fixed is None else finite | (fixed < 0)).all():
-            raise InvalidProblemError("points has NaN or infinity; drop such rows, or leave them out with `exclude`")
 
 
 def _fixed(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 
@@ -29,16 +29,20 @@ def sources_key() -> str:
     return digest.hexdigest()
 
 
-def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """As ``numba.njit``; with ``cache=True`` an edit, an upgrade or a checkout of any of the sources compiles anew."""
+if TYPE_CHECKING:
+    from numba import njit as njit  # which type checkers know
+else:
 
-    def compiled(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(**options)(function)
-        if options.get("cache"):
-            index = dispatcher._cache._cache_file
-            if not hasattr(index, "_source_stamp"):  # of a Numba that keeps it elsewhere: no cache is never stale
-                return numba.njit(**{**options, "cache": False})(function)
-            index._source_stamp = sources_key()
-        return dispatcher
+    def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+        """As ``numba.njit``; with ``cache=True`` an edit of any of the sources, or an upgrade, compiles anew."""
 
-    return compiled
+        def compiled(function: Callable[..., Any]) -> Any:
+            dispatcher = numba.njit(**options)(function)
+            if options.get("cache"):
+                index = dispatcher._cache._cache_file
+                if not hasattr(index, "_source_stamp"):  # of a Numba that keeps it elsewhere: no cache is never stale
+                    return numba.njit(**{**options, "cache": False})(function)
+                index._source_stamp = sources_key()
+            return dispatcher
+
+        return compiled

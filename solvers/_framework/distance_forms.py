@@ -62,6 +62,12 @@ def reduced_distance(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
     return total / size if size > 0 else 0.0
 
 
+@njit(cache=True, fastmath=_SUM_IN_ANY_ORDER)
+def _whole_numbers(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
+    """Return the forms that count or compare, which come out the same in any order."""
+    return reduced_distance(kind, x, i, y, j)
+
+
 @njit(cache=True)
 def one_reduced_distance(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
     """Return the same for many dimensions, faster: in vectors, but in one order, so every caller gets the same bits."""
@@ -69,7 +75,7 @@ def one_reduced_distance(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> flo
         return float(sum_of_squares(x, i, y, j))
     if kind == MANHATTAN:
         return float(sum_of_absolutes(x, i, y, j))
-    return reduced_distance(kind, x, i, y, j)
+    return _whole_numbers(kind, x, i, y, j)
 
 
 def single_precision(kind: int, x: Matrix) -> float:
@@ -137,9 +143,12 @@ def lower_nearest(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
         _lower_parallel(kind, x, centre, nearest)
 
 
-@njit(cache=True, parallel=True, fastmath=_SUM_IN_ANY_ORDER)
+@njit(cache=True, parallel=True)
 def neighbour_extremes(kind: int, x: Matrix, candidates: NDArray[np.int64]) -> tuple[Vector, Vector]:
-    """Distance of each candidate to the nearest and to the farthest other candidate; O(n^2 d), no matrix."""
+    """Distance of each candidate to the nearest and to the farthest other candidate; O(n^2 d), no matrix.
+
+    By the same functions as :func:`lower_nearest`, so that the first pick sees the distances that the others see.
+    """
     m = len(candidates)
     nearest, farthest = np.full(m, np.inf), np.full(m, -np.inf)
     tile = 32  # rows that stay in cache while every other point passes by
@@ -148,7 +157,10 @@ def neighbour_extremes(kind: int, x: Matrix, candidates: NDArray[np.int64]) -> t
         for j in range(m):
             for i in rows:
                 if i != j:
-                    distance = reduced_distance(kind, x, candidates[i], x, candidates[j])
+                    if x.shape[1] <= FEW_DIMENSIONS:
+                        distance = reduced_distance(kind, x, candidates[i], x, candidates[j])
+                    else:
+                        distance = one_reduced_distance(kind, x, candidates[i], x, candidates[j])
                     nearest[i] = min(nearest[i], distance)
                     farthest[i] = max(farthest[i], distance)
     return nearest, farthest

@@ -11,7 +11,7 @@ The readable formula::
             lanes += term(the next 32 of x and y)
         while 8 are left:
             lanes[0] += term(the next 8)
-        a = lanes.sum(axis=0)
+        a = ((lanes[0] + lanes[1]) + lanes[2]) + lanes[3]
         return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7])) + sum(term(the rest))
 """
 
@@ -45,16 +45,41 @@ def _sum_of(term: Callable[[Any, Any], Any]) -> Any:
     """Make the function of (x, i, y, j) that sums a term of x[i] - y[j]; C-contiguous x and y, sums in float64."""
 
     def declare(typing: Any, x: Any, i: Any, y: Any, j: Any) -> Any:
-        if x.layout != "C" or y.layout != "C":
-            raise TypingError("sums run over rows that are contiguous in memory")
-        return types.float64(x, types.intp, y, types.intp), build
+        _check_layout(x, y)
+        return types.float64(x, types.intp, y, types.intp), _loop(term, scaled=False)
+
+    return intrinsic(declare)
+
+
+def _sum_of_scaled(term: Callable[[Any, Any], Any]) -> Any:
+    """Make the function of (x, i, a, y, j, b) that sums a term of a x[i] - b y[j], each product rounded by itself."""
+
+    def declare(typing: Any, x: Any, i: Any, a: Any, y: Any, j: Any, b: Any) -> Any:
+        _check_layout(x, y)
+        row = (types.intp, types.float64)
+        return types.float64(x, *row, y, *row), _loop(term, scaled=True)
+
+    return intrinsic(declare)
+
+
+def _check_layout(x: Any, y: Any) -> None:
+    if x.layout != "C" or y.layout != "C":
+        raise TypingError("sums run over rows that are contiguous in memory")
+
+
+def _loop(term: Callable[[Any, Any], Any], scaled: bool) -> Callable[..., Any]:
+    """Build the loop over the coordinates; an argument that scales a row follows its index."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows = [_row(context, builder, signature, arguments, place) for place in (0, 2)]
+        places = (0, 3) if scaled else (0, 2)
+        rows = [_row(context, builder, signature, arguments, place) for place in places]
+        scales = [[_scale(builder, arguments[place + 2], lanes) for lanes in (1, _LANES)] for place in places if scaled]
         count = rows[0][2]
 
         def terms(c: Any, lanes: int) -> Any:
             one, two = (_load(builder, dtype, builder.gep(start, [c]), lanes) for start, dtype, _ in rows)
+            if scaled:
+                one, two = (builder.fmul(x, s[lanes > 1]) for x, s in zip((one, two), scales, strict=True))
             return term(builder, builder.fsub(one, two))
 
         def add(total: Any, value: Any) -> None:
@@ -76,7 +101,18 @@ def _sum_of(term: Callable[[Any, Any], Any]) -> Any:
             total = builder.fadd(total, builder.load(one))
         return builder.fadd(_across(builder, total), builder.load(rest))
 
-    return intrinsic(declare)
+    return build
+
+
+def _scale(builder: Any, value: Any, lanes: int) -> Any:
+    """Return a number, or a vector of so many copies of it."""
+    if lanes == 1:
+        return value
+    zero = ir.Constant(ir.IntType(32), 0)
+    first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, zero)
+    return builder.shuffle_vector(
+        first, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
+    )
 
 
 def _row(context: Any, builder: Any, signature: Any, arguments: Any, place: int) -> tuple[Any, Any, Any]:
@@ -108,3 +144,4 @@ def _across(builder: Any, vector: Any) -> Any:
 
 sum_of_squares: Any = _sum_of(_square)
 sum_of_absolutes: Any = _sum_of(_absolute)
+sum_of_scaled_squares: Any = _sum_of_scaled(_square)

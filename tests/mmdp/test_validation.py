@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmdp import InvalidProblemError, Problem
-from mmdp.validation import kernel_dtype, picks, to_numpy, value_range
+from mmdp.validation import compiled_dtype, picks, to_numpy, value_range
 
 ULP = np.finfo(np.float64).eps
 
@@ -129,13 +129,13 @@ def test_the_first_bad_number_is_named_by_row_and_column():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
 def test_the_types_that_kernels_read_stay_as_they_are(dtype):
     x = np.ones((2, 2), dtype)
-    assert kernel_dtype(x) is x
+    assert compiled_dtype(x) is x
     assert to_numpy(x) is x
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float16, np.bool_])
 def test_other_types_become_float64(dtype):
-    assert kernel_dtype(np.ones((2, 2), dtype)).dtype == np.float64
+    assert compiled_dtype(np.ones((2, 2), dtype)).dtype == np.float64
 
 
 def test_half_precision_widens_without_a_change():

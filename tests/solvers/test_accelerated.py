@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mmdp import Problem
 from solvers import solve
 from solvers._farthest_first import accelerated
+from solvers._farthest_first.traversal import Rows, traverse
 from solvers._framework.distance_forms import FEW_DIMENSIONS
-from solvers.greedy import _Rows, _traverse
 from tests.strategies import VECTOR_METRICS
 
 BOXED = ("euclidean", "sqeuclidean", "manhattan", "chebyshev", "cosine", "angular")
@@ -40,7 +40,7 @@ def traversals(problem):
         row[problem.candidates] = np.inf
         return row
 
-    yield _traverse(_Rows(problem), nearest(), first, problem.k)
+    yield traverse(Rows(problem), first, problem.k)
     few = problem.geometry.name in BOXED and problem.vectors.shape[1] <= FEW_DIMENSIONS
     build = partial(accelerated.in_buckets, size=4) if few else accelerated.in_turn
     bounds = nearest()

@@ -34,10 +34,10 @@ class Batch:
     start: str
     k: int
     fixed: np.ndarray | None
-    counts: np.ndarray | None
+    ks: np.ndarray | None
 
     def select(self, dtype=torch.float32):
-        tensors = [None if array is None else torch.from_numpy(array).to(DEVICE) for array in (self.fixed, self.counts)]
+        tensors = [None if array is None else torch.from_numpy(array).to(DEVICE) for array in (self.fixed, self.ks)]
         points = torch.from_numpy(self.points).to(DEVICE, dtype)
         return gpu_launches.select(points, self.k, self.metric, self.start, *tensors).cpu().numpy()
 
@@ -56,7 +56,7 @@ class Batch:
         """The oracle's picks, with -1 where there are or shall be no more."""
         D, state = self.distances(item), self.state(item)
         usable = [i for i in range(len(D)) if state[i] >= 0]
-        wanted = min(self.k, len(usable), self.k if self.counts is None else self.counts[item])
+        wanted = min(self.k, len(usable), self.k if self.ks is None else self.ks[item])
         first = [place for place, i in enumerate(usable) if state[i] > 0] or first_picks(D, usable, self.start)
         picks = naive.farthest_first(D[np.ix_(usable, usable)], wanted, first[:wanted]) if wanted else []
         return [usable[place] for place in picks] + [-1] * (self.k - wanted)
@@ -93,15 +93,15 @@ def batches(draw, exact=True):
         points = rng.choice((-1.0, 1.0), (b, n, d)) * 2.0 ** rng.integers(-3, 4, (b, n, 1))
     else:
         points = rng.integers(-3, 4, (b, n, d))
-    fixed = counts = None
+    fixed = ks = None
     k = draw(st.integers(1, min(n, 10)))
     if draw(st.booleans()):
         lengths = rng.integers(0, n + 1, b)
         fixed = rng.choice((-1, 0, 1), (b, n), p=draw(st.sampled_from(((0, 1, 0), (0.3, 0.7, 0), (0.2, 0.7, 0.1)))))
         fixed = np.where(np.arange(n) >= lengths[:, None], -1, fixed).astype(np.int8)
     if draw(st.booleans()):
-        counts = rng.integers(0, k + 1, b)
-    return Batch(points.astype(np.float32), metric, draw(st.sampled_from(STARTS)), k, fixed, counts)
+        ks = rng.integers(0, k + 1, b)
+    return Batch(points.astype(np.float32), metric, draw(st.sampled_from(STARTS)), k, fixed, ks)
 
 
 @pytest.mark.slow
@@ -131,15 +131,15 @@ def worst_regret(D, picks, state):
 def test_no_pick_is_worse_than_the_farthest_by_more_than_rounding(batch, dtype):
     dtype = getattr(torch, dtype)
     points = torch.from_numpy(batch.points).to(dtype).float().numpy()  # the oracle sees what the kernels see
-    batch = Batch(points, batch.metric, batch.start, batch.k, batch.fixed, batch.counts)
+    batch = Batch(points, batch.metric, batch.start, batch.k, batch.fixed, batch.ks)
     for item, row in enumerate(batch.select(dtype)):
         D, picks = batch.distances(item), row[row >= 0]
         assert len(set(picks)) == len(picks) == sum(i >= 0 for i in batch.expected(item))
         assert worst_regret(D, picks, batch.state(item)) <= 64 * np.finfo(np.float32).eps * max(1.0, D.max())
 
 
-def one(points, k, metric="cosine", start="isolated", fixed=None, counts=None):
-    return Batch(np.asarray(points, dtype=np.float32)[None], metric, start, k, fixed, counts)
+def one(points, k, metric="cosine", start="isolated", fixed=None, ks=None):
+    return Batch(np.asarray(points, dtype=np.float32)[None], metric, start, k, fixed, ks)
 
 
 @pytest.mark.usefixtures("path")
@@ -192,7 +192,7 @@ def test_autocast_narrows_nothing(monkeypatch):
 def test_masks_and_counts_of_any_layout():
     fixed = torch.zeros(9, 2, dtype=torch.int8, device=DEVICE)
     fixed[:4] = -1
-    counts = torch.tensor([3, 7, 1, 7], device=DEVICE)
+    ks = torch.tensor([3, 7, 1, 7], device=DEVICE)
     X = torch.arange(9.0, device=DEVICE)[None, :, None].repeat(2, 1, 1)
-    picks = gpu_launches.select(X, 3, "euclidean", "5", fixed.mT, counts[::2])
+    picks = gpu_launches.select(X, 3, "euclidean", "5", fixed.mT, ks[::2])
     assert picks.tolist() == [[5, 8, 4], [5, -1, -1]]

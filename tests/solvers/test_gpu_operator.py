@@ -50,11 +50,11 @@ def test_the_operator_keeps_its_promises_to_torch():
 
 def test_a_batch_of_more_items_than_a_launch_takes():
     points = torch.randn(70_000, 5, 2, generator=torch.Generator().manual_seed(0))
-    counts = torch.arange(70_000) % 3
-    picks = Greedy().select(points, 2, "euclidean", counts=counts)
+    ks = torch.arange(70_000) % 3
+    picks = Greedy().select(points, 2, "euclidean", ks=ks)
     for item in (0, 1, 65_534, 65_535, 65_536, 69_999):
         alone = Greedy().select(points[item], 2, "euclidean").tolist()
-        assert picks[item].tolist() == [*alone[: counts[item]], -1, -1][:2]
+        assert picks[item].tolist() == [*alone[: ks[item]], -1, -1][:2]
 
 
 @pytest.mark.slow
@@ -78,17 +78,17 @@ def test_tensors_and_arrays_are_picked_from_alike(seed, n, d, start, metric):
 def test_an_item_of_a_ragged_batch_is_picked_from_as_if_alone(seed, n):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(3, n, 20))
-    lengths, counts = rng.integers(6, n + 1, 3), rng.integers(2, 5, 3)
+    lengths, ks = rng.integers(6, n + 1, 3), rng.integers(2, 5, 3)
     include, exclude = np.zeros((3, n), bool), np.zeros((3, n), bool)
     include[:, rng.integers(0, 3)] = exclude[:, rng.integers(3, 6)] = True
     picks = Greedy("isolated").select(
         torch.from_numpy(X), 4, **{name: torch.from_numpy(value) for name, value in
-        {"lengths": lengths, "counts": counts, "include": include, "exclude": exclude}.items()},
+        {"lengths": lengths, "ks": ks, "include": include, "exclude": exclude}.items()},
     ).numpy()  # fmt: skip
     for item in range(3):
         alone = X[item, : lengths[item]]
         masks = {"include": np.flatnonzero(include[item]).tolist(), "exclude": np.flatnonzero(exclude[item]).tolist()}
-        k = int(counts[item])
+        k = int(ks[item])
         expected = Greedy("isolated").solve(Problem(k, points=alone, metric="cosine", **masks)).indices
         assert picks[item].tolist() == [*expected, *[-1] * (4 - k)]
 
@@ -103,9 +103,9 @@ def test_a_batch_whose_matrices_do_not_fit_together_goes_in_parts(monkeypatch):
     from solvers._farthest_first import tensor_traversal as kernels
 
     points, lengths = torch.randn(5, 12, 20), torch.tensor([12, 3, 9, 12, 5])
-    whole = Greedy().select(points, 3, lengths=lengths, counts=torch.tensor([3, 1, 2, 3, 3]))
+    whole = Greedy().select(points, 3, lengths=lengths, ks=torch.tensor([3, 1, 2, 3, 3]))
     monkeypatch.setattr(kernels, "MATRIX_BYTES", 2 * 4 * 12**2)
-    parts = Greedy().select(points, 3, lengths=lengths, counts=torch.tensor([3, 1, 2, 3, 3]))
+    parts = Greedy().select(points, 3, lengths=lengths, ks=torch.tensor([3, 1, 2, 3, 3]))
     assert torch.equal(whole, parts)
 
 
@@ -131,7 +131,7 @@ def test_wrong_calls_say_what_to_do():
 POINTS = torch.zeros(2, 5, 3) + torch.arange(5.0)[:, None]
 BAD_MASKS = {
     "lengths": torch.tensor([5, 5, 5]),
-    "counts": torch.tensor([1.0, 2.0]),
+    "ks": torch.tensor([1.0, 2.0]),
     "include": torch.zeros(2, 4, dtype=torch.bool),
     "exclude": torch.zeros(2, 5),
 }
