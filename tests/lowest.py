@@ -1,4 +1,4 @@
-"""Print pyproject.toml's dependencies, each pinned at its lower bound, for pip: ``python -m tests.lowest EXTRA ...``."""
+"""Print the dependencies of pyproject.toml pinned at their lower bounds: ``python -m tests.lowest EXTRA ...``."""
 
 import re
 import sys
