@@ -2,6 +2,10 @@
 # make test    every check: lint, format, types, docs, fast tests, slow tests with the notebooks
 # make docs    the documentation site, into site/; a broken link is an error
 # make notebooks   run the notebooks, and check that scripts and notebooks agree
+# make coverage    run the fast tests with coverage, and write the share of lines they reach into docs/contributing.md
+# make test-lowest   the fast tests with the lowest versions that pyproject.toml allows
+# make test-newest PYTHON=python3.13   the fast tests on another Python; with TORCH= they run without torch
+# make faults      put single faults into the core, and list those that no test notices     (hours; may be stopped)
 # make help    this text
 #
 # Everything is installed into .venv, at the versions of constraints.txt. On a machine with an NVIDIA driver torch is
@@ -11,12 +15,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+TORCH ?= torch
 TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://download.pytorch.org/whl/cpu)
+
+comma := ,
 
 # Test workers share the cores: threads that wait must not spin.
 QUIET_THREADS := NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 
-.PHONY: help gaps test lint types fast slow docs notebooks clean
+.PHONY: help gaps test lint types fast slow docs notebooks coverage test-lowest test-newest faults clean
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +40,7 @@ $(VENV)/.gaps: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.gaps
 	$(BIN)/pip install --quiet --retries 1 --constraint constraints.txt $(TORCH_INDEX) torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all,dev,docs,notebooks]"
+	-$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[rivals]"  # one needs a compiler
 	@touch $@
 
 gaps: $(VENV)/.gaps
@@ -59,5 +67,28 @@ docs: $(VENV)/.test
 notebooks: $(VENV)/.test
 	$(QUIET_THREADS) $(BIN)/python -m pytest tests/test_notebooks.py
 
+coverage: $(VENV)/.test
+	$(QUIET_THREADS) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report json:build/coverage.json
+	$(BIN)/python -m tests.coverage_figure build/coverage.json
+
+faults: $(VENV)/.test
+	$(QUIET_THREADS) $(BIN)/python -m tests.faults
+
+# Torch is not pinned at its lower bound: only its current CPU build is small enough to download for a test.
+test-lowest:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "PYTHON=python3.11 is the lowest")'
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) -m tests.lowest ilp scale experiments test > .venv-lowest/lowest.txt
+	.venv-lowest/bin/pip install --quiet --requirement .venv-lowest/lowest.txt
+	$(if $(TORCH),.venv-lowest/bin/pip install --quiet --constraint constraints.txt $(TORCH_INDEX) $(TORCH))
+	$(if $(TORCH),.venv-lowest/bin/pip install --quiet pillow==10.0.0 transformers==4.57.0)
+	$(QUIET_THREADS) .venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow"
+
+test-newest:
+	$(PYTHON) -m venv .venv-newest
+	$(if $(TORCH),.venv-newest/bin/pip install --quiet --constraint constraints.txt $(TORCH_INDEX) $(TORCH))
+	.venv-newest/bin/pip install --quiet --constraint constraints.txt --editable ".[experiments,ilp,scale,test$(if $(TORCH),$(comma)lmm)]"
+	$(QUIET_THREADS) .venv-newest/bin/python -m pytest -n $(WORKERS) -m "not slow"
+
 clean:
-	rm -rf $(VENV) build site *.egg-info
+	rm -rf $(VENV) .venv-lowest .venv-newest build site *.egg-info

@@ -32,6 +32,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from tabulate import tabulate
@@ -110,10 +111,17 @@ def faults(file: str, source: bytes) -> list[Fault]:
         before = " ".join(source[first:last].decode().split())
         after = " ".join((source[first:start] + text.encode() + source[end:last]).decode().split())
         fault = Fault(file, function, start, end, text, before, after)
-        with suppress(SyntaxError):
-            if before != after and ast.dump(ast.parse(fault.apply(source))) != ast.dump(ast.parse(source)):
-                found.setdefault(str(fault), fault)
+        if before != after:
+            found.setdefault(str(fault), fault)
     return list(found.values())
+
+
+def is_program(fault: Fault) -> bool:
+    """Whether Python can read the file with the fault in it, and reads something else than before."""
+    source = (ROOT / fault.file).read_bytes()
+    with suppress(SyntaxError):
+        return ast.dump(ast.parse(fault.apply(source))) != ast.dump(ast.parse(source))
+    return False
 
 
 def _changes(tree: ast.Module) -> Iterator[tuple[str, ast.AST, str]]:
@@ -224,9 +232,14 @@ class Workshop:
                 shutil.copy2(ROOT / name, self.tree / name)
         self.clean.mkdir()
         self.users = _users(graph(sources(*PACKAGES)))
+        self.slowest = folder / "slowest"
+        self.seconds: dict[tuple[str, ...], float] = {}
 
-    def run(self, tests: Sequence[str], limit: float, changed: str | None = None) -> tuple[str, float]:
-        """Run tests in the copy; the outcome is "passed", "failed" or "too slow", and the CPU seconds it took."""
+    def run(self, tests: Sequence[str], limit: float = math.inf, changed: str | None = None) -> tuple[str, float]:
+        """Run tests in the copy: "passed", "failed" or "too slow", and the seconds of CPU that it took.
+
+        ``limit`` is in seconds of CPU for one test. After a run without, ``slowest`` is what the slowest took.
+        """
         stale = self.users[module_name(ROOT / changed)] if changed else set()
         shutil.rmtree(self.cache, ignore_errors=True)
         shutil.copytree(
@@ -237,7 +250,7 @@ class Workshop:
         if child == 0:
             self._be_pytest(tests, limit)
         done = 0
-        while not done and time.monotonic() < begin + PATIENCE * limit:
+        while not done and time.monotonic() < begin + PATIENCE * (limit + self.seconds.get(tuple(tests), limit)):
             done, status, used = os.wait4(child, os.WNOHANG)
             time.sleep(0.02)
         with suppress(ProcessLookupError):  # and what the tests started, such as the workers of Dask
@@ -247,6 +260,8 @@ class Workshop:
         seconds, code = used.ru_utime + used.ru_stime, os.waitstatus_to_exitcode(status)
         if code in (4, 5):  # of pytest: called wrongly, or no tests
             raise SystemExit(f"{tests}: {self.log.read_text()}")
+        if changed is None:
+            self.seconds[tuple(tests)] = time.monotonic() - begin
         too_slow = not done or code in (-signal.SIGXCPU, -signal.SIGKILL)
         return "too slow" if too_slow else "passed" if code == 0 else "failed", seconds
 
@@ -258,8 +273,6 @@ class Workshop:
     def _be_pytest(self, tests: Sequence[str], limit: float) -> None:
         """Become a fresh process but for the libraries that are imported already."""
         os.setsid()
-        if math.isfinite(limit):
-            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
         with self.log.open("w") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
@@ -273,10 +286,29 @@ class Workshop:
         options = ["-x", "-m", "not slow", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
         code = 3
         try:
-            code = int(pytest.main([*options, *tests]))
+            code = int(pytest.main([*options, *tests], plugins=[_Watch(limit, self.slowest)]))
         finally:
             sys.stdout.flush()
             os._exit(code)
+
+
+class _Watch:
+    """A pytest plugin that ends the process when one test goes on for too long, or says how long the slowest took."""
+
+    def __init__(self, limit: float, slowest: Path) -> None:
+        self._limit, self._file, self._slowest = limit, slowest, 0.0
+
+    def pytest_runtest_setup(self) -> None:
+        self._begun = time.process_time()
+        if math.isfinite(self._limit):
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(self._begun + self._limit), resource.RLIM_INFINITY))
+
+    def pytest_runtest_teardown(self) -> None:
+        self._slowest = max(self._slowest, time.process_time() - self._begun)
+
+    def pytest_sessionfinish(self) -> None:
+        if math.isinf(self._limit):
+            self._file.write_text(str(self._slowest))
 
 
 def _users(imports: dict[str, set[tuple[str, str]]]) -> dict[str, set[str]]:
@@ -300,7 +332,6 @@ def run(chosen: Sequence[Fault], folder: Path, minutes: float, again: bool) -> d
     equivalent = equivalents()
     open_outcomes = (None, "passed") if again else (None,)
     waiting = [f for f in chosen if str(f) not in equivalent and outcomes.get(str(f)) in open_outcomes]
-    waiting.sort(key=lambda fault: fault.file)
     end, limits, workshop = time.monotonic() + 60 * minutes, {}, Workshop(folder)
     for place, fault in enumerate(waiting):
         if time.monotonic() > end:
@@ -309,11 +340,12 @@ def run(chosen: Sequence[Fault], folder: Path, minutes: float, again: bool) -> d
         if (key := tuple(tests)) not in limits:
             if "_pipeline" in fault.file:
                 _preload(PRELOADED_FOR_PRUNING)
-            outcome, seconds = workshop.run(tests, math.inf)
+            outcome, seconds = workshop.run(tests)
             if outcome != "passed":
                 raise SystemExit(f"without a fault, {' '.join(tests)}: {workshop.log.read_text()}")
             workshop.keep_compiled()
-            limits[key] = PATIENCE * seconds + GRACE
+            limits[key] = PATIENCE * float(workshop.slowest.read_text()) + GRACE
+            print(f"{seconds:.0f} s without a fault, at most {limits[key]:.0f} s a test: {' '.join(tests)}", flush=True)
         path = workshop.tree / fault.file
         source, stamp = path.read_bytes(), path.stat()
         path.write_bytes(fault.apply(source))
@@ -365,9 +397,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no further fault after that time")
     parser.add_argument("--folder", type=Path, default=ROOT / "build/faults", help="for the copy and the outcomes")
     options = parser.parse_args()
+    sys.dont_write_bytecode = True
     os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(options.folder.resolve() / "cache")}
     _preload(PRELOADED)
-    chosen = sorted(all_faults(options.only), key=lambda fault: fault.rank(options.seed))[: options.faults]
+    ordered = sorted(all_faults(options.only), key=lambda fault: fault.rank(options.seed))
+    chosen = list(islice(filter(is_program, ordered), options.faults))
     print(report(chosen, run(chosen, options.folder.resolve(), options.minutes, options.again)))
 
 
