@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
-from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 import solvers
+from experiments._common import figures
 from experiments._common.console import Console
 from experiments._common.rows import RESULTS, Rows
 from mmdp import Stop
@@ -35,10 +35,18 @@ def main(
     seconds: Annotated[float, typer.Option(help="Time limit of a proof.", min=0.0)] = 60.0,
     seeds: Annotated[int, typer.Option(help="Problems of each size.", min=1)] = 3,
     results: Annotated[Path, typer.Option(help="Folder of the rows and the plot.")] = RESULTS,
+    report_only: Annotated[bool, typer.Option(help="Only draw the plot, from the last run's rows.")] = False,
 ) -> None:
     """Time to proof of exact, of every formulation of ilp and of spopt, on points in the plane."""
     console = Console()
     rows = Rows(results / "proof_times.csv", KEY)
+    if not report_only:
+        _measure_all(rows, k, seconds, seeds, console)
+    console.print(f"wrote {_plot(rows.frame(), results / 'proof_times.png')}")
+
+
+def _measure_all(rows: Rows, k: int, seconds: float, seeds: int, console: Console) -> None:
+    """Prove problem by problem; a method that proves none of a size is not asked about larger ones."""
     given_up: set[str] = set()
     methods = _methods(console)
     for method in methods.values():
@@ -53,7 +61,6 @@ def main(
                     given_up.add(name)
                 shown = f"{statistics.median(solved):.4f} s" if len(solved) == seeds else f"{len(solved)} of {seeds}"
                 console.print(f"n = {n:3}, k = {min(k, n // 5):2}  {name:14} {shown}")
-    console.print(f"wrote {_plot(rows.frame(), results / 'proof_times.png')}")
 
 
 def _points(n: int, seed: int) -> Points:
@@ -101,7 +108,7 @@ def _measure(rows: Rows, name: str, method: Method, n: int, k: int, seed: int, s
 
 
 def _plot(frame: pd.DataFrame, path: Path) -> Path:
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, axes = figures.figure(figures.WIDTH, 4.2, layout="constrained")
     newest = frame[frame["code"] == frame["code"].iloc[-1]]
     for name, of_method in newest[newest["proven"]].groupby("method"):
         median = of_method.groupby("n")["seconds"].median()
@@ -110,7 +117,6 @@ def _plot(frame: pd.DataFrame, path: Path) -> Path:
     axes.set_xticks(_SIZES, [str(n) for n in _SIZES])
     axes.minorticks_off()
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    axes.grid(color=figures.GRID, linewidth=0.8)
+    figures.save(figure, path)
     return path

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 import solvers
+from experiments._common import figures
 from experiments._common.console import Console
 from experiments._common.provenance import ROOT
 from experiments.suites.geography import cities
@@ -39,13 +39,12 @@ def main(
         note = f"proven optimal by a checked certificate of {certificate.nodes:,} nodes"
     for city in result.indices:
         console.print(f"  {names[city]}")
-    folder.mkdir(parents=True, exist_ok=True)
     _draw(names, points, result, note, folder / _NAME)
     console.print(f"wrote {folder / _NAME}")
 
 
 def _draw(names: list[str], points: NDArray[np.float64], result: Result, note: str, path: Path) -> None:
-    figure, axes = plt.subplots(figsize=(10, 5.8), layout="constrained")
+    figure, axes = figures.figure(figures.WIDTH, 4.6, layout="constrained")
     axes.scatter(points[:, 1], points[:, 0], s=7, color="#b0b8c0", linewidths=0)
     chosen = points[result.indices]
     _arc(axes, *(points[list(result.critical_pair)]))
@@ -64,16 +63,15 @@ def _draw(names: list[str], points: NDArray[np.float64], result: Result, note: s
     axes.set(xlim=(-180, 180), ylim=(-90, 90), aspect="equal", xlabel="longitude", ylabel="latitude")
     axes.set_xticks(range(-180, 181, 60))
     axes.set_yticks(range(-90, 91, 30))
-    axes.grid(color="#e4e8ec", linewidth=0.6)
+    axes.grid(color=figures.GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_title(
         f"The {result.k} most dispersed of {result.n} time-zone cities: "
         f"no two closer than {result.objective:,.0f} km\n{note}",
         loc="left",
-        fontsize=11,
+        fontsize=10,
     )
-    figure.savefig(path, dpi=130, bbox_inches="tight")
-    plt.close(figure)
+    figures.save(figure, path)
 
 
 def _arc(axes: Axes, start: NDArray[np.float64], end: NDArray[np.float64]) -> None:
