@@ -1,4 +1,4 @@
-"""Any solver as a pruner of visual tokens: of a Hugging Face model, or in a forward pass of one's own."""
+"""Pruning of visual tokens with any solver: in a Hugging Face model, or in your own forward pass."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,10 +1,10 @@
-"""What serving engines ask of a pruner: a count known before the encoder runs, and a mask with exactly that count.
+"""The two functions that serving engines need from a pruner: how many tokens stay, and a mask with exactly that count.
 
-An engine reserves the places of visual tokens when it reads the prompt, long before there are features; a pruner that
-decides the count from the features breaks it. vLLM states the contract with two functions for Efficient Video Sampling
-(``vllm/multimodal/evs.py``), and its RFC 45098 asks for the same of images and other methods that see the encoder's
-embeddings alone. These are the two functions, with the same names, arguments and results, and any rule behind them.
-Note that ``q`` is the share pruned, as in vLLM; everywhere else in this package ``keep`` is the share that stays.
+An engine reserves space for visual tokens when it reads the prompt, long before there are features. So the count must
+not depend on the features. vLLM defines two such functions for Efficient Video Sampling (``vllm/multimodal/evs.py``),
+and its RFC 45098 asks for the same for images and for other methods that see only the encoder's embeddings. The
+functions here have the same names, arguments and results, and work with any rule. Note that ``q`` is the fraction that
+is pruned, as in vLLM; everywhere else in this package ``keep`` is what stays.
 """
 
 from __future__ import annotations
@@ -22,30 +22,31 @@ from mmdp.exceptions import InvalidOptionError
 def compute_retained_tokens_count(
     tokens_per_frame: int, num_frames: int, q: float, solver: Rule = "evs", **options: Any
 ) -> int:
-    """Count the tokens that :func:`compute_retention_mask` keeps, from the shape alone.
+    """Return how many tokens :func:`compute_retention_mask` keeps, from the shape alone.
 
     Parameters
     ----------
     tokens_per_frame : int
         After spatial merging.
     num_frames : int
-        Frames the encoder returns, 1 for an image.
+        How many frames the encoder returns; 1 for an image.
     q : float
-        Share of tokens that is pruned, in [0, 1).
+        Fraction of tokens to prune, in [0, 1).
     solver : str, Solver, Selector or callable
-        As for :func:`lmm_integration.select_tokens`. "evs" keeps at least one whole frame, as vLLM does, so that it
-        prunes no image; everything else keeps at least one token.
+        As for :func:`lmm_integration.select_tokens`. "evs" keeps at least one whole frame, as in vLLM, so it does not
+        prune images; all others keep at least one token.
     **options
-        The solver's own parameters.
+        Options of the solver or selector.
 
     Returns
     -------
     int
-        ``int(tokens_per_frame * num_frames * (1 - q))``, rounded down as vLLM does, or that least number.
+        ``int(tokens_per_frame * num_frames * (1 - q))``, rounded down as in vLLM, or the minimum if that is larger.
 
     Raises
     ------
     InvalidOptionError, UnknownNameError
+        If a size, q or an option is invalid, or no solver or selector has the name.
 
     Examples
     --------
@@ -73,18 +74,18 @@ def compute_retention_mask(
     seed: int = 0,
     **options: Any,
 ) -> Tensor:
-    """Mark the tokens of one video or image that stay.
+    """Return a mask of the tokens of one video or image that stay.
 
     Parameters
     ----------
     video_embeds : Tensor of shape (T * H * W / spatial_merge_size**2, d)
-        What the encoder returns, any floating dtype and device.
+        The encoder's output, of any floating dtype and on any device.
     video_size_thw : (T, H, W)
         Frames, rows and columns of patches before spatial merging; T = 1 for an image.
     spatial_merge_size : int
         Patches per token along each side.
     q : float
-        Share of tokens that is pruned, in [0, 1).
+        Fraction of tokens to prune, in [0, 1).
     solver, metric, seed, **options
         As for :func:`lmm_integration.select_tokens`.
 
@@ -99,6 +100,12 @@ def compute_retention_mask(
         If the embeddings are not of that size, q is out of range, or the solver needs a prompt or attention.
     InvalidProblemError
         If an embedding is NaN or infinite.
+
+    Examples
+    --------
+    >>> mask = compute_retention_mask(torch.eye(16), (1, 4, 4), 1, q=0.75, solver="greedy")
+    >>> mask.shape, int(mask.sum())
+    (torch.Size([16]), 4)
     """
     frames, height, width = (int(side) for side in video_size_thw)
     rows, columns = height // spatial_merge_size, width // spatial_merge_size

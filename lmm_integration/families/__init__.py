@@ -1,6 +1,6 @@
 """What differs between model families: one small file each, named after the model type of its configuration.
 
-To support another family, add ``families/<model_type>.py`` with one ``FAMILY = Family(...)``; nothing else changes.
+To support another family, add ``families/<model_type>.py`` with one ``FAMILY = Family(...)``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Cut = Literal["run", "item", "run+item"]
 
 @dataclass(frozen=True)
 class Family:
-    """The facts about one model family that its code does not tell by itself.
+    """The facts about one model family that cannot be read from its code.
 
     Parameters
     ----------
