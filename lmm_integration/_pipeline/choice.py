@@ -34,7 +34,7 @@ class Choice:
     embed : module
         Token ids to embeddings, for rules that read the prompt.
     placeholders : dict
-        Token id of each modality.
+        Token ids that may stand for each modality.
     encoder : str
         Name of the vision encoder, for messages.
     """
@@ -46,7 +46,7 @@ class Choice:
     family: Family
     config: Any
     embed: Callable[[Tensor], Tensor]
-    placeholders: dict[str, int]
+    placeholders: dict[str, list[int]]
     encoder: str
 
     def __call__(
@@ -85,8 +85,8 @@ class Choice:
     def _context(self, features: Tensor, ids: Tensor, grid: Grid | None) -> Context:
         prompt = attention = None
         if "prompt" in self.choose.needs:
-            text = torch.stack([ids != token for token in self.placeholders.values()]).all(0)
-            prompt = self.embed(ids[text])
+            visual = ids.new_tensor([token for tokens in self.placeholders.values() for token in tokens])
+            prompt = self.embed(ids[~torch.isin(ids, visual)])
         if "attention" in self.choose.needs:
             if self.attention is None:
                 raise InvalidOptionError(
@@ -101,7 +101,7 @@ class Choice:
         if thw is None:
             square = self.family.square and not self.pooled
             return [_square(n, max(items), modality) if square else None for n in sizes]
-        merge = getattr(self.config.vision_config, "spatial_merge_size", 1)
+        merge = getattr(getattr(self.config, "vision_config", None), "spatial_merge_size", 1)
         whole = [(int(t), int(h) // merge, int(w) // merge) for t, h, w in thw.tolist()]
         frames = [(1, h, w) for t, h, w in whole for _ in range(t)]
         fits = (grids for grids in (whole, frames) if [prod(grid) for grid in grids] == sizes)

@@ -69,15 +69,23 @@ def _is_deep(output: Any) -> bool:
 
 
 def _features(output: Any) -> Any:
-    if hasattr(output, "pooler_output"):
-        return output.pooler_output
+    field = _field(output)
+    if field is not None:
+        return getattr(output, field)
     return output[0] if _is_deep(output) else output
 
 
+def _field(output: Any) -> str | None:
+    """Where a model output has the features; None if it is no model output."""
+    fields = ("pooler_output", "last_hidden_state")  # Llama 4 has them in the second
+    return next((field for field in fields if getattr(output, field, None) is not None), None)
+
+
 def _replaced(output: Any, of: Callable[[Any], Any]) -> Any:
-    if hasattr(output, "pooler_output"):
+    field = _field(output)
+    if field is not None:
         output = copy.copy(output)
-        output.pooler_output = of(output.pooler_output)
+        setattr(output, field, of(getattr(output, field)))
         if getattr(output, "deepstack_features", None) is not None:
             output.deepstack_features = [of(layer) for layer in output.deepstack_features]
         return output

@@ -42,7 +42,7 @@ class Preparation:
         modalities: tuple[str, ...],
         attention: Callable[[Tensor], Tensor] | None,
     ) -> None:
-        self.inner = getattr(model, "model", model)
+        self.inner = _with_getters(model, modalities)
         self.family, self.stats = family, Stats()
         self.last: tuple[Kept, ...] = ()
         self.last_call: ShortenedPrompt | None = None
@@ -56,7 +56,7 @@ class Preparation:
             )
         self.has_rope_index = hasattr(self.inner, "get_rope_index")
         self._original = positions == "original" or (positions == "auto" and self.has_rope_index)
-        self._placeholders = {modality: self._token(modality) for modality in self.modalities}
+        self._placeholders = {modality: self._tokens(modality) for modality in self.modalities}
         self._choice = Choice(
             choose,
             keep,
@@ -85,13 +85,7 @@ class Preparation:
             features, items = self._features(modality, arguments)
             if features is None:
                 continue
-            places = ids == self._placeholders[modality]
-            if int(places.sum()) != len(features.rows):
-                raise UnsupportedModelError(
-                    f"the prompt has {int(places.sum())} {modality} tokens and the encoder gave {len(features.rows)} "
-                    "features: prompt and pixels do not belong together, or this release of transformers adds tokens "
-                    "behind its encoder (LLaVA-OneVision, video, before 5.0)"
-                )
+            places = self._places(modality, ids, len(features.rows))
             started = time.perf_counter()
             rows, images = self._choice(modality, places, features, ids, arguments)
             self.stats.solve_seconds += time.perf_counter() - started
@@ -151,7 +145,19 @@ class Preparation:
         ids = arguments.get("input_ids")
         if ids is None:
             return None
-        return torch.stack([ids == token for token in self._placeholders.values()]).any(0)
+        return torch.stack([ids == token for tokens in self._placeholders.values() for token in tokens]).any(0)
+
+    def _places(self, modality: str, ids: Tensor, rows: int) -> Tensor:
+        """Where in the prompt (b, l) the feature rows of a modality go."""
+        candidates = [ids == token for token in self._placeholders[modality]]
+        for places in candidates:
+            if int(places.sum()) == rows:
+                return places
+        raise UnsupportedModelError(
+            f"the prompt has {' or '.join(str(int(places.sum())) for places in candidates)} {modality} tokens and the "
+            f"encoder gave {rows} features: prompt and pixels do not belong together, or this model adds tokens behind "
+            "its encoder (LLaVA-OneVision, video, before transformers 5.0)"
+        )
 
     def _features(self, modality: str, arguments: dict[str, Any]) -> tuple[Encoded | None, int]:
         """What the encoder gives for a modality, and for how many items; None if the call brings nothing of it."""
@@ -183,16 +189,18 @@ class Preparation:
             )
         return arguments["input_ids"], None if mask is None else mask.bool()
 
-    def _token(self, modality: str) -> int:
-        name = "image_token_id" if modality == "image" else self.family.video_token
-        older = name.replace("_id", "_index")
-        token = getattr(self._config, name, None) or getattr(self._config, older, None)
-        if token is None:
+    def _tokens(self, modality: str) -> list[int]:
+        """Placeholders that may stand for a modality, the likeliest first."""
+        own = self.family.video_token if modality == "video" else None
+        names = [own] if own else [f"{modality}_token_id", "image_token_id"]
+        fields = [field for name in names for field in (name, name.replace("_id", "_index"))]
+        found = [int(token) for field in fields if (token := getattr(self._config, field, None)) is not None]
+        if not found:
             raise UnsupportedModelError(
-                f"the configuration of this {self._config.model_type!r} model has no {name} and no {older}, so the "
+                f"the configuration of this {self._config.model_type!r} model has no {' and no '.join(fields)}, so the "
                 f"{modality} tokens of a prompt are unknown; set one, or drop {modality!r} from modalities="
             )
-        return int(token)
+        return list(dict.fromkeys(found))
 
     def _padding_token(self) -> int:
         token = getattr(self._config, "pad_token_id", None)
@@ -217,6 +225,13 @@ class Preparation:
 def _per_row(mask: Tensor) -> list[int]:
     counts: list[int] = mask.sum(1).tolist()
     return counts
+
+
+def _with_getters(model: Any, modalities: tuple[str, ...]) -> Any:
+    """The innermost module that encodes images or videos: what is outside calls it, if it has a getter at all."""
+    candidates = [*(getattr(model, name, None) for name in ("model", "base_model")), model]
+    names = [f"get_{modality}_features" for modality in modalities]
+    return next((part for part in candidates if any(hasattr(part, name) for name in names)), model)
 
 
 def _encoder_name(inner: Any) -> str:

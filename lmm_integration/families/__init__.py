@@ -1,6 +1,8 @@
-"""What differs between model families: one small file each, named after the model type of its configuration.
+"""What differs between model families, where a model does not tell by itself.
 
-To support another family, add ``families/<model_type>.py`` with one ``FAMILY = Family(...)``.
+Any model with ``get_image_features`` or ``get_video_features`` and placeholders for their rows is pruned by the facts of
+``Family()``, and every call is checked against the numbers of placeholders and rows. A family that deviates has a small file,
+named after the model type of its configuration, with one ``FAMILY = Family(...)``.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ class Family:
     image, video : {"run", "item", "run+item"}, optional
         Where one image (or one video) ends in the flat list of feature rows: at the end of a run of placeholder
         tokens, at the end of an item that the encoder returns, or at either. ``None``: no such modality.
-    video_token : str
-        Name of the configuration field that holds the placeholder of a video.
+    video_token : str, optional
+        Name of the configuration field that holds the placeholder of a video; by default ``video_token_id``, or that
+        of images where a prompt has none of those.
     first_position : int
         The position that the language model gives to the first token.
     square : bool
@@ -34,13 +37,13 @@ class Family:
     Examples
     --------
     >>> from lmm_integration import Family
-    >>> Family(image="item").cut("video") is None
+    >>> Family(image="item", video=None).cut("video") is None
     True
     """
 
-    image: Cut = "run+item"
-    video: Cut | None = None
-    video_token: str = "video_token_id"
+    image: Cut | None = "run+item"
+    video: Cut | None = "run"
+    video_token: str | None = None
     first_position: int = 0
     square: bool = False
 
@@ -53,38 +56,47 @@ WHY_NOT = {
     "mllama": "it reads images through cross-attention, so there are no visual tokens in the prompt",
     "blip-2": "its Q-Former already compresses an image to 32 queries",
     "instructblip": "its Q-Former already compresses an image to 32 queries",
-    "fuyu": "it has no vision encoder: patches are embedded inside the language model",
-    "florence2": "it is an encoder-decoder model",
-    "kosmos-2": "it has no feature getter to prune behind",
+    "instructblipvideo": "its Q-Former already compresses a frame to 32 queries",
+    "fuyu": "it has no vision encoder: the features are a linear map of the pixels",
+    "florence2": "it is an encoder-decoder model: the features go into its encoder, not into the prompt of its decoder",
+    "kosmos-2": "a mask instead of placeholder tokens says where its features go (image_embeds_position_mask)",
     "phi4_multimodal": "it merges features inside its embedding layer",
 }
 
+REMOTE_CODE = {
+    "internvl_chat": "transformers has 'internvl' itself: take a checkpoint whose name ends in -hf",
+    "llava_llama": "transformers has 'llava' and 'llava_next' themselves: take a checkpoint of llava-hf",
+    "llava_mistral": "transformers has 'llava_next' itself: take a checkpoint of llava-hf",
+    "llava_qwen": "transformers has 'llava_onevision' itself: take a checkpoint of llava-hf",
+    "minicpmv": "transformers has later versions itself, from 'minicpmv4_6' on",
+    "kimi_vl": "transformers has no twin of it; 'kimi_k25' is a later model",
+    "deepseek_vl_v2": "transformers has no twin of it; 'deepseek_vl' is its predecessor",
+    "phi4mm": "transformers has 'phi4_multimodal' itself, which merges features inside its embedding layer",
+}
+"""Model types of remote code, and what transformers has in their place."""
+
 
 def supported_models() -> list[str]:
-    """Model types that :func:`lmm_integration.prune` supports, sorted.
-
-    Examples
-    --------
-    >>> supported_models()[:2]
-    ['aya_vision', 'gemma3']
-    """
+    """Model types that have a file of facts; other types are pruned by what their model tells."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def family_of(model_type: str) -> Family:
-    """Look a family up by the model type of its configuration.
+    """Look a family up by the model type of its configuration; ``Family()`` for a type that has no file.
 
     Raises
     ------
     UnsupportedModelError
-        If no file describes it; the message gives the reason where one is known, and the way out.
+        If models of the type are known not to work; the message gives the reason and the way out.
     """
     if model_type in supported_models():
         family: Family = import_module(f"{__name__}.{model_type}").FAMILY
         return family
-    reason = WHY_NOT.get(model_type, "no file in lmm_integration/families describes it")
-    known = ", ".join(supported_models())
-    raise UnsupportedModelError(
-        f"cannot prune a {model_type!r} model: {reason}. Supported: {known}. Elsewhere, select rows "
-        "with lmm_integration.select_tokens(features, keep) in your own forward, or pass family=Family(...)"
-    )
+    elsewhere = "Elsewhere, select rows with lmm_integration.select_tokens(features, keep) in your own forward"
+    if model_type in WHY_NOT:
+        raise UnsupportedModelError(f"cannot prune a {model_type!r} model: {WHY_NOT[model_type]}. {elsewhere}")
+    if model_type in REMOTE_CODE:
+        raise UnsupportedModelError(
+            f"cannot prune the remote code of a {model_type!r} model; {REMOTE_CODE[model_type]}. {elsewhere}"
+        )
+    return Family()
