@@ -15,6 +15,7 @@ from mmdp.bounds import included_bound
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
+from solvers._local_search.candidate_sampler import CandidateSampler
 from solvers._local_search.candidate_set import CandidateSet
 from solvers._local_search.coarse_to_fine import coarse_to_fine_search
 from solvers._local_search.search_run import SearchRun
@@ -78,6 +79,8 @@ class LocalSearch(Solver):
 
         def run() -> None:
             self._run(part, Clock(Stop(iterations=_WARM_UP_MOVES)), np.random.default_rng(0))
+            if not _is_direct(part):
+                CandidateSampler(part).net(np.random.default_rng(0))  # which few moves may not come to
             if large:
                 Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))
 

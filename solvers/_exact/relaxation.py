@@ -103,11 +103,21 @@ class Relaxation:
                     return True
                 if self._cliques and expired():
                     return False
-            assert self._state is not None
-            old, graph = self._cells, self._state.adjacent
-            parent = self._apply_splits()
-            self._adopt(refined_graph(self._kind, self._tree, self._cells, self._t, old, parent, graph), parent)
+            self._refine_graph()
         return False
+
+    def split_all(self) -> None:
+        """Split every cell of more than one place, whether a clique asks for it or not."""
+        self._join(lambda: False)
+        self._is_split[self._cells] = self._tree.left[self._cells] >= 0
+        self._refine_graph()
+
+    def _refine_graph(self) -> None:
+        """Search the graph of the cells that are left of the split ones from now on."""
+        assert self._state is not None
+        old, graph = self._cells, self._state.adjacent
+        parent = self._apply_splits()
+        self._adopt(refined_graph(self._kind, self._tree, self._cells, self._t, old, parent, graph), parent)
 
     def _join(self, expired: Callable[[], bool]) -> bool:
         """Finish the graph that is coming, and search it from now on; False if there was no time."""
