@@ -81,7 +81,8 @@ def answer(
             "attention_mask": torch.ones(1, step, dtype=torch.long),
         }
         longer = inputs | {
-            name: torch.cat((inputs[name], added.get(name, torch.zeros(1, step, dtype=torch.long))), 1) for name in along
+            name: torch.cat((inputs[name], added.get(name, torch.zeros(1, step, dtype=torch.long))), 1)
+            for name in along
         }
         kept = torch.cat((columns, torch.arange(length, length + step)))
         tokens.append(int(logits(model, longer, token, kept, compact, first)[-1].argmax()))

@@ -183,7 +183,9 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
         return [{name: square, "high_res_pixel_values": noise(1, 3, 2 * side, 2 * side, seed=seed + 50)}]
     if "image_position_ids" in wanted:
         rows, columns = 6, 6
-        places = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), -1).reshape(1, -1, 2)
+        places = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), -1).reshape(
+            1, -1, 2
+        )
         return [
             {name: noise(1, rows * columns, channels * size * size, seed=seed).sigmoid(), "image_position_ids": places}
             for size in (PATCH, 12)
