@@ -66,6 +66,8 @@ PRELOADED = ("numpy", "scipy.cluster.hierarchy", "scipy.spatial", "scipy.sparse.
 PRELOADED_FOR_PRUNING = ("torch", "transformers")
 PATIENCE, GRACE = 3.0, 10.0  # how many times the CPU time without a fault the tests may take, and seconds on top
 
+SKIPPED = (ast.Raise, ast.Assert, ast.Import, ast.ImportFrom, ast.JoinedStr)
+TYPED_EMPTY_LISTS = ("[0 for _ in range(0)]",)  # which Numba needs, whatever they are not filled with
 COMPARISONS = {"Lt": "LtE", "Gt": "GtE", "Eq": "NotEq", "In": "NotIn", "Is": "IsNot"}
 COMPARISONS |= {after: before for before, after in COMPARISONS.items()}
 ARITHMETIC = {"Add": "Sub", "Mult": "Div", "BitAnd": "BitOr", "LShift": "RShift"}
@@ -133,7 +135,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[str, ast.AST, str]]:
             for statement in node.body:
                 if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
                     yield from walk(statement, function)
-        elif not isinstance(node, (ast.Raise, ast.Assert, ast.Import, ast.ImportFrom, ast.JoinedStr)):
+        elif not (isinstance(node, SKIPPED) or ast.unparse(node) in TYPED_EMPTY_LISTS):
             if isinstance(node, (ast.If, ast.While)):
                 yield from (
                     (function, node.test, constant) for constant in ("True", "False")[isinstance(node, ast.While) :]

@@ -22,7 +22,7 @@ def test_checks_times_and_writes_rows(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "16 inputs" in printed
     assert "0 are wrong" in " ".join(printed.split())
-    check, *rows = csv.DictReader((tmp_path / "gpu.csv").open())
+    check, *rows = csv.DictReader((tmp_path / "gpu.csv").read_text().splitlines())
     assert (check["inputs"], check["wrong"]) == ("16", "0")
     assert "16 random and clustered inputs" in (tmp_path / "gpu.md").read_text()
     assert {"greedy", "DivPrune's loop", "floor: products", "floor: steps"} <= {row["method"] for row in rows}

@@ -29,7 +29,8 @@ def test_rows_report_and_image(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert rows["packages"].str.contains("transformers").all()
     page = (tmp_path / "latency.md").read_text()
     assert all(page.count(f"| {cell} ") == count for cell, count in (("none", 2), ("greedy", 4), (models[0], 3)))
-    assert Image.open(tmp_path / "latency.png").size[0] > 500
+    with Image.open(tmp_path / "latency.png") as image:
+        assert image.size[0] > 500
     assert "of unpruned" in capsys.readouterr().out
 
 

@@ -51,7 +51,7 @@ def test_a_line_cut_short_by_a_kill_is_dropped_and_the_rest_is_kept(path, kept):
     assert resumed.find(instance="a", solver="b") is not None
     assert resumed.find(instance="a", solver="c") is None
     resumed.add(instance="a", solver="c", objective=3)
-    assert [row["objective"] for row in csv.DictReader(path.open())] == ["1", "3"]
+    assert [row["objective"] for row in csv.DictReader(path.read_text().splitlines())] == ["1", "3"]
 
 
 def test_other_code_and_another_machine_are_other_measurements(path, monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mmdp import Problem
 from solvers import load, solve
 from tests import naive
-from tests.strategies import cases
+from tests.strategies import METRICS, cases
 
 
 def token_like(seed):
@@ -31,11 +31,9 @@ def test_isolated_start_under_cosine_is_divprunes_rule(seed):
 
 
 @settings(max_examples=300)
-@given(case=cases(max_n=12), start=st.sampled_from(("isolated", "farthest_pair", "sweep", "random")))
+@given(case=cases(max_n=12, metrics=METRICS), start=st.sampled_from(("isolated", "farthest_pair", "sweep", "random")))
 def test_torch_and_numba_agree_to_the_index(case, start):
     pytest.importorskip("torch")
-    if case.problem.points is None:
-        return
     compiled, tensors = (solve(case.problem, start=start, backend=b) for b in ("numba", "torch"))
     assert compiled.indices.tolist() == tensors.indices.tolist()
 

@@ -93,10 +93,10 @@ FACTORS = {"euclidean": 1, "manhattan": 1, "angular": 1, "haversine": 1, "sqeucl
 @pytest.mark.parametrize("metric", FACTORS)
 def test_the_factor_of_streaming_is_eight(metric):
     points = np.random.default_rng(1).uniform(1, 60, (30, 2))
-    stated = solve(points, 4, solver="streaming", metric=metric).notes["ratio"]
+    stated = solve(points, 4, solver="streaming", metric=metric).notes["approximation_factor"]
     assert stated == (np.inf if FACTORS[metric] is None else 8 ** FACTORS[metric])
     fixed = Problem(4, points=points, metric=metric, include=[3])
-    assert solve(fixed, solver="streaming").notes["ratio"] == np.inf
+    assert solve(fixed, solver="streaming").notes["approximation_factor"] == np.inf
 
 
 # coreset
@@ -132,9 +132,9 @@ def test_the_factor_of_a_coreset(metric, inner, reach, factor):
 
 def test_a_coreset_states_its_factor():
     points = np.random.default_rng(1).random((60, 2))
-    assert solve(points, 4, solver="coreset", inner="exact").notes["ratio"] <= 3
-    assert solve(Problem(4, points=points, include=[5]), solver="coreset").notes["ratio"] == np.inf
-    assert solve(points, 4, solver="coreset", metric="euc_2d").notes["ratio"] == np.inf
+    assert solve(points, 4, solver="coreset", inner="exact").notes["approximation_factor"] <= 3
+    assert solve(Problem(4, points=points, include=[5]), solver="coreset").notes["approximation_factor"] == np.inf
+    assert solve(points, 4, solver="coreset", metric="euc_2d").notes["approximation_factor"] == np.inf
     assert coreset.ratio(PRECOMPUTED, solved_union(1.0, 1.0), 0.0) == np.inf
 
 
@@ -173,7 +173,7 @@ def test_a_coreset_on_dask_keeps_bound_and_factor(points, k, rows, size, inner):
     optimum = best(points, k)
     assert result.objective == pytest.approx(naive.objective(naive.matrix("euclidean", points), result.indices))
     assert result.upper_bound >= optimum - 1e-9
-    assert result.objective * result.notes["ratio"] >= optimum - 1e-9
+    assert result.objective * result.notes["approximation_factor"] >= optimum - 1e-9
     assert result.upper_bound <= 2 * farthest_first_bound(Problem(k, points=points)) + 1e-9
     assert result.notes["partitions"] == -(-len(points) // rows)
     a, b = result.critical_pair
