@@ -14,7 +14,7 @@ from mmdp.bounds import included_bound
 from mmdp.problem import Indices
 from solvers._framework.base import Run, Solver, check_whole
 from solvers._framework.warm_up import MANY_COORDINATES, is_first, part_of
-from solvers._local_search.candidate_set import CandidateSet
+from solvers._local_search.candidate_set import IN_BYTES, CandidateSet
 from solvers._local_search.coarse_to_fine import coarse_to_fine_search
 from solvers._local_search.search_run import SearchRun
 from solvers._local_search.tie_break import fewer_critical_pairs
@@ -26,7 +26,6 @@ _MATRIX = 3000  # points of a matrix,
 _LISTABLE = 15_000  # points whose near pairs are found in seconds,
 _PAIRS = 3 * 10**7  # near pairs, 12 bytes each
 _PART, _REHEARSAL = 3001, 2000  # points and moves of a run that compiles
-_IN_BYTES = 1500  # points from which near pairs are listed, see ``candidate_set``
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class LocalSearch(Solver):
         """Compile on the problem, or on a part of it that is searched in the same way, once a process."""
         large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
         part = problem if problem.n <= _PART else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
-        key = (problem.geometry.form, problem.points is None, large, _is_direct(part), part.n > _IN_BYTES)
+        key = (problem.geometry.form, problem.points is None, large, _is_direct(part), part.n > IN_BYTES)
         if not is_first(self.keyword(), *key):
             return
         self._run(part, Clock(Stop(iterations=_REHEARSAL)), np.random.default_rng(0))
@@ -83,8 +82,7 @@ class LocalSearch(Solver):
                 pass
         else:
             self._search_from_many_starts(problem, clock, first, rng)
-        assert clock.indices is not None
-        chosen = clock.indices
+        chosen = clock.best()
         if self.tie_break:
             chosen = fewer_critical_pairs(problem, chosen, clock)
         return Run(chosen, iterations=clock.iterations)

@@ -212,9 +212,9 @@ class Solver(ABC):
 def _rehearse_proof(problem: Problem) -> None:
     """Compile what a proof needs, before its clock starts."""
     from solvers._exact.proof import choose
-    from solvers._exact.warm_up import rehearse
+    from solvers._exact.warm_up import warm_up
 
-    rehearse(problem, choose(problem, "auto"), ())
+    warm_up(problem, choose(problem, "auto"), ())
 
 
 def _certify(problem: Problem, proof: Clock) -> None:

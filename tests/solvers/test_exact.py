@@ -101,7 +101,7 @@ def test_bounds_from_some_rows_of_a_matrix_hold(monkeypatch, rows, seed):
     D = np.triu(np.random.default_rng(seed).uniform(1, 2, (12, 12)), 1)
     problem, clock = Problem(4, distances=D + D.T), Clock(Stop())
     clock.report(range(4), problem.objective(range(4))[0])
-    MatrixProof(problem, clock, lambda: None)._lower_bound(math.inf, math.inf)
+    MatrixProof(problem, clock, lambda: None)._tighten_bound(math.inf, math.inf)
     optimum = solvers.solve(problem, solver="exact").objective
     assert clock.objective <= optimum <= clock.upper_bound < math.inf
 
@@ -123,7 +123,7 @@ def test_thousands_of_picks_keep_the_limit():
 
 
 def cliques_of(search, nodes):
-    """All cliques, asked for in short runs."""
+    """All cliques, searched for in short runs."""
     found = []
     while (outcome := search.run(np.inf, nodes)) != EXHAUSTED:
         if outcome == FOUND:
