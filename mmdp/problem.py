@@ -113,6 +113,19 @@ class Problem:
         points = validation.to_numpy(self.points)
         return np.ascontiguousarray(validation.kernel_dtype(self.geometry.embed(points)))
 
+    @cached_property
+    def resolution(self) -> int | None:
+        """Every distance is a multiple of 1 / this; None where no such number is known.
+
+        1 for the rounded metrics of TSPLIB and for matrices of whole numbers, the number of coordinates under hamming.
+        """
+        if self.distances is not None:
+            blocks = (self.distances[block] for block in self.blocks(self.n))
+            return 1 if all((block == np.floor(block)).all() for block in blocks) else None
+        if self.geometry.form == "hamming":
+            return int(self.vectors.shape[1])
+        return 1 if self.geometry.is_whole else None
+
     def blocks(self, width: int) -> Iterator[slice]:
         """Slices of all n rows such that a block of ``width`` float64 columns stays near 16 MB."""
         step = max(1, _BLOCK_BYTES // (8 * max(1, width)))

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmdp import Clock, Problem
 from mmdp.arrays import Indices, Points
+from mmdp.bounds import attainable
 from solvers._exact.kd_tree import Tree, build
 from solvers._exact.reduced_thresholds import least_reduced_above
 from solvers._exact.relaxation import Relaxation
@@ -140,7 +141,7 @@ class CellProof:
             middle = (low + high) / 2
             relaxation = self._relax(least_reduced_above(self._problem, middle), self._free)
             if self._run(relaxation, clock.elapsed + _PROBE_SHARE * clock.remaining) and relaxation.points is None:
-                high = middle
-                clock.report(upper_bound=middle)
+                high = attainable(self._problem, middle)
+                clock.report(upper_bound=high)
             else:
                 low = middle

@@ -25,7 +25,7 @@ from mmdp import (
     Stop,
     TooLargeError,
 )
-from mmdp.bounds import averaging_bound, cheap_bound, included_bound
+from mmdp.bounds import attainable, averaging_bound, cheap_bound, included_bound
 from mmdp.metrics import Array, is_tensor, namespace, unit_vectors
 from mmdp.validation import to_numpy
 
@@ -169,7 +169,7 @@ class Solver(ABC):
             raise SolverContractError(
                 f"{self.keyword()} claims that nothing exceeds {claimed!r} and returns {objective!r}"
             )
-        return max(claimed, objective)
+        return max(attainable(problem, claimed), objective)
 
     def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
         """What a proven optimum, that of the clock, has to say besides; by default nothing."""

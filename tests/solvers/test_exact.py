@@ -12,6 +12,7 @@ import solvers
 from mmdp import Clock, InvalidOptionError, Problem, Status, Stop, TooLargeError
 from mmdp.instances import uniform
 from solvers._exact import clique_search, matrix_proof
+from solvers._exact.cell_proof import CellProof
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
 from solvers._exact.matrix_proof import MatrixProof
 from solvers._exact.reduced_thresholds import least_reduced_above
@@ -104,6 +105,25 @@ def test_bounds_from_some_rows_of_a_matrix_hold(monkeypatch, rows, seed):
     MatrixProof(problem, clock, lambda: None)._tighten_bound(math.inf, math.inf)
     optimum = solvers.solve(problem, solver="exact").objective
     assert clock.objective <= optimum <= clock.upper_bound < math.inf
+
+
+@pytest.mark.parametrize("metric", ["euc_2d", "ceil_2d"])
+def test_bounds_from_cells_are_whole_where_distances_are(metric):
+    points = np.random.default_rng(2).uniform(0, 40, (400, 2))
+    problem, clock = Problem(5, points=points, metric=metric), Clock(Stop())
+    clock.report(range(5), problem.objective(range(5))[0], 60.0)
+    CellProof(problem, clock, lambda: None)._tighten_bound()
+    optimum = solvers.solve(problem, solver="exact").objective
+    bounds = [moment.upper_bound for moment in clock.history]
+    assert bounds[-1] == round(bounds[-1])
+    assert optimum == clock.upper_bound
+
+
+def test_the_bound_of_any_result_is_whole_where_distances_are():
+    points = np.random.default_rng(3).uniform(0, 900, (3000, 2))
+    for name in ("coreset", "greedy", "local_search"):
+        result = solvers.solve(points, 7, metric="euc_2d", solver=name, stop=Stop(upper_bound=1234.5))
+        assert result.upper_bound == round(result.upper_bound)
 
 
 def test_nodes_are_limited_exactly():
