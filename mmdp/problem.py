@@ -196,6 +196,28 @@ class Problem:
         """
         return self._whole(self.value, expired)
 
+    def max_min_order(self) -> Indices:
+        """All candidates in farthest-first order: fixed ones as given, then each the farthest from those before it.
+
+        Without fixed ones it begins with the candidate farthest from the first one. Ties go to the lowest index.
+        O(n^2 d) time, O(n) memory.
+
+        Examples
+        --------
+        >>> Problem(3, points=[[0.0], [1.0], [5.0]], include=[1]).max_min_order()
+        array([1, 2, 0])
+        """
+        candidates = self.candidates
+        order = list(self.include) or [int(candidates[self.reduced_distances(candidates[0], candidates)[0].argmax()])]
+        nearest = self.reduced_distances(order, candidates).min(axis=0)
+        nearest[np.searchsorted(candidates, order)] = -1.0
+        while len(order) < len(candidates):
+            place = int(nearest.argmax())
+            order.append(int(candidates[place]))
+            np.minimum(nearest, self.reduced_distances(candidates[place], candidates)[0], out=nearest)
+            nearest[place] = -1.0
+        return np.array(order, dtype=np.int64)
+
     def objective(self, indices: ArrayLike) -> tuple[float, tuple[int, int]]:
         """The smallest pairwise distance of a subset, in float64, and the first pair that attains it.
 
