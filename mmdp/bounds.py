@@ -28,11 +28,31 @@ from mmdp.problem import Problem
 
 _CLUSTERING_LIMIT = 3000  # points up to which the quadratic bounds take about a second
 _ROUNDING = 1e-14  # relative; a reduced distance may be rounded down, and near half a turn an arc magnifies that
+_CLAIM_ROUNDING = 1e-9  # relative; a bound this little below a value that distances take may have been rounded down
 
 
 def _distance(problem: Problem, reduced_distance: float) -> float:
-    """The true distance of a bounding reduced distance, rounded up."""
-    return float(problem.value(reduced_distance * (1 + _ROUNDING)))
+    """The true distance of a bounding reduced distance, rounded up, and down to one that the problem can have."""
+    return attainable(problem, float(problem.value(reduced_distance * (1 + _ROUNDING))))
+
+
+def attainable(problem: Problem, bound: float) -> float:
+    """Round an upper bound down to the next multiple of ``1 / problem.resolution``, as all distances are.
+
+    A bound that is below a multiple by no more than rounding becomes that multiple, so it is never below the optimum.
+
+    Examples
+    --------
+    >>> attainable(Problem(2, points=[[0.0], [2.6], [4.0]], metric="euc_2d"), 3.7)
+    3.0
+    """
+    resolution = problem.resolution
+    if resolution is None or not math.isfinite(bound):
+        return bound
+    multiple = round(bound * resolution)
+    if abs(multiple - bound * resolution) > _CLAIM_ROUNDING * multiple:
+        multiple = math.floor(bound * resolution)
+    return multiple / resolution
 
 
 def farthest_first_bound(problem: Problem) -> float:

@@ -176,6 +176,8 @@ class Metric:
         Points (n, d) to the vectors (n, d') that the form compares.
     value : callable
         Reduced distance to true distance, element by element, never decreasing.
+    is_whole : bool
+        Whether every true distance is a whole number.
     function : callable, optional
         For form "callable": ``function(x, y)``, symmetric and non-negative, of two vectors.
 
@@ -193,6 +195,7 @@ class Metric:
     is_metric: bool
     embed: Callable[[Array], Array] = _as_is
     value: Callable[[Vector], Vector] = _as_is
+    is_whole: bool = False
     function: Callable[[Array, Array], float] | None = None
 
     @property
@@ -248,9 +251,9 @@ METRICS: dict[str, Metric] = {
         Metric("chebyshev", "chebyshev", True),
         Metric("hamming", "hamming", True),
         Metric("jaccard", "jaccard", True, embed=_bits),
-        Metric("euc_2d", "sqeuclidean", False, value=_nearest_integer),
-        Metric("ceil_2d", "sqeuclidean", False, value=_next_integer),
-        Metric("geo", "sqeuclidean", False, embed=_tsplib_sphere, value=_tsplib_kilometres),
+        Metric("euc_2d", "sqeuclidean", False, value=_nearest_integer, is_whole=True),
+        Metric("ceil_2d", "sqeuclidean", False, value=_next_integer, is_whole=True),
+        Metric("geo", "sqeuclidean", False, embed=_tsplib_sphere, value=_tsplib_kilometres, is_whole=True),
     )
 }
 """All named metrics, by name."""

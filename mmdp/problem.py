@@ -121,6 +121,19 @@ class Problem:
         points = to_numpy(self.points)
         return np.ascontiguousarray(compiled_dtype(self.geometry.embed(points)))
 
+    @cached_property
+    def resolution(self) -> int | None:
+        """Every distance is a multiple of 1 / this; None where no such number is known.
+
+        1 for the rounded metrics of TSPLIB and for matrices of whole numbers, the number of coordinates under hamming.
+        """
+        if self.distances is not None:
+            blocks = (self.distances[block] for block in self.blocks(self.n))
+            return 1 if all((block == np.floor(block)).all() for block in blocks) else None
+        if self.geometry.form == "hamming":
+            return int(self.vectors.shape[1])
+        return 1 if self.geometry.is_whole else None
+
     def blocks(self, width: int) -> Iterator[slice]:
         """Slices that cover all n rows, so short that a block of ``width`` float64 columns takes about 16 MB."""
         step = max(1, _BLOCK_BYTES // (8 * max(1, width)))
@@ -205,6 +218,28 @@ class Problem:
             If the matrix does not fit the free memory, or ``expired()`` becomes true before it is complete.
         """
         return self._whole(self.value, expired)
+
+    def max_min_order(self) -> Indices:
+        """All candidates in farthest-first order: fixed ones as given, then each the farthest from those before it.
+
+        Without fixed ones it begins with the candidate farthest from the first one. Ties go to the lowest index.
+        O(n^2 d) time, O(n) memory.
+
+        Examples
+        --------
+        >>> Problem(3, points=[[0.0], [1.0], [5.0]], include=[1]).max_min_order()
+        array([1, 2, 0])
+        """
+        candidates = self.candidates
+        order = list(self.include) or [int(candidates[self.reduced_distances(candidates[0], candidates)[0].argmax()])]
+        nearest = self.reduced_distances(order, candidates).min(axis=0)
+        nearest[np.searchsorted(candidates, order)] = -1.0
+        while len(order) < len(candidates):
+            place = int(nearest.argmax())
+            order.append(int(candidates[place]))
+            np.minimum(nearest, self.reduced_distances(candidates[place], candidates)[0], out=nearest)
+            nearest[place] = -1.0
+        return np.array(order, dtype=np.int64)
 
     def objective(self, indices: ArrayLike) -> tuple[float, tuple[int, int]]:
         """The smallest pairwise distance of a subset, in float64, and the first pair that attains it.

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mmdp.exceptions import InvalidOptionError
+from mmdp.arrays import Indices
+from mmdp.exceptions import InvalidOptionError, SolverContractError
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Clock:
 
     def __init__(self, stop: Stop, watch: Callable[[Incumbent], None] | None = None) -> None:
         self.stop = stop
-        self.indices: NDArray[np.int64] | None = None
+        self.indices: Indices | None = None
         self.objective = -math.inf
         self.upper_bound = math.inf if stop.upper_bound is None else stop.upper_bound
         self.iterations = 0
@@ -157,6 +158,18 @@ class Clock:
             or (stop.no_improvement is not None and self.iterations - self.last_gain >= stop.no_improvement)
             or self.satisfied
         )
+
+    def best(self) -> Indices:
+        """Return the picks of the best incumbent, in the order in which they were reported.
+
+        Raises
+        ------
+        SolverContractError
+            If none has been reported yet.
+        """
+        if self.indices is None:
+            raise SolverContractError("the run has no incumbent yet: report one before asking for the best")
+        return self.indices
 
     def report(
         self, indices: ArrayLike | None = None, objective: float = -math.inf, upper_bound: float = math.inf

@@ -13,7 +13,7 @@ from mmdp.bounds import cheap_bound
 from solvers._exact import warm_up
 from solvers._exact.certificates import proof_tree
 from solvers._exact.incumbents import from_sample, restarts, warm_start
-from solvers._exact.matrix_proof import on_matrix
+from solvers._exact.matrix_proof import on_matrix, seconds_of_matrix
 from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._exact.proof import METHODS, choose, prove
 from solvers._framework.base import Solver, check_whole
@@ -22,6 +22,8 @@ from solvers._framework.registry import make
 
 _FEW = 32  # points whose proof takes less time than a local search
 _LARGE_MATRIX = 2000  # points whose matrix takes so long that the greedy answers first
+_SLOW_MATRIX = 10**8  # coordinates compared for a matrix, some hundredths of a second: worth a look at the clock
+_MATRIX_SHARE = 0.06  # of the time left: where its distances take more, heuristics search the points first
 _MANY = 100_000  # points from which the optimum of a sample is a better start than a local search
 
 
@@ -76,8 +78,9 @@ class Exact(Solver):
         """Compile the heuristics and the proof on small parts of the problem."""
         method = choose(problem, self.method)
         warm_up.warm_up(problem, method, self.heuristics)
-        if method == "matrix" and problem.n > _LARGE_MATRIX:
-            make("greedy").warm_up(problem)
+        if method == "matrix" and (problem.n > _LARGE_MATRIX or _has_slow_matrix(problem)):
+            for name in self.heuristics:
+                make(name).warm_up(problem)
 
     def warm_up_proof(self, problem: Problem) -> None:
         """Compile what :meth:`prove` needs, before its clock starts."""
@@ -99,12 +102,11 @@ class Exact(Solver):
         except TooLargeError:
             if clock.remaining > 0:
                 raise
-        assert clock.indices is not None
         proven = clock.objective >= clock.upper_bound
         if not proven:
             clock.report(upper_bound=cheap_bound(problem))
         status = Status.OPTIMAL if proven else Status.STOPPED
-        return Run(clock.indices, clock.upper_bound, status, clock.iterations)
+        return Run(clock.best(), clock.upper_bound, status, clock.iterations)
 
     def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
         notes: dict[str, Any] = {}
@@ -118,8 +120,10 @@ class Exact(Solver):
         method, n = choose(problem, self.method), len(problem.candidates)
         stated = problem
         if method == "matrix":
-            if n > _LARGE_MATRIX:
-                warm_start(problem, clock, rng, ("greedy",))
+            if _has_slow_matrix(problem) and seconds_of_matrix(problem) > _MATRIX_SHARE * clock.remaining:
+                warm_start(problem, clock, rng, self.heuristics)
+            elif n > _LARGE_MATRIX:
+                warm_start(problem, clock, rng, self.heuristics[:1])
             stated = on_matrix(problem, clock)
         many = method == "cells" and not problem.include and n > _MANY
         warm_start(stated, clock, rng, self.heuristics[:1] if n <= _FEW or many else self.heuristics)
@@ -133,3 +137,7 @@ class Exact(Solver):
                 warm_start(stated, clock, rng, self.heuristics[1:], quick=False)
 
         prove(stated, clock, method, improve, self.threads)
+
+
+def _has_slow_matrix(problem: Problem) -> bool:
+    return problem.points is not None and problem.n * problem.vectors.size > _SLOW_MATRIX

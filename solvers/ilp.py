@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
+from mmdp.arrays import Indices
 from mmdp.bounds import upper_bound
 from solvers._exact.incumbents import warm_start
 from solvers._framework.base import Solver, check_whole
@@ -84,20 +84,19 @@ class Ilp(Solver):
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         warm_start(problem, clock, rng, self.heuristics if problem.group_counts is None else ("fair",))
         clock.report(upper_bound=upper_bound(problem))
-        assert clock.indices is not None
         try:
             search = _Search(self, problem, clock, int(rng.integers(2**31)))
         except TooLargeError:
             if clock.remaining > 0:
                 raise
-            return Run(clock.indices, clock.upper_bound, Status.STOPPED)
+            return Run(clock.best(), clock.upper_bound, Status.STOPPED)
         if self.formulation in ("thresholds", "node_packing"):
             search.by_rank()
         elif not clock.expired:
             search.at_once()
             search.by_rank()  # about distances so close to the bound that the solver cannot tell
         status = Status.OPTIMAL if search.low >= search.high else Status.STOPPED
-        return Run(clock.indices, float(search.values[search.high]), status, clock.iterations)
+        return Run(clock.best(), float(search.values[search.high]), status, clock.iterations)
 
 
 class _Search:
@@ -118,26 +117,26 @@ class _Search:
         self.high = max(self.low, self._rank(clock.upper_bound * (1 + ROUNDING)))
 
     def by_rank(self) -> None:
-        """Ask about one threshold after the other until the ranks meet."""
+        """Decide one threshold after the other until the ranks meet."""
         clock = self._clock
         step = 1  # gallops while the answers are yes, then halves
-        unanswered = self.low  # the highest rank asked in vain; the questions above it are easier to refute
+        undecided = self.low  # the highest rank tried in vain; those above it are easier to refute
         while self.low < self.high and not clock.expired:
-            patient = unanswered == self.low
-            rank = min(self.low + step, self.high) if patient else (unanswered + self.high + 1) // 2
-            answer = self._ask(float(self.values[rank]), clock.remaining / (2 if rank < self.high else 1))
+            patient = undecided == self.low
+            rank = min(self.low + step, self.high) if patient else (undecided + self.high + 1) // 2
+            answer = self._decide(float(self.values[rank]), clock.remaining / (2 if rank < self.high else 1))
             clock.iterations += 1
             if answer.chosen is not None:
                 self._found(answer.chosen)
-                step, unanswered = 2 * step, max(unanswered, self.low)
+                step, undecided = 2 * step, max(undecided, self.low)
             elif answer.refuted:
                 self.high = rank - 1
                 step = max(1, (self.high - self.low + 1) // 2)
                 clock.report(upper_bound=float(self.values[self.high]))
             else:
-                unanswered = rank
-            if unanswered >= self.high:
-                unanswered = self.low
+                undecided = rank
+            if undecided >= self.high:
+                undecided = self.low
 
     def at_once(self) -> None:
         """Solve one model of the whole problem, with distances up to 1."""
@@ -151,18 +150,18 @@ class _Search:
         reached = self._rank((bound + 2 * _SOLVER_TOLERANCE) * scale)  # the optimum is a distance: it rounds down
         self.high = max(self.low, min(self.high, reached))
 
-    def _ask(self, t: float, seconds: float) -> Answer:
+    def _decide(self, t: float, seconds: float) -> Answer:
         k, forced, options = self._problem.k, self._forced, self._options
         if options.formulation != "node_packing":
-            question = (self._D, t, k, forced, self._counts, self._hint)
-            return decide(*question, seconds=seconds, threads=options.threads, seed=self._seed)
+            arguments = (self._D, t, k, forced, self._counts, self._hint)
+            return decide(*arguments, seconds=seconds, threads=options.threads, seed=self._seed)
         chosen, bound = self._maximise((self._D, k, forced, self._counts, t), seconds)
         if chosen is not None and len(chosen) >= k:
             others = np.setdiff1d(chosen, forced)
             return Answer(chosen=np.concatenate((forced, others[: k - len(forced)])).astype(np.int64))
         return Answer(refuted=bound < k - 1 + (1 - _SOLVER_TOLERANCE))
 
-    def _maximise(self, arguments: tuple[Any, ...], seconds: float) -> tuple[NDArray[np.int64] | None, float]:
+    def _maximise(self, arguments: tuple[Any, ...], seconds: float) -> tuple[Indices | None, float]:
         """Solve the textbook model: the points, if any were found, and a bound on its objective."""
         options = self._options
         answer = call(
@@ -176,11 +175,10 @@ class _Search:
         return answer or (None, np.inf)
 
     @property
-    def _hint(self) -> NDArray[np.int64]:
-        assert self._clock.indices is not None
-        return np.searchsorted(self._points, self._clock.indices)
+    def _hint(self) -> Indices:
+        return np.searchsorted(self._points, self._clock.best())
 
-    def _found(self, chosen: NDArray[np.int64]) -> None:
+    def _found(self, chosen: Indices) -> None:
         indices = self._points[chosen]
         self._clock.report(indices, self._problem.objective(indices)[0])
         self.low = self._rank(self._clock.objective)

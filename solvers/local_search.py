@@ -16,7 +16,7 @@ from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 from solvers._local_search.candidate_sampler import CandidateSampler
-from solvers._local_search.candidate_set import CandidateSet
+from solvers._local_search.candidate_set import IN_BYTES, CandidateSet
 from solvers._local_search.coarse_to_fine import coarse_to_fine_search
 from solvers._local_search.search_run import SearchRun
 from solvers._local_search.tie_break import fewer_critical_pairs
@@ -28,7 +28,6 @@ _MATRIX = 3000  # points of a matrix,
 _LISTABLE = 15_000  # points whose near pairs are found in seconds,
 _PAIRS = 3 * 10**7  # near pairs, 12 bytes each
 _PART, _WARM_UP_MOVES = 3001, 2000  # points and moves of a run that compiles
-_IN_BYTES = 1500  # points from which near pairs are listed, see ``candidate_set``
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class LocalSearch(Solver):
             if large:
                 Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))
 
-        once((self.keyword(), kind_of(problem), large, _is_direct(part), part.n > _IN_BYTES), run)
+        once((self.keyword(), kind_of(problem), large, _is_direct(part), part.n > IN_BYTES), run)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
@@ -94,8 +93,7 @@ class LocalSearch(Solver):
                 pass
         else:
             self._search_from_many_starts(problem, clock, first, rng)
-        assert clock.indices is not None
-        chosen = clock.indices
+        chosen = clock.best()
         if self.tie_break:
             chosen = fewer_critical_pairs(problem, chosen, clock)
         return Run(chosen, iterations=clock.iterations)

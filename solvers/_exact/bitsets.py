@@ -60,7 +60,7 @@ def pack(rows: NDArray[np.bool_]) -> Words:
     m, n = rows.shape
     packed = np.zeros((m, (n + 63) // 64 * 8), np.uint8)
     packed[:, : (n + 7) // 8] = np.packbits(rows, axis=1, bitorder="little")
-    return packed.view("<u8").astype(np.uint64, copy=False)
+    return np.asarray(packed.view("<u8"), dtype=np.uint64)
 
 
 @njit(cache=True, nogil=True)
@@ -88,4 +88,4 @@ def members(words: Words) -> NDArray[np.int64]:
 
 def full(n: int) -> Words:
     """Return the set of all of n vertices."""
-    return pack(np.ones((1, n), dtype=np.bool_))[0]
+    return np.asarray(pack(np.ones((1, n), dtype=np.bool_))[0])

@@ -31,6 +31,7 @@ from solvers._framework.compilation import njit
 
 EXHAUSTED, FOUND, PAUSED = range(3)
 DEPTH, NODES = range(2)
+_NONE = np.int64(-1)  # typed, because Numba compiles a function once more for a literal
 _NEARLY = 6  # vertices outside a nogood, at which it is still worth branching on them
 
 Numbers = NDArray[np.int64]
@@ -78,11 +79,11 @@ def new_state(adjacent: Words, start: Words, k: int, nogoods: Nogoods | None = N
 
 
 @njit(cache=True, nogil=True)
-def open_level(state: State, nogoods: Nogoods | None, depth: int, need: int, nearly: int) -> bool:
+def open_level(state: State, nogoods: Nogoods | None, depth: int, need: int, nearly: int | np.int64) -> bool:
     """Find what to branch on at a level whose candidates are set; False if they hold no clique of ``need``.
 
-    ``nearly`` is the place of a nogood that holds most candidates, or -1: what it leaves out is fewer than a colouring
-    would leave, and found in no time. With nogoods, a repair of the colours gains little.
+    ``nearly`` is the place of a nogood that holds most candidates, or -1: what it lacks is fewer than a colouring would
+    leave, and found in no time. With nogoods, a repair of the colours gains little.
     """
     candidates, branches, nogood, chosen = state.candidates, state.branches, state.nogood, state.chosen
     width = candidates.shape[1]
@@ -95,9 +96,8 @@ def open_level(state: State, nogoods: Nogoods | None, depth: int, need: int, nea
             branches[depth, x] = candidates[depth, x] & ~nogood[depth, x]
     else:
         going_on = colour(state.adjacent, candidates[depth], need, state.classes, branches[depth])
-        if nogoods is None:  # noqa: SIM102, Numba drops this branch where the type says so
-            if going_on:
-                going_on = repair(state.adjacent, need, state.classes, state.used, branches[depth])
+        if nogoods is None and going_on:
+            going_on = repair(state.adjacent, need, state.classes, state.used, branches[depth])
         for x in range(width):
             nogood[depth, x] = candidates[depth, x] & ~branches[depth, x]
     for x in range(width):
@@ -122,13 +122,12 @@ def search(state: State, nogoods: Nogoods | None, k: int, nodes: int) -> int:
             return PAUSED
         v = _take_last(branches, candidates, depth)
         if v < 0:
-            if nogoods is not None:  # noqa: SIM102
-                if not holds[depth]:
-                    for x in range(width):
-                        nogood[depth, x] |= chosen[depth, x]
-                    remember(nogoods, k - depth, nogood[depth])
-                    if depth > 0:
-                        _narrow(adjacent, nogood, depth - 1, path[depth - 1])
+            if nogoods is not None and not holds[depth]:
+                for x in range(width):
+                    nogood[depth, x] |= chosen[depth, x]
+                remember(nogoods, k - depth, nogood[depth])
+                if depth > 0:
+                    _narrow(adjacent, nogood, depth - 1, path[depth - 1])
             depth -= 1
             continue
         path[depth] = v
@@ -143,7 +142,8 @@ def search(state: State, nogoods: Nogoods | None, k: int, nodes: int) -> int:
         for x in range(width):
             candidates[depth + 1, x] = candidates[depth, x] & adjacent[v, x]
             size += popcount(candidates[depth + 1, x])
-        place, left = np.int64(-1), np.int64(1)
+        place: int | np.int64 = _NONE
+        left = 1
         if np.int64(size) < need:
             left = 0
             for x in range(width):

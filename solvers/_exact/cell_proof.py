@@ -7,23 +7,23 @@ from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmdp import Clock, Problem
+from mmdp.arrays import Indices, Points
+from mmdp.bounds import attainable
 from solvers._exact.kd_tree import Tree, build
 from solvers._exact.reduced_thresholds import least_reduced_above
 from solvers._exact.relaxation import Relaxation
 from solvers._framework.distance_forms import KINDS
 
 BOX_FORMS = ("sqeuclidean", "manhattan", "chebyshev")
-_BOUND_SHARE = 0.15  # of a limited time, to lower the bound when the proof is not through,
-_PROBE_SHARE = 0.5  # of which one question takes at most this much of what is left
-_GLANCE = 1_000_000  # nodes of proof before anything is spent on a better incumbent
-_NEAR, _NEAR_SHARE = 300, 1 / 16  # points around each pick that may replace it: so many, or this share of n / k
-_CLIMB_NODES = 20_000  # of search for a better choice among those
-_CLOSE = 1e-6  # relative width at which the bound is not halved further
-
-Indices = NDArray[np.int64]
+_BOUND_SHARE = 0.15  # of a limited time, kept for the bound: what is lost if the proof would have ended in it
+_PROBE_SHARE = 0.5  # of what is left of it, for one threshold: easy ones take less, and a hard one must not take all
+_QUICK_NODES = 1_000_000  # of proof before more is spent on the incumbent: few seconds, in which most maps are proven
+_NEAR = 300  # points around each pick that may replace it: more finds better places and takes longer each time,
+_NEAR_SHARE = 1 / 16  # but no more than this share of n / k, so that they stay around the pick
+_CLIMB_NODES = 20_000  # of search for a better choice among those, where nothing proves that there is one
+_CLOSE = 1e-6  # relative width of an interval of bounds that nobody would tell from a point
 
 
 class CellProof:
@@ -51,25 +51,25 @@ class CellProof:
         while not clock.satisfied:
             objective = clock.objective
             relaxation = self._relax_above_incumbent(relaxation, self._free)
-            if not self._settle(relaxation, end):
-                self._lower_bound()
+            if not self._decide(relaxation, end):
+                self._tighten_bound()
                 return
             if clock.objective == objective:
                 clock.report(upper_bound=objective)
 
-    def _settle(self, relaxation: Relaxation, end: float) -> bool:
-        """Answer the question next above the incumbent; False if the moment ``end`` comes first."""
+    def _decide(self, relaxation: Relaxation, end: float) -> bool:
+        """Decide the threshold above the incumbent; False if the moment ``end`` comes first."""
         clock, objective = self._clock, self._clock.objective
-        if self._ask(relaxation, end, relaxation.nodes + _GLANCE):
+        if self._run(relaxation, end, relaxation.nodes + _QUICK_NODES):
             return True
         if clock.elapsed < end:
             self._improve()
             if clock.objective > objective:
                 self._climb()
-        return clock.objective > objective or self._ask(relaxation, end)
+        return clock.objective > objective or self._run(relaxation, end)
 
     def _relax_above_incumbent(self, relaxation: Relaxation | None, points: Indices) -> Relaxation:
-        """State the question next above the incumbent, from the last one on the same points if there is one."""
+        """Set the threshold above the incumbent, in the last relaxation of the same points if there is one."""
         t = least_reduced_above(self._problem, self._clock.objective)
         if relaxation is None or self._problem.include:
             return self._relax(t, points)
@@ -77,7 +77,7 @@ class CellProof:
         return relaxation
 
     def _relax(self, t: float, points: Indices) -> Relaxation:
-        """State the question for one threshold; with fixed picks, only the points far enough from them take part."""
+        """Relax one threshold; with fixed picks, only the points far enough from them take part."""
         if self._problem.include:
             far = self._problem.reduced_distances(self._problem.include, points).min(axis=0) >= t
             points = points[far]
@@ -89,32 +89,32 @@ class CellProof:
     def _tree(self) -> Tree:
         return build(self._vectors(self._free))
 
-    def _vectors(self, points: Indices) -> NDArray[np.float64]:
+    def _vectors(self, points: Indices) -> Points:
         return self._problem.vectors[points].astype(np.float64)
 
-    def _ask(self, relaxation: Relaxation, end: float, nodes: float = math.inf) -> bool:
-        """Search until the moment ``end`` or so many nodes at most, and report k points if there are any.
+    def _run(self, relaxation: Relaxation, end: float, node_limit: float = math.inf) -> bool:
+        """Search until the moment ``end`` or the node limit, and improve on k points if there are any.
 
-        Returns whether the question is answered.
+        Returns whether the threshold is decided.
         """
-        answered = self._search(relaxation, nodes, end)
+        decided = self._search(relaxation, node_limit, end)
         if relaxation.points is not None:
             self._climb()
-        return answered
+        return decided
 
-    def _search(self, relaxation: Relaxation, nodes: float, end: float = math.inf) -> bool:
+    def _search(self, relaxation: Relaxation, node_limit: float, end: float = math.inf) -> bool:
         clock, counted = self._clock, [relaxation.nodes]
 
         def expired() -> bool:
             clock.iterations += relaxation.nodes - counted[0]
             counted[0] = relaxation.nodes
-            return clock.expired or clock.elapsed > end or relaxation.nodes >= nodes
+            return clock.expired or clock.elapsed > end or relaxation.nodes >= node_limit
 
-        answered = relaxation.solve(expired)
+        decided = relaxation.solve(expired)
         if relaxation.points is not None:
             chosen = np.concatenate((self._problem.include, relaxation.points)).astype(np.int64)
             clock.report(chosen, self._problem.objective(chosen)[0])
-        return answered
+        return decided
 
     def _climb(self) -> None:
         """Look for better incumbents among the points around the picks of this one until there are none."""
@@ -130,19 +130,18 @@ class CellProof:
     def _around_picks(self) -> Indices:
         """The points nearest to each of the picks."""
         near = min(_NEAR, 1 + int(_NEAR_SHARE * len(self._free) / self._problem.k))
-        assert self._clock.indices is not None
-        rows = (self._problem.reduced_distances(pick, self._free)[0] for pick in self._clock.indices)
+        rows = (self._problem.reduced_distances(pick, self._free)[0] for pick in self._clock.best())
         return np.unique(np.concatenate([self._free[np.argpartition(row, near - 1)[:near]] for row in rows]))
 
-    def _lower_bound(self) -> None:
-        """Halve the interval between incumbent and bound as long as time is left; larger thresholds are easier."""
+    def _tighten_bound(self) -> None:
+        """Halve the interval between incumbent and upper bound until time is up; larger thresholds are easier."""
         clock = self._clock
         low, high = clock.objective, clock.upper_bound
         while not clock.expired and math.isfinite(high) and high - low > _CLOSE * high:
             middle = (low + high) / 2
             relaxation = self._relax(least_reduced_above(self._problem, middle), self._free)
-            if self._ask(relaxation, clock.elapsed + _PROBE_SHARE * clock.remaining) and relaxation.points is None:
-                high = middle
-                clock.report(upper_bound=middle)
+            if self._run(relaxation, clock.elapsed + _PROBE_SHARE * clock.remaining) and relaxation.points is None:
+                high = attainable(self._problem, middle)
+                clock.report(upper_bound=high)
             else:
                 low = middle

@@ -25,7 +25,8 @@ from solvers._exact.branch_and_bound import (
 )
 from solvers._exact.threshold_graph import Adjacency, core_in_order
 
-_SLICE_SECONDS, _LONGEST_SLICE = 0.02, 10**9
+_SLICE_SECONDS = 0.02  # between two looks at the clock: the overshoot of a limit, at most twice as much
+_LONGEST_SLICE = 10**9
 _ALONE = 20_000  # nodes before the work is divided
 _PARTS = 4  # for each thread, so that none waits long for the others
 _DEEPEST = 3  # vertices still to be chosen by a part that is worth a thread
@@ -51,7 +52,7 @@ class _Part(NamedTuple):
 
 
 class CliqueSearch:
-    """The question whether there are k pairwise adjacent vertices, the forced ones among them.
+    """Decides whether there are k pairwise adjacent vertices, the forced ones among them.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ class CliqueSearch:
         return 1.0 - sum(map(count, self._adjacent)) / max(1, m * (m - 1))
 
     def as_packing(self) -> tuple[NDArray[np.bool_], int]:
-        """Return the same question for ``packing.independent``: conflicts in search order, and how many to choose."""
+        """Return the same problem for ``packing.independent``: conflicts in search order, and how many to choose."""
         m = len(self._vertices)
         bits = np.unpackbits(self._adjacent.view(np.uint8), axis=1, count=m, bitorder="little")
         conflict = bits == 0

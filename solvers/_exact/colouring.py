@@ -55,10 +55,10 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
                 for x in range(np.uint64(w), np.uint64(width)):  # of unsigned numbers, which the compiler vectorises
                     free[x] &= ~adjacent[vertex, x]
             rest[w] &= ~members[w]
-    for w in range(width):  # noqa: SIM110, Numba compiles no generator
-        if rest[w]:
-            return True
-    return False
+    left = np.uint64(0)
+    for w in range(width):
+        left |= rest[w]
+    return bool(left)
 
 
 @njit(cache=True, nogil=True)
@@ -154,7 +154,7 @@ def _use(
 
 @njit(cache=True, nogil=True)
 def _give_reasons(
-    adjacent: Words, members: Words, kept: int, taken: Numbers, steps: int, because: NDArray[np.bool_]
+    adjacent: Words, members: Words, kept: int | np.int64, taken: Numbers, steps: int, because: NDArray[np.bool_]
 ) -> None:
     """Mark for every member but ``kept`` the first step that took a vertex not adjacent to it."""
     for x in range(len(members)):

@@ -10,12 +10,21 @@ import numpy as np
 from mmdp import Clock, Problem, Status, Stop
 from solvers._framework.registry import make
 
-_TIME_SHARE = 0.2  # of what is left, for each heuristic,
-_RESTARTS_SHARE = 0.5  # and for all restarts together
+_TIME_SHARE = 0.2  # of what is left, for each heuristic: more leaves less for the proof,
+_SHORT_SECONDS, _SHORT_SHARE = 1.0, 0.95  # but in so short a time nearly all: the incumbent counts more than the bound
+_RESTARTS_SHARE = 0.5  # of what is left, for all restarts together
 _PATIENCE = 40  # moves without a gain for each point: a quick start goes on for fewer, a patient one for more
-_QUICK_MOVES, _PATIENT_MOVES = 500_000, 2_500_000  # at most: about a second of the local searches, and half a minute
-_SAMPLE, _SAMPLE_NODES = 20_000, 1_000_000  # points, and nodes of their proof
-_STARTS, _POINTS_OF_STARTS = 12, 400_000  # restarts at most, and points of all of them together
+_QUICK_MOVES = 500_000  # at most, which takes the local search about a second,
+_PATIENT_MOVES = 2_500_000  # and half a minute for many points
+_SAMPLE = 20_000  # points: the more, the nearer its optimum is to that of all, and the longer its proof
+_SAMPLE_NODES = 1_000_000  # of that proof: seconds
+_STARTS = 12  # restarts at most: cells improve what they find, so a few arrangements are enough,
+_POINTS_OF_STARTS = 400_000  # and fewer of many points, where each takes longer
+
+
+def seconds_for_one(clock: Clock) -> float:
+    """Time for one of several attempts at an incumbent: a share of what is left, or nearly all if that is short."""
+    return max(_TIME_SHARE * clock.remaining, min(_SHORT_SECONDS, _SHORT_SHARE * clock.remaining))
 
 
 def from_sample(problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
@@ -29,7 +38,7 @@ def from_sample(problem: Problem, clock: Clock, rng: np.random.Generator) -> Non
     assert problem.points is not None
     some = np.sort(rng.choice(problem.candidates, _SAMPLE, replace=False))
     part = Problem(problem.k, points=problem.points[some], metric=problem.metric)
-    seconds = _TIME_SHARE * clock.remaining if np.isfinite(clock.remaining) else None
+    seconds = seconds_for_one(clock) if np.isfinite(clock.remaining) else None
     found = make("exact").solve(part, Stop(seconds=seconds, iterations=_SAMPLE_NODES), seed=int(rng.integers(2**31)))
     chosen = some[found.indices]
     clock.report(chosen, problem.objective(chosen)[0])
@@ -42,15 +51,21 @@ def restarts(problem: Problem, clock: Clock, rng: np.random.Generator, heuristic
     end = clock.elapsed + _RESTARTS_SHARE * clock.remaining
     for _ in range(min(_STARTS, _POINTS_OF_STARTS // problem.n)):
         if not clock.expired and clock.elapsed < end:
-            warm_start(problem, clock, rng, heuristics)
+            warm_start(problem, clock, rng, heuristics, share=_TIME_SHARE)
 
 
 def warm_start(
-    problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str], quick: bool = True
+    problem: Problem,
+    clock: Clock,
+    rng: np.random.Generator,
+    heuristics: Sequence[str],
+    quick: bool = True,
+    share: float | None = None,
 ) -> None:
     """Run the heuristics in turn, each within counted limits and a share of the time that is left.
 
-    A quick start is enough for a search that proves in no time, or that finds better incumbents on its way.
+    A quick start is enough for a search that proves in no time, or that finds better incumbents on its way. Without
+    ``share`` the heuristics get what :func:`seconds_for_one` gives them.
 
     Raises
     ------
@@ -64,7 +79,7 @@ def warm_start(
         chosen, most = (min, _QUICK_MOVES) if quick else (max, _PATIENT_MOVES)
         stop = replace(stop, no_improvement=rest and chosen(rest, _PATIENCE * problem.n), iterations=most)
         if np.isfinite(clock.remaining):
-            stop = replace(stop, seconds=_TIME_SHARE * clock.remaining)
+            stop = replace(stop, seconds=seconds_for_one(clock) if share is None else share * clock.remaining)
         found = solver.solve(problem, stop, seed=int(rng.integers(2**31)))
         clock.report(found.indices, found.objective)
         if found.upper_bound > found.objective:  # one that met the objective met it up to rounding, which is no proof

@@ -11,7 +11,8 @@ from solvers._exact.bitsets import Words, popcount
 from solvers._framework.compilation import njit
 
 BLOCK = 64
-_STRIDE, _WIDE_WORDS = 3, 5  # every so manieth word, so many of them, is compared for all sets of a block at once
+_STRIDE = 3  # from one word to the next that is compared for all sets of a block at once: neighbours tell less,
+_WIDE_WORDS = 5  # how many words these are: more dismiss more sets in vectors, fewer cost less a block
 
 Numbers = NDArray[np.int64]
 
@@ -64,8 +65,8 @@ def remember(nogoods: Nogoods, size: int, words: Words) -> None:
 def closest(nogoods: Nogoods, size: int, words: Words, most: int) -> tuple[int, int]:
     """Find a set without a clique of ``size`` vertices that holds all but the fewest of the given ones.
 
-    Returns its place and how many it leaves out; -1 and ``most`` if all leave out ``most`` or more. The block of the
-    most recent one comes first, and a set that leaves out none ends the search.
+    Returns its place and how many it lacks; -1 and ``most`` if all lack ``most`` or more. The block of the most recent
+    one comes first, and a set that lacks none ends the search.
     """
     best, least, kept = -1, np.uint64(most), nogoods.kept[size]
     if kept == 0:

@@ -1,6 +1,8 @@
-"""The same question for graphs with few conflicts, where linear programming bounds more than colours do."""
+"""The clique search as an integer program, for graphs with few conflicts, where colours bound little."""
 
 from __future__ import annotations
+
+import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +23,20 @@ def independent(conflict: NDArray[np.bool_], need: int, seconds: float) -> tuple
     Returns
     -------
     chosen : array or None
-    refuted : bool
-        Whether there is no such set.
+    infeasible : bool
+        Whether it is proven that there is no such set.
     """
+    started = time.perf_counter()
     start, members = clique_cover(conflict)
     cliques = csr_array((np.ones(len(members)), members, start), shape=(len(start) - 1, len(conflict)))
     everyone = np.ones(len(conflict))
     constraints = [LinearConstraint(everyone, need, np.inf)]
     if cliques.shape[0]:
         constraints.append(LinearConstraint(cliques, -np.inf, 1.0))
-    limit = {"time_limit": seconds} if np.isfinite(seconds) else {}
+    left = seconds - (time.perf_counter() - started)
+    if left <= 0:
+        return None, False
+    limit = {"time_limit": left} if np.isfinite(left) else {}
     answer = milp(-everyone, constraints=constraints, integrality=everyone, bounds=Bounds(0, 1), options=limit)
     if answer.x is not None:
         chosen = np.flatnonzero(answer.x > 0.5)[:need]

@@ -1,4 +1,4 @@
-"""Which of the two searches proves a problem, for the exact solver and for whoever asks for a bound."""
+"""Which of the two searches proves a problem, for the exact solver and for bounds of other solvers' results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from solvers._exact.matrix_proof import MatrixProof
 
 METHODS = ("auto", "matrix", "cells")
 _BOX_DIMENSIONS = 6  # beyond, boxes say little about distances
-_PLANE_POINTS, _DENSE_POINTS = 200, 1000  # up to which the matrix is faster, in the plane and beyond
+_PLANE_POINTS = 200  # up to which the matrix is faster in the plane,
+_SPACE_POINTS = 1000  # and in more dimensions, where boxes say less
 
 
 def _nothing() -> None:
@@ -27,8 +28,8 @@ def prove(
 ) -> None:
     """Search for the optimum or for a bound until the clock, which holds an incumbent, expires.
 
-    ``improve`` is called once, at the first question that has no answer at a glance, to look harder for an incumbent;
-    ``threads`` divide the search on a matrix.
+    ``improve`` is called once, to look harder for an incumbent, at the first threshold that the first node limit leaves
+    open; ``threads`` divide the search on a matrix.
     """
     calls = iter((improve,))
     if choose(problem, method) == "cells":
@@ -38,12 +39,12 @@ def prove(
 
 
 def choose(problem: Problem, method: str) -> str:
-    """Return "cells" or "matrix", as asked for or as suits the problem.
+    """Return "cells" or "matrix": the ``method`` itself, or for "auto" what suits the problem.
 
     Raises
     ------
     InvalidOptionError
-        If cells are asked for where there are no boxes.
+        If the method is "cells" where there are no boxes.
     """
     has_boxes = problem.points is not None and problem.geometry.form in BOX_FORMS
     if method == "cells" and not has_boxes:
@@ -52,5 +53,5 @@ def choose(problem: Problem, method: str) -> str:
         return method
     assert problem.points is not None or not has_boxes
     dimensions = problem.points.shape[1] if has_boxes else math.inf  # of a sphere, two
-    few = _PLANE_POINTS if dimensions <= 2 else _DENSE_POINTS
+    few = _PLANE_POINTS if dimensions <= 2 else _SPACE_POINTS
     return "cells" if dimensions <= _BOX_DIMENSIONS and len(problem.candidates) > few else "matrix"

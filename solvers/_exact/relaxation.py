@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.arrays import Indices, Matrix, Vector
 from solvers._exact.bitsets import full
 from solvers._exact.branch_and_bound import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
 from solvers._exact.cell_graph import core_of, frontier, inherit, join, refined_graph, split_cells
@@ -15,16 +16,17 @@ from solvers._exact.kd_tree import Tree
 from solvers._exact.nogoods import BLOCK, Nogoods, new_nogoods
 from solvers._exact.refinement import REAL, refine
 
-_CELLS, _MOST_CELLS = 20, 4000  # for each pick, and in all, at the beginning; more where they would be too wide
-_CLIQUES = 8  # refined before the graph is searched again
-_BLOCKS = 128  # of 64 nogoods each, kept for each size of clique,
+_CELLS = 20  # for each pick at the beginning: more make the first graph tighter and every search of it slower,
+_MOST_CELLS = 4000  # and so many in all; more only where cells would be wider than the threshold
+_CLIQUES = 8  # refined before the graph is searched again: each splits cells, and the more the longer the next search
+_BLOCKS = 128  # of 64 nogoods each, kept for each size of clique: more spare nodes and take longer to look through,
 _MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
-_SPLITS, _LEAST_SPLITS = 2048, 64  # of the cells of one clique,
-_SPLIT_PAIRS = 10**8  # or fewer, as each of them looks at all pairs of picks
-_PAIRS = 300_000  # of cells, and
-_SLICE, _SLICE_WORDS = 5000, 10**8  # nodes, or fewer in a large graph: what takes a few hundredths of a second
-
-Indices = NDArray[np.int64]
+_SPLITS = 2048  # of the cells of one clique, after which it counts as refined for now,
+_SPLIT_PAIRS = 10**8  # or fewer for many picks, as each split looks at all pairs of them,
+_LEAST_SPLITS = 64  # but never fewer than this, or nothing would come of it
+_PAIRS = 300_000  # of cells joined between two looks at the clock: a few hundredths of a second
+_SLICE = 5000  # nodes between two looks at the clock,
+_SLICE_WORDS = 10**8  # or fewer in a large graph, where a node takes longer
 
 
 class _Graph:
@@ -78,7 +80,7 @@ class Relaxation:
         self._coming = _Graph(tree, self._cells, None)
 
     def raise_to(self, t: float) -> None:
-        """Raise the threshold; what is refuted stays refuted."""
+        """Raise the threshold; nogoods stay nogoods."""
         self._t, self.points, self._cliques = t, None, []
         if self._coming is not None:
             self._coming = _Graph(self._tree, self._cells, self._coming.parent)
@@ -87,7 +89,7 @@ class Relaxation:
             self._coming = _Graph(self._tree, self._cells, parent)
 
     def solve(self, expired: Callable[[], bool]) -> bool:
-        """Whether the question was answered before ``expired()``: by ``points``, or by their absence.
+        """Whether the threshold was decided before ``expired()``: by ``points``, or by their absence.
 
         After False, a further call goes on where this one stopped.
         """
@@ -176,11 +178,11 @@ class Relaxation:
         if before is not None and parent is not None and self._nogoods is not None:
             inherit(before, parent, self._nogoods)
 
-    def _centres(self, cells: Indices) -> NDArray[np.float64]:
-        centres: NDArray[np.float64] = (self._tree.low[cells] + self._tree.high[cells]) / 2
+    def _centres(self, cells: Indices) -> Matrix:
+        centres: Matrix = (self._tree.low[cells] + self._tree.high[cells]) / 2
         return centres
 
-    def _along(self, cells: Indices) -> NDArray[np.float64]:
+    def _along(self, cells: Indices) -> Vector:
         """Position along the axis in which the first cells spread most: neighbours in space are so in the sets."""
-        position: NDArray[np.float64] = (self._centres(cells) - self._origin) @ self._axis
+        position: Vector = (self._centres(cells) - self._origin) @ self._axis
         return position

@@ -13,7 +13,9 @@ from solvers._exact.matrix_proof import on_matrix
 from solvers._exact.relaxation import Relaxation
 from solvers._framework.distance_forms import KINDS
 from solvers._framework.registry import make
-from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
+from solvers._framework.warm_up import kind_of, once, part_of
+from solvers._local_search.candidate_set import IN_BYTES
+from solvers._local_search.conflict_matrix import MOST_PICKS
 
 _PICKS = 5
 _POINTS, _ROWS = 700, 60
@@ -22,24 +24,30 @@ _STOP = Stop(iterations=2000)  # counted: a limit in seconds would end it in the
 
 
 def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
-    """Solve small parts of the problem by the heuristics and by the proof that will be used."""
-    large = method == "cells" and problem.vectors.size >= MANY_COORDINATES
-    wide = method == "matrix" and problem.n >= _WIDE
+    """Prove a small part of the problem, and warm up the heuristics for what they will get."""
 
-    def run() -> None:
-        exact = make("exact", method=method, heuristics=("random",))
-        exact.solve(part_of(problem, _POINTS if method == "cells" else _ROWS, _PICKS), _STOP)
-        part = part_of(problem, _WIDE if wide else _POINTS, _PICKS)
-        for name in heuristics:
-            make(name).solve(part if method == "cells" else on_matrix(part, Clock(Stop())), _STOP)
-        if large and heuristics:
-            make(heuristics[0]).solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], _PICKS), _STOP)
+    def compile_proof() -> None:
+        part = part_of(problem, _POINTS if method == "cells" else _ROWS, _PICKS)
+        make("exact", method=method, heuristics=("random",)).solve(part, _STOP)
         if method == "cells":
             _refine_cells(part)
         else:
             members(full(3))  # of a graph with so few conflicts that an integer program takes a turn
 
-    once(("exact", method, *heuristics, kind_of(problem), large, wide), run)
+    once(("exact", method, kind_of(problem)), compile_proof)
+    if method == "cells":
+        for name in heuristics:
+            make(name).warm_up(problem)
+        return
+    size = min(problem.n, _WIDE)
+
+    def compile_heuristics() -> None:
+        part = on_matrix(part_of(problem, size, max(_PICKS, problem.k * size // problem.n)), Clock(Stop()))
+        for name in heuristics:
+            make(name).warm_up(part)
+
+    if heuristics:
+        once(("on matrices", *heuristics, size > IN_BYTES, size == _WIDE, problem.k > MOST_PICKS), compile_heuristics)
 
 
 def _refine_cells(problem: Problem) -> None:

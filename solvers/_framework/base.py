@@ -295,7 +295,7 @@ def _only_solution(problem: Problem) -> Run | None:
     if len(problem.include) == problem.k:
         return Run(problem.include, status=Status.OPTIMAL)
     if len(problem.candidates) == problem.k:
-        return Run(problem.candidates, status=Status.OPTIMAL)
+        return Run(problem.max_min_order(), status=Status.OPTIMAL)
     return None
 
 

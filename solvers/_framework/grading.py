@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from mmdp import Clock, Incumbent, InvalidOptionError, Problem, Result, SolverContractError, Status
 from mmdp.arrays import Indices, Points
-from mmdp.bounds import averaging_bound, cheap_bound, included_bound
+from mmdp.bounds import attainable, averaging_bound, cheap_bound, included_bound
 from mmdp.metrics import METRICS, Metric
 
 ROUNDING = 1e-9  # relative; a kernel may sum in another order than the referee
@@ -93,7 +93,7 @@ def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, object
         if clock.stop.upper_bound is not None and claimed == clock.stop.upper_bound:
             raise InvalidOptionError(f"Stop(upper_bound={claimed!r}): {objective!r} has been reached")
         raise SolverContractError(f"{keyword} claims that nothing exceeds {claimed!r} and returns {objective!r}")
-    return max(claimed, objective)
+    return max(attainable(problem, claimed), objective)
 
 
 def graded(

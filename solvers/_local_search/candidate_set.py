@@ -18,7 +18,7 @@ from solvers._local_search.near_pairs import NearPairs, near_pairs, roomy_cap, s
 from solvers._local_search.threshold_search import BEYOND_CAP, LAST_GAIN, MOVES, RAISED_AT, State, new_state, search
 
 _DENSE = 4000  # points whose matrix is kept; beyond, only the near pairs are
-_IN_BYTES = 1500  # points up to which a row of bytes is faster than a list of near points
+IN_BYTES = 1500  # points up to which a row of bytes is faster than a list of near points
 _SAMPLED_ROWS = 64
 _BLOCK = 2**22  # distances computed at a time
 
@@ -43,7 +43,7 @@ class CandidateSet:
 
     def begin(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int) -> State | ConflictMatrix:
         """Begin a search from the ``chosen`` points, in the layout that suits their number."""
-        if len(self.points) <= _IN_BYTES and self.problem.k <= MOST_PICKS:
+        if len(self.points) <= IN_BYTES and self.problem.k <= MOST_PICKS:
             closest = self._closest(chosen)
             return new_conflict_matrix(
                 self._known, closest, self._cap(closest), chosen, np.isin(self.points, fixed), seed

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers._framework.compilation import njit
-from solvers._local_search.threshold_search import MOVES, RESTARTS, draw
+from solvers._local_search.threshold_search import MOVES, RESTARTS, Int, draw
 
 BARRED = 255
 RESTING, LISTED = RESTARTS + 1, RESTARTS + 2  # counters
@@ -72,7 +72,7 @@ def coolest(fewest: int, degree_words: Words, barred_words: Words, words: Ints, 
 
 
 @njit(cache=True, nogil=True)
-def _oldest_marked(word: int, mark: np.uint64, tabu: Ints, best: int, ties: int, random: Words) -> tuple[int, int]:
+def _oldest_marked(word: Int, mark: np.uint64, tabu: Ints, best: Int, ties: Int, random: Words) -> tuple[Int, Int]:
     """Return the longest unused of ``best`` and the marked points of a word, at random among ``ties``."""
     while mark:
         lowest = mark & (~mark + np.uint64(1))
@@ -83,19 +83,21 @@ def _oldest_marked(word: int, mark: np.uint64, tabu: Ints, best: int, ties: int,
             continue
         ties = ties + 1 if best >= 0 and tabu[v] == tabu[best] else 1
         if ties == 1 or draw(random, ties) == 0:
-            best = int(v)
+            best = v
     return best, ties
 
 
 @njit(cache=True, nogil=True)
 def best_swap(
     members: Ints, conflict_words: Words, places: Ints, words: Ints, marks: Words, tabu: Ints, random: Words
-) -> tuple[int, int]:
+) -> tuple[Int, Int]:
     """Return one of the places and one of the marked points, in conflict with each other if any two are.
 
     Their conflict is then one less after the swap. Of several, the point that was unused for longest.
     """
-    leaving, best, ties = places[draw(random, len(places))], np.int64(-1), np.int64(0)
+    leaving = places[draw(random, len(places))]
+    best: Int = np.int64(-1)  # typed, because Numba compiles a function once more for a literal
+    ties: Int = np.int64(0)
     for place in places:
         for j in range(len(words)):
             mark = marks[j] & (conflict_words[members[place], words[j]] << np.uint64(7))

@@ -30,6 +30,8 @@ PAUSED, BEYOND_CAP, BLOCKED = range(3)  # why ``search`` came back: see there
 LONGEST_TENURE = 6  # for many conflicts, before the random part
 TENURE_IN = 0.6  # of the tenure of a point that left, for the one that came in
 
+Int = int | np.int64
+
 
 class State(NamedTuple):
     """One search between two slices of moves; every field is changed in place."""
@@ -82,7 +84,7 @@ def new_state(
 
 
 @njit(cache=True, nogil=True)
-def draw(random: NDArray[np.uint64], n: int) -> int:
+def draw(random: NDArray[np.uint64], n: Int) -> int:
     """Return a number in 0 ... n - 1 by xorshift64* (Vigna, ACM Transactions on Mathematical Software 42(4), 2016)."""
     x = random[0]
     x ^= x >> np.uint64(12)
@@ -94,14 +96,14 @@ def draw(random: NDArray[np.uint64], n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _put(s: State, v: int, bucket: int) -> None:
+def _put(s: State, v: Int, bucket: Int) -> None:
     s.slot[v] = s.size[bucket]
     s.bucket[bucket, s.size[bucket]] = v
     s.size[bucket] += 1
 
 
 @njit(cache=True, nogil=True)
-def _take(s: State, v: int, bucket: int) -> None:
+def _take(s: State, v: Int, bucket: Int) -> None:
     s.size[bucket] -= 1
     last = s.bucket[bucket, s.size[bucket]]
     s.bucket[bucket, s.slot[v]] = last
@@ -109,7 +111,7 @@ def _take(s: State, v: int, bucket: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _raise_degree(s: State, v: int) -> None:
+def _raise_degree(s: State, v: Int) -> None:
     degree = np.int64(s.degree[v])
     s.degree[v] = degree + 1
     if s.chosen[v]:
@@ -122,7 +124,7 @@ def _raise_degree(s: State, v: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _lower_degree(s: State, v: int) -> None:
+def _lower_degree(s: State, v: Int) -> None:
     degree = np.int64(s.degree[v]) - 1
     s.degree[v] = degree
     if s.chosen[v]:

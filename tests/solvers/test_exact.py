@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import solvers
 from mmdp import Clock, InvalidOptionError, Problem, Status, Stop, TooLargeError
-from mmdp.instances import uniform
+from mmdp.instances import ran, uniform
 from solvers._exact import clique_search, matrix_proof
+from solvers._exact.cell_proof import CellProof
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
 from solvers._exact.matrix_proof import MatrixProof
 from solvers._exact.reduced_thresholds import least_reduced_above
@@ -101,9 +102,28 @@ def test_bounds_from_some_rows_of_a_matrix_hold(monkeypatch, rows, seed):
     D = np.triu(np.random.default_rng(seed).uniform(1, 2, (12, 12)), 1)
     problem, clock = Problem(4, distances=D + D.T), Clock(Stop())
     clock.report(range(4), problem.objective(range(4))[0])
-    MatrixProof(problem, clock, lambda: None)._lower_bound(math.inf, math.inf)
+    MatrixProof(problem, clock, lambda: None)._tighten_bound(math.inf, math.inf)
     optimum = solvers.solve(problem, solver="exact").objective
     assert clock.objective <= optimum <= clock.upper_bound < math.inf
+
+
+@pytest.mark.parametrize("metric", ["euc_2d", "ceil_2d"])
+def test_bounds_from_cells_are_whole_where_distances_are(metric):
+    points = np.random.default_rng(2).uniform(0, 40, (400, 2))
+    problem, clock = Problem(5, points=points, metric=metric), Clock(Stop())
+    clock.report(range(5), problem.objective(range(5))[0], 60.0)
+    CellProof(problem, clock, lambda: None)._tighten_bound()
+    optimum = solvers.solve(problem, solver="exact").objective
+    bounds = [moment.upper_bound for moment in clock.history]
+    assert bounds[-1] == round(bounds[-1])
+    assert optimum == clock.upper_bound
+
+
+@pytest.mark.parametrize("name", ["greedy", "local_search", "drop_add"])
+def test_the_bound_of_any_result_is_whole_where_distances_are(name):
+    stop = Stop(iterations=100, upper_bound=80.5)
+    result = solvers.solve(ran(60, seed=1).problem(20), solver=name, stop=stop)
+    assert result.upper_bound == 80
 
 
 def test_nodes_are_limited_exactly():
@@ -123,7 +143,7 @@ def test_thousands_of_picks_keep_the_limit():
 
 
 def cliques_of(search, nodes):
-    """All cliques, asked for in short runs."""
+    """All cliques, searched for in short runs."""
     found = []
     while (outcome := search.run(np.inf, nodes)) != EXHAUSTED:
         if outcome == FOUND:

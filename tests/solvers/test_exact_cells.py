@@ -49,7 +49,7 @@ def test_a_search_that_pauses_leaves_no_clique_behind(data, monkeypatch):
     monkeypatch.setattr(relaxation, "_CELLS", 1)
     monkeypatch.setattr(relaxation, "_CLIQUES", data.draw(st.sampled_from([1, 8])))
     monkeypatch.setattr(relaxation, "_SLICE", data.draw(st.sampled_from([1, 10])))
-    monkeypatch.setattr(cell_proof, "_GLANCE", data.draw(st.integers(1, 30)))
+    monkeypatch.setattr(cell_proof, "_QUICK_NODES", data.draw(st.integers(1, 30)))
     points = some_points(data.draw, n=data.draw(st.integers(5, 60)), d=data.draw(st.integers(1, 3)))
     problem = Problem(data.draw(st.integers(2, 5)), points=points)
     limit = data.draw(st.none() | st.integers(1, 60))
