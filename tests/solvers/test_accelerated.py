@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mmdp import Problem
 from solvers import solve
 from solvers._farthest_first import accelerated
-from solvers._framework.distance_forms import FEW_DIMENSIONS
 from solvers._farthest_first.traversal import Rows, traverse
+from solvers._framework.distance_forms import FEW_DIMENSIONS
 from tests.strategies import VECTOR_METRICS
 
 BOXED = ("euclidean", "sqeuclidean", "manhattan", "chebyshev", "cosine", "angular")
