@@ -92,7 +92,7 @@ def _sum_of_squares(x: Vector) -> Vector:
     rest = np.zeros(x.shape[:-1])
     for c in range(d - d % 8, d):
         rest += np.square(x[..., c])
-    return (a[..., 0] + a[..., 1]) + rest
+    return np.asarray((a[..., 0] + a[..., 1]) + rest)
 
 
 def _directions(x: Array) -> Array:

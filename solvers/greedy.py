@@ -81,11 +81,15 @@ class Greedy(Solver):
         start = self._start(len(problem.candidates))
         like = Greedy(start if isinstance(start, str) else "random", "numba", self.accelerated)
         large = n * d >= MANY_COORDINATES
-        part = part_of(problem, 1 + MANY_COORDINATES // d if large else _PART, _PART)
-        once(
-            (like, large, kind_of(problem), d <= FEW_DIMENSIONS),
-            lambda: like._run(part, Clock(Stop()), np.random.default_rng(0)),
-        )
+
+        def run() -> None:
+            part = part_of(problem, 1 + MANY_COORDINATES // d if large else _PART, _PART)
+            like._run(part, Clock(Stop()), np.random.default_rng(0))
+            traversal.extend(part, [], start if start in traversal.RANKED else 0, self.accelerated)
+            if self.accelerated and problem.geometry.form == "sqeuclidean" and d > FEW_DIMENSIONS:
+                selection.warm_up(part.vectors, start if isinstance(start, str) else 0)
+
+        once((like, large, kind_of(problem), d <= FEW_DIMENSIONS), run)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         candidates = problem.candidates
@@ -101,7 +105,7 @@ class Greedy(Solver):
         if len(picks) < problem.k:
             picks, radius = traversal.extend(problem, picks, start, self.accelerated)
         else:
-            radius = traversal.radius_of_last(problem, picks)
+            radius = selection.radius_of_last(problem.vectors, picks)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)
 
     def _from_products(self, problem: Problem, start: str | int) -> list[int]:

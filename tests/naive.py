@@ -75,3 +75,76 @@ def divprune(features, k):
         nearest[taken] = -np.inf
         taken.append(int(np.argmax(nearest)))
     return taken
+
+
+def in_lanes(terms):
+    """Sum over the last axis in the order of ``solvers._framework.pair_sums``: in four times eight lanes."""
+    lanes, d, c = np.zeros((*terms.shape[:-1], 4, 8)), terms.shape[-1], 0
+    while d - c >= 32:
+        lanes += terms[..., c : c + 32].reshape(lanes.shape)
+        c += 32
+    while d - c >= 8:
+        lanes[..., 0, :] += terms[..., c : c + 8]
+        c += 8
+    a = ((lanes[..., 0, :] + lanes[..., 1, :]) + lanes[..., 2, :]) + lanes[..., 3, :]
+    rest = np.zeros(terms.shape[:-1])
+    while c < d:
+        rest += terms[..., c]
+        c += 1
+    pairs = [a[..., i] + a[..., i + 4] for i in range(4)]
+    return ((pairs[0] + pairs[2]) + (pairs[1] + pairs[3])) + rest
+
+
+def in_order(terms):
+    total = np.zeros(terms.shape[:-1])
+    for c in range(terms.shape[-1]):
+        total += terms[..., c]
+    return total
+
+
+def float64_rule(X, metric):
+    """The distances that decide the greedy's picks, to the last bit: squared, of float64 coordinates.
+
+    Under cosine a row is multiplied by the reciprocal of its length, each product rounded by itself; zero vectors stay
+    zero. Squared differences are summed in lanes, up to 8 coordinates in their order. Equal rows are at distance 0,
+    and (i, j) has the distance of (j, i). Ties go to the lowest index.
+    """
+    V = np.asarray(X, dtype=np.float64)
+    if metric == "cosine":
+        largest = np.abs(V).max(axis=1, keepdims=True)
+        V = np.ldexp(V, 1 - np.frexp(largest)[1])  # a power of two, which rounds nothing
+        squares = in_lanes(V * V)[:, None]
+        V = np.where(squares > 0, V * (1 / np.sqrt(np.where(squares > 0, squares, 1))), 0)
+    total = in_order if V.shape[1] <= 8 else in_lanes
+    return np.array([total(np.square(V - v)) for v in V])
+
+
+def greedy(D, k, start, state=None):
+    """Picks of farthest-first by a matrix of distances, with -1 where there are no more.
+
+    ``state`` has 1 for points that are picked first, -1 for those that never are.
+    """
+    n = len(D)
+    usable = [i for i in range(n) if state is None or state[i] >= 0]
+    picks = [i for i in usable if state is not None and state[i] > 0][:k]
+    if not picks and usable and k:
+        others = lambda i: [D[i][j] for j in usable if j != i] or [0.0]  # noqa: E731
+        if start == "isolated":
+            picks = [max(usable, key=lambda i: min(others(i)))]
+        elif start == "farthest_pair":
+            picks = [max(usable, key=lambda i: max(others(i)))]
+        elif start == "sweep":
+            picks = [max(usable[1:] or usable, key=lambda i: D[usable[0]][i])]
+        elif start == "random":
+            picks = [usable[int(np.random.default_rng(0).integers(n)) % len(usable)]]
+        else:
+            picks = [start if start in usable else usable[0]]
+    nearest = np.full(n, -1.0)
+    nearest[usable] = np.inf
+    for c in picks:
+        nearest = np.minimum(nearest, D[c])
+    while len(picks) < min(k, len(usable)):
+        nearest[picks] = -1.0
+        picks.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, D[picks[-1]])
+    return picks + [-1] * (k - len(picks))

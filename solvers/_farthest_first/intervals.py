@@ -15,7 +15,7 @@ Every distance that is computed is held against its bound: one outside says that
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,7 @@ class Pairs(NamedTuple):
 class Nearest(NamedTuple):
     """Of each point: an interval around half the distance to its nearest pick, and how far the rule has looked.
 
-    ``exact`` is the smallest distance of the rule to the first ``seen`` picks. Of picked points ``high`` is -infinity.
+    ``exact`` is the smallest distance of the rule to the first ``seen`` picks. Of picks both ends are -infinity.
     """
 
     low: Floats
@@ -108,7 +108,7 @@ def to_half_distances(matrix: Floats, half: Floats, scale: Floats, least: Floats
 
 @njit(cache=True, nogil=True)
 def _entry(pairs: Pairs, i: int, j: int) -> float:
-    return np.float64(pairs.matrix[i, j] if i < j else pairs.matrix[j, i])
+    return float(pairs.matrix[i, j] if i < j else pairs.matrix[j, i])
 
 
 @njit(cache=True, nogil=True)
@@ -119,7 +119,7 @@ def _rule(pairs: Pairs, i: int, j: int, work: Numbers) -> float:
     work[COMPUTED] += 1
     if not abs(value - _entry(pairs, i, j)) <= pairs.error:
         work[WRONG] += 1
-    return value
+    return float(value)
 
 
 @njit(cache=True, nogil=True)
@@ -235,7 +235,7 @@ def _fold(row: Floats, error: np.float32, low: Floats, high: Floats) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=_IN_ANY_ORDER)
-def _largest(values: Floats) -> np.float32:
+def _largest(values: Floats) -> Any:
     largest = values[0]
     for value in values:
         largest = max(largest, value)
@@ -276,7 +276,7 @@ def _measure(
         return -1.0
     nearest.seen[j] = count
     nearest.low[j] = max(nearest.low[j], np.float32(exact) * (1 - _OUTWARDS) - (_TINY if exact > 0 else np.float32(0)))
-    return exact
+    return float(exact)
 
 
 @njit(cache=True, nogil=True)
@@ -293,7 +293,8 @@ def extend(pairs: Pairs, nearest: Nearest, picks: Numbers, folded: int, count: i
             for j in range(c):
                 row[j] = pairs.matrix[j, c]
             row[c] = -np.inf
-            row[c + 1 :] = pairs.matrix[c, c + 1 :]
+            for j in range(c + 1, len(row)):
+                row[j] = pairs.matrix[c, j]
             _fold(row, error, low, high)
         folded = count
         if count == stop:

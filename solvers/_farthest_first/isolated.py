@@ -60,7 +60,7 @@ def most_isolated(x: Matrix, scale: Vector, rows: Floats, half: Floats, error: f
     while start < n and len(left) > _FEW and top > floor + 2 * error:
         compare(left, order[start : start + width])
         if block % 2 == 0:
-            leaders = left[np.argsort(-near[left], kind="stable")[:_LEADERS]]
+            leaders = np.sort(left[np.argsort(-near[left], kind="stable")[:_LEADERS]])
             compare(leaders)
             floor = max(floor, float(near[leaders].max()) - error)
         left = left[near[left] + error >= floor]

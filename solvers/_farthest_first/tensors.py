@@ -120,9 +120,9 @@ def _on_the_cpu(
 ) -> torch.Tensor:
     """Pick as from an array of the same numbers."""
     begin = start if start in STARTS else int(start)
-    fixed_there, ks_there = (None if mask is None else mask.cpu().numpy() for mask in (fixed, ks))
-    rows = selection.as_rows(to_numpy(points))
-    return torch.from_numpy(selection.select(rows, k, metric, begin, fixed_there, ks_there, accelerate))
+    x = selection.as_rows(to_numpy(points))
+    states, wanted = (None if mask is None else mask.cpu().numpy() for mask in (fixed, ks))
+    return torch.from_numpy(selection.select(x, k, metric, begin, states, wanted, accelerate))
 
 
 def engine_for(points: torch.Tensor, metric: str) -> Engine:

@@ -75,13 +75,6 @@ def extend(problem: Problem, first: list[int], start: str | int, accelerate: boo
     return farthest_first(rows.lower, _nothing_near(problem), picks, problem.k)
 
 
-def radius_of_last(problem: Problem, picks: list[int]) -> float:
-    """Reduced distance of the last pick to those before it."""
-    chosen, row = np.ascontiguousarray(problem.vectors[picks]), np.full(len(picks), np.inf)
-    lower_nearest(KINDS[problem.geometry.form], chosen, len(picks) - 1, row)
-    return float(row[:-1].min(initial=np.inf))
-
-
 def _nothing_near(problem: Problem) -> Vector:
     """No pick is near any candidate yet; what is no candidate stays below zero."""
     nearest = np.full(problem.n, -1.0)

@@ -1,0 +1,266 @@
+"""Arrays, tensors and ``solve`` pick what the float64 rule of the oracle picks, whatever was left to float32.
+
+MMDP_RULE_INPUTS=20000 python -m pytest tests/solvers/test_float64_rule.py
+"""
+
+import os
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmdp import InvalidProblemError, Problem, SolverContractError
+from solvers import solve
+from solvers._farthest_first import intervals, isolated, selection
+from solvers._farthest_first.half_product import half_product
+from solvers.greedy import Greedy
+from tests import naive
+
+torch = pytest.importorskip("torch")
+
+INPUTS = int(os.environ.get("MMDP_RULE_INPUTS", "300"))
+STARTS = ("isolated", "isolated", "auto", "farthest_pair", "sweep", "random", 1)
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape)
+
+
+def repeated(rng, n, d):
+    m = rng.integers(1, n + 1)
+    return normal(rng, m, d)[rng.integers(0, m, n)]
+
+
+def one_ulp_off(rng, n, d):
+    X = repeated(rng, n, d).astype(np.float32)
+    for row in np.flatnonzero(rng.random(n) < 0.7):
+        for _ in range(rng.integers(1, 4)):
+            c = rng.integers(0, d)
+            X[row, c] = np.nextafter(X[row, c], np.float32(9))
+    return X
+
+
+def with_zeros(rng, n, d):
+    X = normal(rng, n, d)
+    X[rng.random(n) < 0.3] = 0
+    return X
+
+
+def one_hot(rng, n, d):
+    X = np.zeros((n, d))
+    X[np.arange(n), rng.integers(0, d, n)] = rng.choice([1, 2, 3, 0.1], n)
+    return X
+
+
+def straddling(rng, n, d):
+    """On a sphere around one row, to a few units of rounding of float32: near-ties in every step."""
+    u = normal(rng, n, d)
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    X = normal(rng, d) + u * (1 + 1e-7 * rng.integers(-3, 4, (n, 1)))
+    X[0] -= u[0]
+    return X
+
+
+KINDS = {
+    "random": normal,
+    "clustered": lambda r, n, d: repeated(r, n, d) + 10.0 ** -r.uniform(0, 3) * normal(r, n, d),
+    "copies": repeated,
+    "tiles": lambda r, n, d: repeated(r, n, d) + 10.0 ** -r.uniform(3, 8) * normal(r, n, d),
+    "one ulp off": one_ulp_off,
+    "straddling": straddling,
+    "zero vectors": with_zeros,
+    "integers": lambda r, n, d: r.integers(-2, 3, (n, d)),
+    "signs": lambda r, n, d: r.integers(0, 2, (n, d)) * 2 - 1,
+    "one-hot": one_hot,
+    "permutations": lambda r, n, d: r.permuted(np.tile(normal(r, d), (n, 1)), axis=1),
+    "circulant": lambda r, n, d: np.stack([np.roll(np.arange(d) ** 0.5, i) for i in r.integers(0, d, n)]),
+    "multiples": lambda r, n, d: repeated(r, n, d) * r.choice([1, 2, 3, 0.1, -1], n)[:, None],
+    "offset": lambda r, n, d: 10.0 ** r.uniform(0, 3) * normal(r, d) + normal(r, n, d),
+    "tight": lambda r, n, d: normal(r, d) + 10.0 ** -r.uniform(2, 6) * normal(r, n, d),
+    "rows of many scales": lambda r, n, d: normal(r, n, d) * 10.0 ** r.uniform(-6, 6, (n, 1)),
+    "huge": lambda r, n, d: normal(r, n, d) * 10.0 ** r.uniform(8, 30),
+    "tiny": lambda r, n, d: normal(r, n, d) * 10.0 ** -r.uniform(8, 30),
+}
+
+
+@dataclass(frozen=True)
+class Input:
+    """A batch of points, as float32 or float64, or as numbers of bfloat16 or float16, and how to pick of it."""
+
+    kind: str
+    points: np.ndarray
+    dtype: str
+    metric: str
+    start: str | int
+    k: int
+    masks: dict[str, np.ndarray]
+
+    def tensor(self):
+        return torch.from_numpy(self.points).to(getattr(torch, self.dtype))
+
+    def expected(self, item):
+        X = self.points[item]
+        k, state = self.k, np.zeros(len(X))
+        if "include" in self.masks:
+            state[self.masks["include"][item]] = 1
+            state[self.masks["exclude"][item]] = -1
+            state[self.masks["lengths"][item] :] = -1
+            k = min(k, self.masks["ks"][item])
+        start = "isolated" if self.start == "auto" else self.start
+        picks = naive.greedy(naive.float64_rule(X, self.metric), k, start, state)
+        return picks + [-1] * (self.k - len(picks))
+
+
+@st.composite
+def inputs(draw, kinds=tuple(KINDS)):
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kind = draw(st.sampled_from(kinds))
+    b, n = draw(st.sampled_from((1, 1, 2))), draw(st.integers(2, 70))
+    d = draw(st.one_of(st.integers(1, 12), st.integers(9, 70), st.integers(200, 600)))
+    k = draw(st.one_of(st.integers(1, max(1, n // 4)), st.integers(1, n)))
+    dtype = draw(st.sampled_from(("float32", "float32", "float64", "bfloat16", "float16")))
+    if dtype == "float16" and kind in ("huge", "tiny", "rows of many scales", "offset"):
+        dtype = "float32"
+    X = np.stack([np.broadcast_to(KINDS[kind](rng, n, d), (n, d)) for _ in range(b)])
+    points = torch.from_numpy(X.astype(np.float64)).to(getattr(torch, dtype))
+    points = points.numpy() if dtype in ("float32", "float64") else points.float().numpy()
+    masks = {}
+    if draw(st.integers(0, 3)) == 0:
+        masks = {
+            "lengths": rng.integers(0, n + 1, b),
+            "ks": rng.integers(0, k + 1, b),
+            "include": rng.random((b, n)) < draw(st.sampled_from((0.0, 0.05))),
+            "exclude": rng.random((b, n)) < 0.2,
+        }
+    start = draw(st.sampled_from(STARTS))
+    return Input(kind, points, dtype, draw(st.sampled_from(("cosine", "euclidean"))), start, k, masks)
+
+
+@settings(max_examples=INPUTS, deadline=None)
+@given(given_input=inputs())
+def test_the_rules_picks(given_input):
+    X, k, metric = given_input.points, given_input.k, given_input.metric
+    expected = [given_input.expected(item) for item in range(len(X))]
+    solver = Greedy(given_input.start)
+    masks = {name: torch.from_numpy(mask) for name, mask in given_input.masks.items()}
+    assert solver.select(given_input.tensor(), k, metric, **masks).tolist() == expected
+    if masks:
+        return
+    assert solver.select(X, k, metric).tolist() == expected
+    if 1 < k < X.shape[1] and (metric == "euclidean" or X.any(axis=-1).all()):
+        assert [solve(item, k, metric=metric, start=given_input.start).indices.tolist() for item in X] == expected
+
+
+@settings(max_examples=max(60, INPUTS // 10), deadline=None)
+@given(given_input=inputs())
+def test_no_product_is_farther_from_the_rule_than_its_bound(given_input):
+    X = np.ascontiguousarray(given_input.points[0])
+    angular = given_input.metric == "cosine"
+    pairs, _ = selection._pairs(X, angular, 1.0)
+    if pairs is not None:
+        rule = naive.in_lanes(np.square((V := X * pairs.scale[:, None])[:, None] - V)) / 2
+        above = np.triu_indices(len(X), 1)
+        assert (abs(pairs.matrix[above].astype(np.float64) - rule[above]) <= pairs.error).all()
+
+
+@pytest.mark.parametrize("kind", ["tiles", "copies", "one ulp off", "clustered"])
+@pytest.mark.parametrize("angular", [True, False])
+def test_a_bound_a_thousand_times_too_small_is_an_error(kind, angular):
+    X = KINDS[kind](np.random.default_rng(0), 200, 600).astype(np.float32)
+    assert len(selection.from_products(X, 60, "isolated", [], angular).picks) == 60
+    with pytest.raises(SolverContractError, match="products of float32 are off by more than"):
+        selection.from_products(X, 150, "isolated", [], angular, slack=1e-3)
+
+
+@settings(max_examples=max(40, INPUTS // 10), deadline=None)
+@given(given_input=inputs())
+def test_the_most_isolated_point_without_all_pairs(given_input):
+    X = np.ascontiguousarray(given_input.points[0])
+    X = X if len(X) > 20 else np.repeat(X, 11, axis=0)
+    found = selection._isolated(X, given_input.metric == "cosine", 1.0)
+    if found is not None and X.shape[1] > 8:
+        assert found.picks == naive.greedy(naive.float64_rule(X, given_input.metric), 1, "isolated")
+
+
+def test_few_of_many_points_begin_without_all_pairs(monkeypatch):
+    X = np.random.default_rng(0).standard_normal((700, 40))
+    used = []
+    search = isolated.most_isolated
+    monkeypatch.setattr(isolated, "most_isolated", lambda *arguments: used.append(1) or search(*arguments))
+    assert solve(X, 3).indices.tolist() == solve(X, 3, accelerated=False).indices.tolist()
+    assert used
+
+
+def test_distances_that_tie_by_the_mass_are_left_to_the_plain_traversal():
+    X = np.eye(300) * np.random.default_rng(0).uniform(1, 2, 300)[:, None]  # unit vectors with norms 1 and almost 1
+    outcome = selection.from_products(X, 250, "isolated", [], angular=True)
+    assert len(outcome.picks) < 250
+    assert Greedy().select(X, 250).tolist() == naive.greedy(naive.float64_rule(X, "cosine"), 250, "isolated")
+
+
+def test_ordinary_points_need_few_distances_in_float64():
+    X = np.random.default_rng(0).standard_normal((400, 300)).astype(np.float32)
+    outcome = selection.from_products(X, 40, "isolated", [], angular=True)
+    assert len(outcome.picks) == 40
+    assert outcome.recomputed < 200
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_items_of_a_batch_are_picked_from_as_if_alone(threads):
+    X = np.random.default_rng(0).standard_normal((7, 60, 90)).astype(np.float32)
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    try:
+        together = Greedy().select(X, 12)
+    finally:
+        numba.set_num_threads(before)
+    assert together.tolist() == [Greedy().select(item, 12).tolist() for item in X]
+
+
+def test_without_the_routine_of_blas_the_picks_are_the_same(monkeypatch):
+    from solvers._farthest_first import half_product as products
+
+    X = np.random.default_rng(0).standard_normal((120, 500)).astype(np.float32)
+    expected, error = Greedy().select(X, 30).tolist(), products.relative_error(500)
+    monkeypatch.setattr(products, "_ssyrk", lambda: None)
+    assert Greedy().select(X, 30).tolist() == expected
+    assert products.relative_error(500) > error
+
+
+def test_half_products_are_products():
+    for n, d in ((1, 1), (5, 300), (33, 256), (40, 700)):
+        x = np.random.default_rng(n).standard_normal((n, d)).astype(np.float32)
+        np.testing.assert_allclose(np.triu(half_product(x)), np.triu(x.astype(np.float64) @ x.T), rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_not_finite_is_refused_with_its_place():
+    X = np.random.default_rng(0).standard_normal((2, 30, 20)).astype(np.float32)
+    X[1, 7, 3] = np.nan
+    for points in (X, torch.from_numpy(X)):
+        with pytest.raises(InvalidProblemError, match="row 7 of item 1, column 3"):
+            Greedy().select(points, 5)
+    outside = torch.zeros(2, 30, dtype=torch.bool)
+    outside[1, 7] = True
+    assert 7 not in Greedy().select(torch.from_numpy(X), 5, exclude=outside)[1]
+
+
+def test_an_empty_interval_cannot_be():
+    """Every point that is known exactly stays within what its product allows."""
+    X = KINDS["tiles"](np.random.default_rng(3), 150, 64).astype(np.float32)
+    pairs, _ = selection._pairs(X, True, 1.0)
+    nearest, picks, work = intervals.unknown(150), np.zeros(100, np.int64), np.array([10**9, 0, 0])
+    assert intervals.extend(pairs, nearest, picks, 0, 1, 100, work) == 100
+    left = np.setdiff1d(np.arange(150), picks)
+    assert (nearest.low[left] <= nearest.high[left]).all()
+
+
+def test_a_problems_picks_begin_and_limit_the_selection():
+    X = np.random.default_rng(4).standard_normal((80, 30))
+    D = naive.float64_rule(X, "euclidean")
+    state = np.zeros(80)
+    state[[5, 60]], state[[1, 2, 70]] = 1, -1
+    found = solve(Problem(20, points=X, include=(5, 60), exclude=(1, 2, 70))).indices.tolist()
+    assert found == naive.greedy(D, 20, "isolated", state)
