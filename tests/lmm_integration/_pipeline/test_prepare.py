@@ -59,7 +59,10 @@ def test_a_model_without_a_feature_getter_is_refused(model_type: str) -> None:
 
 def test_videos_that_cannot_be_pruned_are_not_let_through() -> None:
     model, inputs = tiny.build("llava_next_video:video"), tiny.batch("llava_next_video:video")
-    with prune(model, family=Family(video=None)), pytest.raises(UnsupportedModelError, match=r"videos.*modalities=\('image',\)"):
+    with (
+        prune(model, family=Family(video=None)),
+        pytest.raises(UnsupportedModelError, match=r"videos.*modalities=\('image',\)"),
+    ):
         model(**inputs)
     with torch.no_grad():
         plain = model(**inputs).logits
