@@ -35,7 +35,7 @@ def keeping(value: Any, columns: Tensor, length: int, rank: Tensor, visual: int)
     for dimension in range(value.ndim):
         if value.shape[dimension] == length:
             value = value.index_select(dimension, columns)
-        elif value.shape[dimension] == visual and dimension < max(1, value.ndim - 1):
+        elif visual and value.shape[dimension] == visual and dimension < max(1, value.ndim - 1):
             value = value.index_select(dimension, rank)
     return value
 
@@ -48,7 +48,10 @@ def logits(model: Any, inputs: dict[str, Tensor], token: int, columns: Tensor, c
     rank = (visual.cumsum(0) - 1)[columns[visual[columns]]]
 
     def keep(_: Any, args: Any, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        short = {name: keeping(value, columns, len(ids), rank, int(visual.sum())) for name, value in given.items()}
+        short = {
+            name: keeping(value, columns, len(ids), rank, int(visual.sum()) if "deepstack" in name else 0)
+            for name, value in given.items()
+        }
         mask, positions = short.get("attention_mask"), given.get("position_ids")
         if mask is None or (isinstance(mask, Tensor) and mask.ndim == 2):
             short["attention_mask"] = torch.ones(1, len(columns), dtype=torch.long)

@@ -71,6 +71,8 @@ _VALUES: dict[str, Any] = {
     "query_pre_attn_scalar": 8,
     "mm_tokens_per_image": 36,
     "image_grid_pinpoints": [[24, 48], [48, 24], [48, 48]],
+    "merged_hidden_size": 4 * WIDTH,
+    "num_patches": 36,
 }
 
 
@@ -111,7 +113,95 @@ def _short_rope(rope: dict[str, Any]) -> dict[str, Any] | None:
     return {k: (_short_rope(v) or v) if isinstance(v, dict) else v for k, v in rope.items()}
 
 
-FIXES: dict[str, Callable[[Any], None]] = {}
+def _qwen4_exp(config: Any) -> None:
+    config.text_config.indexer_n_heads, config.text_config.indexer_kv_heads = 2, 1
+    config.text_config.indexer_head_dim = 8
+    config.text_config.indexer_budget, config.text_config.indexer_compress_ratio = 512, 4
+
+
+def _llama4(config: Any) -> None:
+    vision = config.vision_config
+    vision.intermediate_size, vision.projector_input_dim = 4 * WIDTH, 64
+    vision.projector_output_dim = vision.vision_output_dim = 64
+    config.text_config.attention_chunk_size = 4096
+    config.text_config.moe_layers, config.text_config.no_rope_layers = [1], [1, 0]
+
+
+def _granite4_vision(config: Any) -> None:
+    config.deepstack_layer_map, config.downsample_rate = [[-1, 0], [-2, 1]], "1/2"
+    config.spatial_target_layers = [1]
+
+
+def _gemma4(config: Any) -> None:
+    config.text_config.num_kv_shared_layers = 0
+    config.vision_config.pooling_kernel_size = 3
+    config.vision_config.default_output_length = 4
+
+
+def _chameleon(config: Any) -> None:
+    config.vq_config.num_embeddings, config.vq_config.resolution = 16, SIDE
+    config.vq_config.base_channels, config.vq_config.channel_multiplier, config.vq_config.num_res_blocks = 32, (1, 1), 1
+    config.vq_config.latent_channels = config.vq_config.embed_dim
+    letters = "".maketrans("0123456789", "ABCDEFGHIJ")
+    config.vocabulary_map = {"<image>": IMAGE} | {f"IMGIMG{str(i).translate(letters)}Z": 100 + i for i in range(16)}
+
+
+def _aria(config: Any) -> None:
+    config.projector_patch_to_query_dict = {36: 9}
+    config.max_value_projector_patch_to_query_dict = 9
+
+
+def _ernie(config: Any) -> None:
+    config.text_config.rope_parameters["mrope_section"] = [1, 1, 2]
+
+
+def _deepseek_ocr(config: Any) -> None:
+    config.text_config.mlp_layer_types = ["dense", "sparse"]
+
+
+def _cohere_compass(config: Any) -> None:
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
+    config.text_config.rope_parameters = {kind: dict(rope) for kind in set(config.text_config.layer_types)}
+
+
+def _hunyuan(config: Any) -> None:
+    config.get_text_config().rope_parameters.update(alpha=1.0, rope_type="default")
+
+
+def _sliding(config: Any) -> None:
+    config.text_config.sliding_window = 4096
+
+
+def _vipllava(config: Any) -> None:
+    config.vision_feature_layers = (-1, -2)
+
+
+def _muse(config: Any) -> None:
+    config.vision_config.out_hidden_size = config.out_hidden_size = 4 * WIDTH
+
+
+def _nemotron(config: Any) -> None:
+    config.vision_config.patch_dim, config.vision_config.video_patch_dim = 3 * PATCH**2, 6 * PATCH**2
+
+
+FIXES: dict[str, Callable[[Any], None]] = {
+    "qwen4_exp": _qwen4_exp,
+    "llama4": _llama4,
+    "granite4_vision": _granite4_vision,
+    "gemma4": _gemma4,
+    "chameleon": _chameleon,
+    "aria": _aria,
+    "ernie4_5_vl_moe": _ernie,
+    "deepseek_ocr2": _deepseek_ocr,
+    "unlimited_ocr": _deepseek_ocr,
+    "cohere_compass": _cohere_compass,
+    "hunyuan_vl": _hunyuan,
+    "step3p7": _sliding,
+    "vipllava": _vipllava,
+    "muse_spark": _muse,
+    "muse_glimmer": _muse,
+    "nemotron_h_omni": _nemotron,
+}
 
 
 @cache
@@ -119,8 +209,13 @@ def build(model_type: str) -> Any:
     """The model, in float64 and with every weight random."""
     architecture = getattr(transformers, MAPPING[model_type])
     config = architecture.config_class()
+    for name, kind in getattr(config, "sub_configs", {}).items():
+        if "vision" in name and getattr(config, name, None) is None and kind is not transformers.AutoConfig:
+            setattr(config, name, kind())
     shrink(config)
+    _complete(config, _counts_axes(architecture))
     FIXES.get(model_type, lambda config: None)(config)
+    config._experts_implementation = "eager"
     torch.manual_seed(1)
     model = architecture(config).double().eval()
     for parameter in model.parameters():
@@ -128,6 +223,29 @@ def build(model_type: str) -> Any:
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = PAD
     return model
+
+
+def _counts_axes(architecture: Any) -> bool:
+    return "def get_rope_index" in inspect.getsource(inspect.getmodule(architecture))
+
+
+def _complete(config: Any, counts_axes: bool) -> None:
+    """Fields that the default configuration lacks, and checkpoints have."""
+    for name, token in {"image_token_id": IMAGE, "video_token_id": VIDEO, "vision_start_token_id": 90}.items():
+        if getattr(config, name, None) is None and (name in vars(config) or name.startswith("vision")):
+            setattr(config, name, token)
+    text = config.get_text_config()
+    if "kv_lora_rank" in vars(text):
+        text.num_key_value_heads = text.num_attention_heads
+    rope = getattr(text, "rope_parameters", None)
+    if isinstance(rope, dict):
+        for one in [part for part in rope.values() if isinstance(part, dict)] or [rope]:
+            if counts_axes:
+                one["mrope_section"] = [2, 1, 1]
+            if "partial_rotary_factor" in one:
+                one["partial_rotary_factor"] = 1.0
+    if hasattr(text, "partial_rotary_factor"):
+        text.partial_rotary_factor = 1.0
 
 
 Pixels = dict[str, Tensor]
@@ -147,7 +265,7 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
     vision = getattr(model.config, "vision_config", None) or model.config
     name, side, channels = wanted[0], SIDE, 3
     if f"{modality}_grid_thw" in wanted:
-        frames = 1 if modality == "image" else 3
+        frames = 1 if modality == "image" else 4
         rows, columns = ((8, 12), (12, 8), (8, 8))[seed % 3]
         n = frames * rows * columns
         grid = {f"{modality}_grid_thw": torch.tensor([[frames, rows, columns]])}
@@ -156,19 +274,24 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
         depths = dict.fromkeys((temporal, 2, 1))
         shapes: list[tuple[int, ...]] = [(n, channels * depth * PATCH * PATCH) for depth in depths]
         shapes += [(n, channels, PATCH, PATCH), (1, n, channels, PATCH, PATCH)]
-        return [{name: noise(*shape, seed=seed), **grid, **merge} for shape in shapes]
+        side = PATCH * (getattr(vision, "spatial_merge_size", None) or 1)
+        return [
+            *({name: noise(*shape, seed=seed), **grid, **merge} for shape in shapes),
+            {name: noise(n, side, side, channels, seed=seed), **grid},
+        ]
     if "image_sizes" in wanted and modality == "image":
         height, width = ((24, 48), (48, 24), (46, 48))[seed % 3]
         crops = 1 + (4 if height == 46 else 2)
         tiled = torch.cat((noise(1, crops, 3, side, side, seed=seed), torch.zeros(1, 5 - crops, 3, side, side)), 1)
+        square = noise(1, 3, side, side, seed=seed)
         height_2, width_2 = ((24, 32), (32, 24), (32, 32))[seed % 3]
         whole = torch.zeros(1, 3, 32, 32)
         whole[..., :height_2, :width_2] = noise(1, 3, height_2, width_2, seed=seed)
-        square = noise(1, 3, side, side, seed=seed)
         return [
             {name: tiled, "image_sizes": torch.tensor([[height, width]])},
             {name: whole, "image_sizes": torch.tensor([[height_2, width_2]])},
             {name: square, "image_sizes": torch.tensor([[side, side]])},
+            {name: square},
         ]
     if "spatial_shapes" in wanted:
         rows, columns = ((4, 6), (6, 4), (4, 4))[seed % 3]
@@ -178,9 +301,34 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
         return [{name: pixels, "spatial_shapes": torch.tensor([[rows, columns]]), "pixel_attention_mask": mask}]
     square = noise(1, channels, side, side, seed=seed)
     if modality == "video":
-        return [{name: noise(1, frames, channels, side, side, seed=seed)} for frames in (3, 2, 4, 5)]
+        places = torch.stack(torch.meshgrid(torch.arange(6), torch.arange(6), indexing="xy"), -1).reshape(1, -1, 2)
+        if "video_position_ids" in wanted:
+            return [
+                {
+                    name: noise(2, 36, channels * size * size, seed=seed).sigmoid(),
+                    "video_position_ids": places.repeat(2, 1, 1),
+                    "num_frames_per_video": torch.tensor([2]),
+                }
+                for size in (PATCH, 12)
+            ]
+        if "target_sizes_videos" in wanted:
+            strip = noise(2, channels, PATCH, 16 * PATCH, seed=seed)
+            return [{name: strip, "target_sizes_videos": torch.tensor([[4, 4]])}]
+        return [
+            *({name: noise(1, frames, channels, side, side, seed=seed)} for frames in (3, 2, 4, 5)),
+            {name: noise(4, channels, side, side, seed=seed)},
+        ]
     if "high_res_pixel_values" in wanted:
         return [{name: square, "high_res_pixel_values": noise(1, 3, 2 * side, 2 * side, seed=seed + 50)}]
+    if {"image_token_pooling", "video_token_pooling"} & set(wanted):
+        pooling = torch.arange(36).reshape(3, 2, 3, 2).transpose(1, 2).reshape(9, 4)
+        return [
+            {
+                name: noise(1, 36, 3 * PATCH * PATCH, seed=seed),
+                f"{modality}_token_pooling": pooling,
+                f"{modality}_grids": torch.tensor([[3, 3, 0, 0]]),
+            }
+        ]
     if "image_position_ids" in wanted:
         rows, columns = 6, 6
         places = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), -1).reshape(
@@ -194,7 +342,14 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
         rows, columns = ((4, 8), (8, 4), (4, 4))[seed % 3]
         strip = noise(1, channels, PATCH, rows * columns * PATCH, seed=seed)
         return [{name: strip, "target_sizes": torch.tensor([[rows, columns]])}]
-    stacked = [{name: square[:, None]}] if {"pixel_attention_mask", "pixel_mask"} & set(wanted) else []
+    if "image_grid_hw" in wanted:
+        rows, columns = ((4, 6), (6, 4), (4, 4))[seed % 3]
+        patches = noise(rows * columns, channels * PATCH * PATCH, seed=seed)
+        return [{name: patches, "image_grid_hw": torch.tensor([[rows, columns]])}]
+    stacked: list[Pixels] = []
+    if "pixel_attention_mask" in wanted:
+        tile = square[:, None]
+        stacked = [{name: tile}, {name: tile, "pixel_attention_mask": torch.ones(1, 1, dtype=torch.bool)}]
     return [*stacked, {name: square}]
 
 
@@ -209,7 +364,7 @@ def _which(model_type: str, modality: str) -> int:
             reasons.append(f"{type(error).__name__}: {error}".splitlines()[0])
         else:
             return which
-    raise ValueError(reasons[0])
+    raise ValueError(" / ".join(reasons))
 
 
 def pixels_of(model_type: str, modality: str, seed: int) -> Pixels:
@@ -229,12 +384,11 @@ def rows_of(model_type: str, modality: str, pixels: Pixels) -> int:
     return sum(part.numel() // part.shape[-1] for part in parts)
 
 
-def placeholder(model_type: str, modality: str) -> int:
-    """The token that stands for a row in a prompt."""
+def placeholders(model_type: str, modality: str) -> list[int]:
+    """Tokens that may stand for a row in a prompt."""
     config = build(model_type).config
-    glm = model_type.startswith("glm") and modality == "video"
-    names = ["image_token_id"] if glm else [f"{modality}_token_id", f"{modality}_token_index", "image_token_id"]
-    return next(int(token) for name in names if (token := getattr(config, name, None)) is not None)
+    names = (f"{modality}_token_id", f"{modality}_token_index", "image_token_id", "image_token_index")
+    return list(dict.fromkeys(int(token) for name in names if (token := getattr(config, name, None)) is not None))
 
 
 def _start(model_type: str, modality: str) -> list[int]:
@@ -244,12 +398,12 @@ def _start(model_type: str, modality: str) -> list[int]:
     return [next((int(token) for name in names if (token := getattr(config, name, None)) is not None), 90)]
 
 
-def batch(model_type: str, modality: str, samples: tuple[int, ...], pieces: int = 1) -> dict[str, Tensor]:
+def batch(model_type: str, modality: str, samples: tuple[int, ...], token: int, pieces: int = 1) -> dict[str, Tensor]:
     """Arguments of a left-padded batch in which the s-th sample has ``samples[s]`` images or videos, all different.
 
     ``pieces``: runs of placeholders that text separates, of each image or video.
     """
-    token, rows, pixels = placeholder(model_type, modality), [], []
+    rows, pixels = [], []
     for count in samples:
         ids = [4, 7 + len(rows), 9]
         for _ in range(count):
@@ -259,6 +413,8 @@ def batch(model_type: str, modality: str, samples: tuple[int, ...], pieces: int 
                 ids += [*_start(model_type, modality), *[token] * (n // pieces), 91, 11]
             ids += [12]
         rows.append([*ids, 20 + len(rows), 21])
+    for i, row in enumerate(rows):  # lengths that differ from each other and from every other size
+        row += [13] * (WIDTH * (len(row) // WIDTH + 1) + 3 + 2 * i - len(row))
     length = max(map(len, rows))
     ids = torch.tensor([[PAD] * (length - len(row)) + row for row in rows])
     inputs = {"input_ids": ids, "attention_mask": (ids != PAD).long(), **_collated(pixels, samples)}
@@ -270,9 +426,11 @@ def batch(model_type: str, modality: str, samples: tuple[int, ...], pieces: int 
     return inputs
 
 
-def alone(model_type: str, modality: str, samples: tuple[int, ...], which: int, pieces: int = 1) -> dict[str, Tensor]:
+def alone(
+    model_type: str, modality: str, samples: tuple[int, ...], which: int, token: int, pieces: int = 1
+) -> dict[str, Tensor]:
     """One sample of :func:`batch` by itself, without its padding."""
-    inputs = batch(model_type, modality, samples, pieces)
+    inputs = batch(model_type, modality, samples, token, pieces)
     real = inputs["attention_mask"][which].bool()
     shape = inputs["input_ids"].shape
     first = sum(samples[:which])
@@ -290,4 +448,6 @@ def _collated(pixels: list[Pixels], samples: tuple[int, ...]) -> Pixels:
             stacked.append(torch.cat((row, row.new_zeros(1, max(samples) - count, *row.shape[2:])), 1))
             offset += count
         return {"pixel_values": torch.cat(stacked)}
-    return {name: torch.cat([one[name] for one in pixels]) for name in pixels[0]}
+    strip = "target_sizes" in pixels[0]  # patches of all images in one row
+    dimension = {name: 3 if strip and name == "pixel_values" else 0 for name in pixels[0]}
+    return {name: torch.cat([one[name] for one in pixels], dimension[name]) for name in pixels[0]}
