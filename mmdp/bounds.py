@@ -25,6 +25,7 @@ from scipy.spatial.distance import squareform
 
 from mmdp.arrays import Matrix
 from mmdp.problem import Problem
+from mmdp.traversal import farthest_first
 
 _CLUSTERING_LIMIT = 3000  # points up to which the quadratic bounds take about a second
 _ROUNDING = 1e-14  # relative; a reduced distance may be rounded down, and near half a turn an arc magnifies that
@@ -65,12 +66,10 @@ def farthest_first_bound(problem: Problem) -> float:
     constant = problem.geometry.triangle_constant
     if constant is None:
         return math.inf
-    candidates = problem.candidates
-    nearest = problem.reduced_distances(candidates[0])[0, candidates]
-    for _ in range(problem.k - 2):
-        centre = candidates[int(nearest.argmax())]
-        np.minimum(nearest, problem.reduced_distances(centre)[0, candidates], out=nearest)
-    return _distance(problem, constant * float(nearest.max()))
+    nearest = np.full(problem.n, -1.0)
+    nearest[problem.candidates] = np.inf
+    _, radius = farthest_first(problem.lower, nearest, [int(problem.candidates[0])], problem.k)
+    return _distance(problem, constant * radius)
 
 
 def averaging_bound(problem: Problem) -> float:

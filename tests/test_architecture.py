@@ -24,38 +24,12 @@ LAYERS = {  # inside a package, what each part may import beside itself; a part 
     "solvers": {"solvers.*", "solvers._framework", "solvers._farthest_first", "solvers._adapters"},
 }
 MEASURED = {  # private parts that an experiment imports because it measures or rebuilds just them
-    ("experiments.gpu", "solvers._farthest_first.gpu_launches"),
-    ("experiments.gpu", "solvers._farthest_first.tensor_traversal"),
     ("experiments.gpu.checks", "solvers._farthest_first.gpu_launches"),
     ("experiments.gpu.checks", "solvers._farthest_first.tensor_traversal"),
     ("experiments.gpu.peers", "solvers._farthest_first.gpu_launches"),
-}
-KNOWN_CIRCLES = [  # to be emptied
-    ["experiments.gaps.plots", "experiments.gaps.report"],
-    ["lmm_integration._pipeline.generation", "lmm_integration._pipeline.hooks"],
-    [
-        *("solvers", "solvers._adapters.scikit_learn", "solvers._exact.warm_up", "solvers._farthest_first.from_table"),
-        *("solvers._farthest_first.tensors", "solvers._framework.base", "solvers._framework.warm_up"),
-        *("solvers.coreset", "solvers.greedy", "solvers.streaming"),
-    ],
-]
-KNOWN = {  # (module, imported module) that break a layer or a package's privacy; to be emptied
-    ("lmm_integration.selection", "solvers._framework.base"),
-    ("experiments.lmm_lab.methods", "solvers._framework.base"),
-    ("experiments.lmm_lab.methods", "solvers._local_search.random_starts"),
-    ("experiments.latency.report", "experiments.gaps.plots"),
-    ("experiments.scale.report", "experiments.gaps.plots"),
-    ("experiments.search.report", "experiments.gaps.plots"),
-    ("solvers._exact.incumbents", "solvers"),
-    ("solvers._exact.warm_up", "solvers"),
-    ("solvers._framework.base", "solvers"),
-    ("solvers._framework.base", "solvers._exact.proof"),
-    ("solvers._framework.base", "solvers._exact.warm_up"),
-    ("solvers._framework.base", "solvers.greedy"),
-    ("solvers.coreset", "solvers"),
-    ("solvers.exact", "solvers"),
-    ("solvers.ilp", "solvers"),
-    ("solvers.ilp", "solvers._framework.base"),
+    ("experiments.gpu.run", "solvers._farthest_first.gpu_launches"),
+    ("experiments.gpu.run", "solvers._farthest_first.tensor_traversal"),
+    ("experiments.lmm_lab.methods", "solvers._local_search.random_starts"),  # subsets of every quality
 }
 IMPORTS = graph(sources(*PACKAGES))
 
@@ -93,16 +67,14 @@ def breaches(imports):
 
 
 def test_packages_and_layers_import_one_way():
-    assert {place: broken for place, broken in breaches(IMPORTS).items() if place not in KNOWN} == {}
+    assert breaches(IMPORTS) == {}
 
 
 def test_no_circle_of_files():
-    assert [circle for circle in circles(IMPORTS) if circle not in KNOWN_CIRCLES] == []
+    assert circles(IMPORTS) == []
 
 
 def test_no_exception_has_outlived_its_reason():
-    assert set(breaches(IMPORTS)) >= KNOWN
-    assert [circle for circle in KNOWN_CIRCLES if circle not in circles(IMPORTS)] == []
     assert {(module, target) for module, targets in IMPORTS.items() for target, _ in targets} >= MEASURED
 
 

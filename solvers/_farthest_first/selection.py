@@ -99,14 +99,14 @@ def from_products(
     return Outcome(picks[:count].tolist(), int(work[intervals.COMPUTED]))
 
 
-def radius_of_last(x: Matrix, picks: Sequence[int]) -> float:
+def radius_of_last(x: Points, picks: Sequence[int]) -> float:
     """Squared distance of the last pick to those before it."""
     before = np.array(picks[:-1])
     distances = intervals.rule_distances(x, np.ones(len(x)), np.full(len(before), picks[-1]), before)
     return 2 * float(distances.min(initial=np.inf))
 
 
-def warm_up(x: Matrix, start: str | int) -> None:
+def warm_up(x: Points, start: str | int) -> None:
     """Compile for rows of this dtype and a start, with few picks and with many."""
     rows = np.ascontiguousarray(x[: FEW_PICKS * 2])
     from_products(rows, min(2, len(rows)), 0 if start == "random" else start, [], angular=False)

@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from mmdp import Problem
 from mmdp.arrays import Indices, Vector
+from mmdp.traversal import farthest_first
 from solvers._local_search.nets import net
 
 _NET = 400  # points of a net; more for large k
@@ -44,14 +45,9 @@ class CandidateSampler:
         place = int(rng.integers(len(points)))
         if self._euclidean:
             columns = np.ascontiguousarray(self._problem.vectors[points].T, dtype=np.float64)
-            return np.sort(points[net(columns, place, size)])
-        row, nearest, picked = self._rows_among(points), np.full(len(points), np.inf), np.zeros(len(points), dtype=bool)
-        for _ in range(size):
-            picked[place] = True
-            np.minimum(nearest, row(place), out=nearest)
-            nearest[picked] = -1.0
-            place = int(nearest.argmax())
-        return points[picked]
+            return np.sort(np.asarray(points[net(columns, place, size)]))
+        picks, _ = farthest_first(self._lower_among(points), np.full(len(points), np.inf), [place], size)
+        return points[np.sort(picks)]
 
     def near(self, chosen: Indices, nearest: int, width: int, rng: np.random.Generator) -> Indices:
         """Return the chosen points and, for each, ``width`` of its ``nearest`` points, or nearly so; ascending."""
@@ -77,24 +73,28 @@ class CandidateSampler:
     def completed(self, kept: Indices, net: Indices, rng: np.random.Generator, choices: int) -> Indices:
         """Add points of the net to ``kept`` until there are k, each time one of the ``choices`` farthest ones."""
         points = np.union1d(net, kept)
-        row, chosen = self._rows_among(points), list(np.searchsorted(points, kept))
-        chosen = chosen or [int(rng.integers(len(points)))]
-        nearest = np.min([row(place) for place in chosen], axis=0)
-        while True:
-            nearest[chosen] = -1.0
-            if len(chosen) == self._problem.k:
-                return points[chosen]
-            far = np.argsort(-nearest, kind="stable")[: min(choices, len(points) - len(chosen))]
-            chosen.append(int(rng.choice(far)))
-            np.minimum(nearest, row(chosen[-1]), out=nearest)
+
+        def next_pick(nearest: Vector) -> int:
+            free = int((nearest >= 0).sum())
+            far = np.argsort(-nearest, kind="stable")[: min(choices, free)]
+            return int(rng.choice(far))
+
+        first = [int(place) for place in np.searchsorted(points, kept)] or [int(rng.integers(len(points)))]
+        lower, nearest = self._lower_among(points), np.full(len(points), np.inf)
+        picks, _ = farthest_first(lower, nearest, first, self._problem.k, next_pick)
+        return points[picks]
 
     def _sample(self, size: int, rng: np.random.Generator) -> Indices:
         return self._all if size >= len(self._all) else np.sort(rng.choice(self._all, size, replace=False))
 
-    def _rows_among(self, points: Indices) -> Callable[[int], Vector]:
-        """Return the function from the place of a point to its reduced distances to all ``points``."""
+    def _lower_among(self, points: Indices) -> Callable[[Vector, int], object]:
+        """Return what lowers distances of all ``points`` to those from the place of one of them."""
         problem = self._problem
         if problem.points is None:
-            return lambda place: problem.reduced_distances(points[place], points)[0]
+            return lambda nearest, place: np.minimum(
+                nearest, problem.reduced_distances(points[place], points)[0], out=nearest
+            )
         x = problem.vectors[points].astype(np.float64)
-        return lambda place: problem.geometry.pairwise(x[place : place + 1], x)[0]
+        return lambda nearest, place: np.minimum(
+            nearest, problem.geometry.pairwise(x[place : place + 1], x)[0], out=nearest
+        )

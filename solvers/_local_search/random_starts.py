@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mmdp import Problem
-from mmdp.arrays import Indices
-from solvers._local_search.candidate_set import reduced_rows
+from mmdp.arrays import Indices, Vector
+from mmdp.traversal import farthest_first
 
 
 def random_subset(problem: Problem, rng: np.random.Generator) -> Indices:
@@ -26,13 +26,13 @@ def randomized_greedy(problem: Problem, rng: np.random.Generator, greed: float) 
     greed : float
         The share: 1 is farthest-first, 0 uniformly random.
     """
-    chosen = list(problem.include) or [int(rng.choice(problem.candidates))]
-    nearest = reduced_rows(problem, np.array(chosen)).min(axis=0)
-    nearest[list(problem.exclude)] = -1.0
-    while len(chosen) < problem.k:
-        nearest[chosen] = -1.0
+
+    def next_pick(nearest: Vector) -> int:
         values = problem.value(np.maximum(nearest, 0.0))
         good = np.flatnonzero((nearest >= 0) & (values >= greed * values[int(nearest.argmax())]))
-        chosen.append(int(rng.choice(good)))
-        np.minimum(nearest, problem.reduced_distances(chosen[-1])[0], out=nearest)
-    return np.array(chosen)
+        return int(rng.choice(good))
+
+    first = list(problem.include) or [int(rng.choice(problem.candidates))]
+    nearest = np.full(problem.n, np.inf)
+    nearest[list(problem.exclude)] = -1.0
+    return np.array(farthest_first(problem.lower, nearest, first, problem.k, next_pick)[0])
