@@ -30,12 +30,14 @@ __all__ = ["Pruning", "prune"]
 
 
 class Pruning:
-    """A model being pruned: a context manager, or a handle to :meth:`remove`.
+    """A model that is being pruned, as :func:`prune` returns it: a context manager.
+
+    At the end of the ``with`` block, or after :meth:`remove`, the model is as it was before.
 
     Attributes
     ----------
     model : transformers model
-        The one that was given to :func:`prune`.
+        The model that was given to :func:`prune`.
     """
 
     def __init__(self, model: nn.Module, pruned: Any, preparation: Preparation, all_columns: bool) -> None:
@@ -122,8 +124,7 @@ def prune(
     solver : str, Solver, Selector or callable
         As for :func:`lmm_integration.select_tokens`.
     keep : float or int
-        How many tokens stay: a float in (0, 1] is a fraction, an int is a count; an image of fewer tokens
-        keeps them all.
+        How many tokens stay: a float in (0, 1] is a fraction, an int is a count. An image of fewer tokens keeps all.
     scope : {"image", "sample"}
         Whether each image has its own budget, or all images of a sample share one. Use "sample" for models that split
         an image into tiles, or a video into frames, with text between them (Idefics3, SmolVLM, Qwen3-VL).
@@ -133,7 +134,7 @@ def prune(
         Whether the tokens that stay are renumbered, or keep the positions they had. "auto": original for models with
         multi-axis positions (Qwen-VL, GLM-V), compact for the others, as DivPrune does.
     modalities : tuple of {"image", "video"}
-        What to prune; what the model cannot have is ignored as long as something is left.
+        What to prune. A modality that the model does not have is ignored if another one is left.
     seed : int
         Seed of random choices.
     centre : bool
@@ -143,9 +144,9 @@ def prune(
     attention : callable, optional
         Maps the feature rows (n, d) of one image to attention scores (n,), for selectors that rank by attention.
     logits : {"kept", "all"}
-        Whether ``forward`` returns logits for the columns that the model saw, or for all columns of the caller's
-        prompt. There a dropped column has those of the last kept one before it, so that they line up with the caller's
-        labels, see :meth:`~lmm_integration.stats.ShortenedPrompt.lengthen`.
+        Whether ``forward`` returns logits for the columns that the model saw, or for all columns of your prompt. With
+        "all", a dropped column gets the logits of the last kept column before it, so that they line up with your
+        labels; see :meth:`~lmm_integration.stats.ShortenedPrompt.lengthen`.
     family : Family, optional
         For a model type that has no file in ``lmm_integration/families``.
     **options

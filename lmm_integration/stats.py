@@ -96,18 +96,20 @@ def _taken(values: Tensor, columns: Tensor, padding: float) -> Tensor:
 
 @dataclass
 class Stats:
-    """Counts and times over all pruned calls; host times, so asynchronous devices finish later.
+    """Counts and times over all pruned calls.
 
     Attributes
     ----------
     calls : int
+        How many calls were pruned.
     images : int
-        Images and videos, each with a budget of its own; with ``scope="sample"`` the samples that have any.
+        Images and videos, each with its own budget; with ``scope="sample"``, the samples that have any.
     images_within_budget : int
-        How many of them had no more tokens than a count given as ``keep``, and lost none.
+        How many of them had no more tokens than a count given as ``keep``, and so kept all.
     tokens_before, tokens_after : int
-        Visual tokens.
+        Visual tokens in the prompts, and those that stayed.
     encode_seconds, solve_seconds : float
+        Time for encoding images and for choosing tokens, measured on the host; a GPU may finish later.
     """
 
     calls: int = 0

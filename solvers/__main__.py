@@ -23,7 +23,7 @@ _WRITTEN = (".npy", ".csv", ".parquet")
 @application.command()
 def select(
     points: Annotated[
-        Path, typer.Argument(help="Table of one point a row: .npy, .csv, .parquet, or a Parquet folder.")
+        Path, typer.Argument(help="Table with one point per row: .npy, .csv, .parquet, or a Parquet folder.")
     ],
     k: Annotated[int, typer.Option("-k", help="How many rows to choose.")],
     solver: Annotated[
@@ -34,17 +34,17 @@ def select(
     output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy, .csv or .parquet.")] = None,
     rows: Annotated[bool, typer.Option("--rows", help="Write the chosen rows instead of their indices.")] = False,
     drop: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is no coordinate; repeat for several.")
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is not a coordinate; repeat for several.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Time limit of solvers that search.")] = None,
-    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
-    checkpoint: Annotated[Path | None, typer.Option(help="File from which a killed greedy run goes on.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    checkpoint: Annotated[Path | None, typer.Option(help="File to continue an interrupted greedy run from.")] = None,
     groups: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN|FILE",
-            help="Group of each point: a column of POINTS, which is then no coordinate; or a file of labels: .npy, "
-            ".parquet of one column, .csv of one label a line without a header.",
+            help="Group of each point: a column of POINTS, which is then not a coordinate; or a file of labels: .npy, "
+            ".parquet with one column, .csv with one label per line and no header.",
         ),
     ] = None,
     count: Annotated[
@@ -52,19 +52,19 @@ def select(
         typer.Option(
             metavar="LABEL=N",
             help="How many points of a group to choose: LABEL=10, or at least and at most: LABEL=5:20, LABEL=5:, "
-            "LABEL=:20. Once for each group; one without a count gives any number.",
+            "LABEL=:20. Repeat for each group; groups without a count contribute any number.",
         ),
     ] = None,
 ) -> None:
     """Choose the k rows of a file whose smallest pairwise distance is as large as possible.
 
-    The greedy reads files larger than memory block by block, shows how far it is, and goes on from --checkpoint after
+    The greedy reads files larger than memory block by block, shows its progress, and continues from --checkpoint after
     an interruption. Every answer comes with its objective and an upper bound on what any choice can reach.
 
-    With --groups and --count it chooses so many of each group, from points in memory; add --solver ilp to prove the
-    best choice among a few hundred.
+    With --groups and --count it chooses a set number of points from each group, from points in memory. Add --solver ilp
+    to prove the best choice among a few hundred points.
 
-    Some calls:
+    For example:
 
     mmdp select points.npy -k 1000 -o indices.npy
 

@@ -54,9 +54,9 @@ class Coreset(Solver):
 
     Notes
     -----
-    A Dask array or data frame, of shape (n, d) or of numeric columns, is read where its partitions are, on the current
-    ``distributed.Client`` if there is one.
-    Required points are added to the union; with them, no factor is claimed.
+    A Dask array of shape (n, d), or a Dask data frame with numeric columns, is read where its partitions are, on the
+    current ``distributed.Client`` if there is one. Required points are added to the union; with them, no factor is
+    claimed.
     """
 
     cost = "O(n k d) over all partitions"

@@ -34,8 +34,8 @@ class Streaming(Solver):
     Motwani (STOC 1997, section 3), applied to remote-edge diversity. If the greedy on the kept points is better, its
     solution is returned.
 
-    ``notes["approximation_factor"]`` says so, and is infinite where no factor holds. Required points are added at the
-    end; with them, no factor is claimed.
+    ``notes["approximation_factor"]`` is infinite if no factor holds. Required points are added at the end; with them,
+    no factor is claimed.
 
     Examples
     --------
