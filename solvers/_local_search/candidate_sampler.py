@@ -47,7 +47,7 @@ class CandidateSampler:
             columns = np.ascontiguousarray(self._problem.vectors[points].T, dtype=np.float64)
             return np.sort(np.asarray(points[net(columns, place, size)]))
         picks, _ = farthest_first(self._lower_among(points), np.full(len(points), np.inf), [place], size)
-        return points[np.sort(picks)]
+        return np.asarray(points[np.sort(picks)])
 
     def near(self, chosen: Indices, nearest: int, width: int, rng: np.random.Generator) -> Indices:
         """Return the chosen points and, for each, ``width`` of its ``nearest`` points, or nearly so; ascending."""
