@@ -28,7 +28,7 @@ from solvers._framework.warm_up import on_part
 from solvers.greedy import Greedy
 
 _CORE_FACTOR = 3.0  # Indyk et al., theorem 3.1: farthest-first is a 3-composable core-set for remote-edge
-_GREEDY_FACTOR = 2.0
+_ALL_EQUAL_FACTOR = 2.0  # of an answer of 0, which is the optimum where it comes up
 _AS_IS = METRICS["euclidean"].embed
 
 
@@ -82,12 +82,12 @@ class Coreset(Solver):
         single = [part for part in parts if len(part) == 1]
         union = np.unique(np.concatenate([*kept, *single, problem.include])).astype(np.int64)
         small = _restricted(problem, union, problem.k, np.searchsorted(union, problem.include).tolist())
-        inner = make(self.inner).solve(small, stop=None if clock.stop == Stop() else clock.stop)
+        method = make(self.inner)
+        inner = method.solve(small, stop=None if clock.stop == Stop() else clock.stop)
         reach = max((hop for _, _, hop in cores), default=0.0)
-        factor = math.inf if problem.include else approximation_factor(problem.geometry, inner, reach)
-        return Run(
-            union[inner.indices], iterations=len(union), notes={"approximation_factor": factor, "union": len(union)}
-        )
+        factor = approximation_factor(problem.geometry, inner, method.approximation_factor, reach)
+        notes = {"approximation_factor": math.inf if problem.include else factor, "union": len(union)}
+        return Run(union[inner.indices], iterations=len(union), notes=notes)
 
     def _reads(self, asked: TableProblem) -> bool:
         return isinstance(asked.table, Partitions) and asked.checkpoint is None and not asked.progress
@@ -107,13 +107,15 @@ class Coreset(Solver):
         union = np.concatenate([start + rows for start, (_, rows, _, _) in zip(starts, cores, strict=True)])
         vectors = np.concatenate([part for _, rows, part, _ in cores if len(rows)])
         problem = held_problem(vectors, k, geometry)
-        inner = make(self.inner).solve(problem, stop=asked.stop, seed=asked.seed)
+        method = make(self.inner)
+        inner = method.solve(problem, stop=asked.stop, seed=asked.seed)
         centres = vectors[_core(problem, max(2, k - 1))[0][: k - 1]]
         radius = max(_compute([delayed(_radius)(block, i, geometry, centres) for i, block in enumerate(blocks)]))
         constant = geometry.triangle_constant
         bound = math.inf if constant is None else float(problem.value(constant * radius))
+        reach = max(hop for *_, hop in cores)
         notes = {
-            "approximation_factor": approximation_factor(geometry, inner, max(hop for *_, hop in cores)),
+            "approximation_factor": approximation_factor(geometry, inner, method.approximation_factor, reach),
             "union": len(union),
             "partitions": len(blocks),
         }
@@ -124,10 +126,11 @@ class Coreset(Solver):
         return max(k, self.size or 0)
 
 
-def approximation_factor(geometry: Metric, inner: Result, reach: float) -> float:
+def approximation_factor(geometry: Metric, inner: Result, proven: float, reach: float) -> float:
     """Return the factor within which the answer is of the optimum, given how the union was solved.
 
-    The smaller of two: three times the factor of the inner solver, and what the partitions turned out to allow. No
+    The smaller of two: three times the factor of the inner solver, the one ``proven`` for it under a metric or that of
+    its result, and what the partitions turned out to allow. No
     point is farther than r from its core-set, so moving an optimal solution into the union costs at most 2 r, the
     ``reach``: the optimum is at most that of the union plus 2 r.
     """
@@ -135,8 +138,7 @@ def approximation_factor(geometry: Metric, inner: Result, reach: float) -> float
     if power is None:
         return math.inf
     solved = inner.upper_bound / inner.objective if inner.objective > 0 else math.inf
-    if inner.solver == "greedy" or inner.objective == 0:
-        solved = min(solved, _GREEDY_FACTOR**power)
+    solved = min(solved, (proven if inner.objective > 0 else _ALL_EQUAL_FACTOR) ** power)
     nearby = (
         (solved ** (1 / power) + (reach / inner.objective) ** (1 / power)) ** power if inner.objective > 0 else math.inf
     )

@@ -59,6 +59,7 @@ class Greedy(Solver):
     [1, 2]
     """
 
+    approximation_factor = 2.0
     resumable = True
     cost = "O(n k d), memory O(n)"
     device = "CPU, any torch device"

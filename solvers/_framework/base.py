@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -57,6 +58,8 @@ class Solver(ABC):
 
     exact: ClassVar[bool] = False
     """Whether the method proves optimality when it is not stopped."""
+    approximation_factor: ClassVar[float] = math.inf
+    """The optimum is at most this many times the answer wherever the triangle inequality holds."""
     cost: ClassVar[str] = ""
     """Time and memory in a few words, for the table of solvers."""
     device: ClassVar[str] = "CPU"
