@@ -24,10 +24,19 @@ Cell = str | Text
 
 
 class Console(rich.console.Console):
-    """A console without markup and without emoji codes, for strings, tables, titles and progress alike."""
+    """A console without markup and without emoji codes, for strings, tables, titles and progress alike.
+
+    Strings are left to the terminal to wrap: a path that is copied from the output holds no line break.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
+
+    def print(self, *objects: Any, soft_wrap: bool | None = None, **options: Any) -> None:
+        """Print as Rich does; see there for the options."""
+        if soft_wrap is None:
+            soft_wrap = all(isinstance(each, str) for each in objects)
+        super().print(*objects, soft_wrap=soft_wrap, **options)
 
 
 class Progress(rich.progress.Progress):

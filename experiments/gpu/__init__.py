@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from tabulate import tabulate
 
-from experiments._common.console import Console, table
+from experiments._common.console import Console
 from experiments._common.rows import RESULTS, Rows
 from experiments.gpu import report
 
@@ -28,9 +29,10 @@ def main(
     if resources:
         from experiments.gpu.checks import hopper_resources
 
-        kernels = hopper_resources()
-        title = "Compiled for compute capability 9.0: registers and stack bytes of a thread, shared bytes of a program"
-        console.print(table(list(kernels[0]), [list(kernel.values()) for kernel in kernels], title), soft_wrap=True)
+        console.print(
+            "Compiled for compute capability 9.0: registers and stack bytes of a thread, shared bytes of a program"
+        )
+        console.print(tabulate(hopper_resources(), headers="keys"))
         return
     rows = Rows(results / "gpu.csv", KEY, packages=("torch", "triton"))
     if not report_only:
@@ -38,6 +40,6 @@ def main(
 
         measure(rows, repeats, checks, dtype, interpret, console)
     last = rows.last_run()
-    console.print(report.terminal(last), soft_wrap=True)
+    console.print(report.terminal(last))
     for written in report.write(last, results):
         console.print(f"wrote {written}")

@@ -31,7 +31,8 @@ def main(
     measured = rows.last_run() if report_only else _measure(rows, n, on_disk, on_cluster, repeats, console)
     for part in (MEMORY, DISK, CLUSTER):
         console.print(table(*cells(part, measured), title=part))
-    console.print(f"{rows.path}, {', '.join(map(str, write(measured, results)))}", soft_wrap=True)
+    for written in write(measured, results):
+        console.print(f"wrote {written}")
 
 
 def _measure(rows: Rows, n: int, on_disk: int, on_cluster: int, repeats: int, console: Console) -> list[Row]:

@@ -27,6 +27,11 @@ def test_strings_cells_headers_and_titles_keep_what_is_in_brackets(text):
     assert sum(text in line for line in lines[1:]) == 3
 
 
+def test_no_line_break_comes_into_a_long_path():
+    path = "/".join(["a folder with a rather long name"] * 9)
+    assert printed(f"wrote {path}") == f"wrote {path}\n"
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_progress_keeps_what_is_in_brackets(text):
     console = Console(record=True, width=100, force_terminal=True)
