@@ -49,8 +49,8 @@ class Pruning:
         attach(pruned, "generate", functools.partial(generation.run, preparation, self._running, own))
         for modality in preparation.modalities:
             attach(inner, f"get_{modality}_features", functools.partial(self._features, modality))
-        if preparation.has_rope_index:
-            attach(inner, "get_rope_index", self._rope_index)
+        for module in preparation.rope_indexers:
+            attach(module, "get_rope_index", self._rope_index)
 
     @property
     def last(self) -> tuple[Kept, ...]:

@@ -54,7 +54,9 @@ class Preparation:
                 f"{type(self.inner).__name__} lacks {' and '.join(f'get_{m}_features' for m in modalities)}, or the "
                 "family says that there are none; select rows with lmm_integration.select_tokens in your own forward"
             )
-        self.has_rope_index = hasattr(self.inner, "get_rope_index")
+        modules = (self.inner, model) if model is not self.inner else (model,)
+        self.rope_indexers = [module for module in modules if hasattr(module, "get_rope_index")]  # Qwen-Omni has two
+        self.has_rope_index = bool(self.rope_indexers)
         self._original = positions == "original" or (positions == "auto" and self.has_rope_index)
         self._placeholders = {modality: self._tokens(modality) for modality in self.modalities}
         self._choice = Choice(
@@ -130,8 +132,9 @@ class Preparation:
 
     def restore_offset(self, call: Call) -> None:
         """Give the model the offset of the positions behind a cached prompt: it keeps that of the last prompt only."""
-        if call.rope is not None and hasattr(self.inner, "rope_deltas"):
-            self.inner.rope_deltas = call.rope[2]
+        for module in self.rope_indexers:
+            if call.rope is not None and hasattr(module, "rope_deltas"):
+                module.rope_deltas = call.rope[2]
 
     def brings_pixels(self, arguments: dict[str, Any]) -> bool:
         """Whether a call comes with images or videos that are pruned, as pixels or encoded."""

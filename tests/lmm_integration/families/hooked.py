@@ -72,9 +72,9 @@ def logits(model: Any, inputs: dict[str, Tensor], token: int, columns: Tensor, c
 
 
 def answer(
-    model: Any, inputs: dict[str, Tensor], token: int, columns: Tensor, compact: bool, first: int, new: int
+    model: Any, inputs: dict[str, Tensor], token: int, columns: Tensor, compact: bool, first: int, new: int, below: int
 ) -> list[int]:
-    """Greedy decoding, token by token, each time from the beginning."""
+    """Greedy decoding of ids under ``below``, token by token, each time from the beginning."""
     length = inputs["input_ids"].shape[1]
     along = {name for name, value in inputs.items() if value.shape == inputs["input_ids"].shape}
     tokens: list[int] = []
@@ -88,5 +88,5 @@ def answer(
             for name in along
         }
         kept = torch.cat((columns, torch.arange(length, length + step)))
-        tokens.append(int(logits(model, longer, token, kept, compact, first)[-1].argmax()))
+        tokens.append(int(logits(model, longer, token, kept, compact, first)[-1, :below].argmax()))
     return tokens

@@ -100,7 +100,16 @@ def _shortened(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return _short_rope(value)
     if name.endswith(("_token_id", "_token_index")) and isinstance(value, int):
-        special = {"image": IMAGE, "video": VIDEO, "pad": PAD, "bos": 1, "eos": 2, "audio": 96}
+        special = {
+            "image": IMAGE,
+            "video": VIDEO,
+            "pad": PAD,
+            "bos": 1,
+            "eos": 2,
+            "audio": 96,
+            "audio_start": 95,
+            "audio_end": 94,
+        }
         return special.get(name.rpartition("_token_")[0], 90)
     return None
 
@@ -165,7 +174,7 @@ def _cohere_compass(config: Any) -> None:
 
 
 def _hunyuan(config: Any) -> None:
-    config.get_text_config().rope_parameters.update(alpha=1.0, rope_type="default")
+    config.text_config.rope_parameters.update(alpha=1.0, rope_type="default")
 
 
 def _sliding(config: Any) -> None:
@@ -235,6 +244,8 @@ def _complete(config: Any, counts_axes: bool) -> None:
         if getattr(config, name, None) is None and (name in vars(config) or name.startswith("vision")):
             setattr(config, name, token)
     text = config.get_text_config()
+    if getattr(text, "head_dim", 0) is None:
+        text.head_dim = WIDTH // HEADS
     if "kv_lora_rank" in vars(text):
         text.num_key_value_heads = text.num_attention_heads
     rope = getattr(text, "rope_parameters", None)
@@ -319,7 +330,7 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
             {name: noise(4, channels, side, side, seed=seed)},
         ]
     if "high_res_pixel_values" in wanted:
-        return [{name: square, "high_res_pixel_values": noise(1, 3, 2 * side, 2 * side, seed=seed + 50)}]
+        return [{name: square, "high_res_pixel_values": noise(1, 3, side, side, seed=seed + 50)}]
     if {"image_token_pooling", "video_token_pooling"} & set(wanted):
         pooling = torch.arange(36).reshape(3, 2, 3, 2).transpose(1, 2).reshape(9, 4)
         return [
@@ -339,7 +350,7 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
             for size in (PATCH, 12)
         ]
     if "target_sizes" in wanted:
-        rows, columns = ((4, 8), (8, 4), (4, 4))[seed % 3]
+        rows, columns = ((8, 16), (16, 8), (8, 8))[seed % 3]
         strip = noise(1, channels, PATCH, rows * columns * PATCH, seed=seed)
         return [{name: strip, "target_sizes": torch.tensor([[rows, columns]])}]
     if "image_grid_hw" in wanted:
@@ -419,6 +430,8 @@ def batch(model_type: str, modality: str, samples: tuple[int, ...], token: int, 
     ids = torch.tensor([[PAD] * (length - len(row)) + row for row in rows])
     inputs = {"input_ids": ids, "attention_mask": (ids != PAD).long(), **_collated(pixels, samples)}
     names = inspect.signature(build(model_type).forward).parameters
+    if "video_second_per_grid" in names and modality == "video":
+        inputs["video_second_per_grid"] = torch.ones(sum(samples))
     if "mm_token_type_ids" in names:
         inputs["mm_token_type_ids"] = (ids == token).long() * (2 if modality == "video" else 1)
     elif "token_type_ids" in names:
@@ -435,6 +448,8 @@ def alone(
     shape = inputs["input_ids"].shape
     first = sum(samples[:which])
     pixels = [pixels_of(model_type, modality, i) for i in range(first, first + samples[which])]
+    if "video_second_per_grid" in inputs:
+        pixels = [one | {"video_second_per_grid": torch.ones(1)} for one in pixels]
     text = {name: value[which : which + 1, real] for name, value in inputs.items() if value.shape == shape}
     return text | _collated(pixels, (samples[which],))
 
