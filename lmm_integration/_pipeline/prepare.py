@@ -47,12 +47,19 @@ class Preparation:
         self.last: tuple[Kept, ...] = ()
         self.last_call: ShortenedPrompt | None = None
         self._config, self._asked_for = model.config, modalities
+        config = model.config
+        if getattr(config, "is_encoder_decoder", False):
+            raise UnsupportedModelError(
+                f"cannot prune a {config.model_type!r} model: it is an encoder-decoder model, and the prompt of its "
+                "decoder has no visual tokens; select rows with lmm_integration.select_tokens in your own forward"
+            )
         self.modalities = [m for m in modalities if family.cut(m) and hasattr(self.inner, f"get_{m}_features")]
         if not self.modalities:
+            getters = " and no ".join(f"get_{m}_features" for m in modalities)
             raise UnsupportedModelError(
-                f"this {model.config.model_type!r} model has no {' and no '.join(modalities)} features to prune: "
-                f"{type(self.inner).__name__} lacks {' and '.join(f'get_{m}_features' for m in modalities)}, or the "
-                "family says that there are none; select rows with lmm_integration.select_tokens in your own forward"
+                f"this {config.model_type!r} model has no {' and no '.join(modalities)} features to prune: "
+                f"{type(self.inner).__name__} has no {getters}, or its family says that there are none; "
+                "select rows with lmm_integration.select_tokens in your own forward"
             )
         modules = (self.inner, model) if model is not self.inner else (model,)
         self.rope_indexers = [module for module in modules if hasattr(module, "get_rope_index")]  # Qwen-Omni has two

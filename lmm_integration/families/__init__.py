@@ -1,8 +1,8 @@
 """What differs between model families, where a model does not tell by itself.
 
 Any model with ``get_image_features`` or ``get_video_features`` and placeholders for their rows is pruned by the facts
-of ``Family()``, and every call is checked against the numbers of placeholders and rows. A family that deviates has a small
-file, named after the model type of its configuration, with one ``FAMILY = Family(...)``.
+of ``Family()``, and every call is checked against the numbers of placeholders and rows. A family that deviates has a
+small file, named after the model type of its configuration, with one ``FAMILY = Family(...)``.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ WHY_NOT = {
     "instructblipvideo": "its Q-Former already compresses a frame to 32 queries",
     "fuyu": "it has no vision encoder: the features are a linear map of the pixels",
     "florence2": "it is an encoder-decoder model: the features go into its encoder, not into the prompt of its decoder",
+    "diffusion_gemma": "it writes blocks by diffusion from an encoder's states, not token by token behind a prompt",
     "kosmos-2": "a mask instead of placeholder tokens says where its features go (image_embeds_position_mask)",
     "phi4_multimodal": "it merges features inside its embedding layer",
 }

@@ -1,7 +1,7 @@
 """The plain statement of pruning for any model: its own unpruned forward, with rows taken out in front of its layers.
 
-One sample at a time, without padding and cache, the whole prompt runs through the model as it is. A hook in front of the
-language model keeps the columns that were chosen in everything that runs along the prompt: embeddings, positions, masks,
+One sample at a time, without padding and cache, the whole prompt runs through the model as it is. A hook in front of
+the language model keeps the chosen columns in everything that runs along the prompt: embeddings, positions, masks,
 deeper features. So the merging, the masks and the head are the model's own on the whole prompt; nothing here uses the
 code under test.
 """
@@ -55,10 +55,7 @@ def logits(model: Any, inputs: dict[str, Tensor], token: int, columns: Tensor, c
         mask, positions = short.get("attention_mask"), given.get("position_ids")
         if mask is None or (isinstance(mask, Tensor) and mask.ndim == 2):
             short["attention_mask"] = torch.ones(1, len(columns), dtype=torch.long)
-        if positions is None:
-            kept = columns[None] + first
-        else:
-            kept = positions[..., columns]
+        kept = columns[None] + first if positions is None else positions[..., columns]
         if compact:
             kept = torch.arange(first, first + len(columns)).expand_as(kept)
         short["position_ids"] = kept

@@ -23,6 +23,7 @@ from tests.lmm_integration.families import hooked, shrunk
 PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 SAMPLES, NEW, KEEP, WORDS = (1, 2), 3, 0.4, 89
 OPTIONS: dict[str, Any] = {"max_new_tokens": NEW, "do_sample": False, "suppress_tokens": list(range(WORDS, 128))}
+_WAYS: dict[str, dict[str, Any]] = {"a batch": {}, "no cache": {"use_cache": False}, "beams": {"num_beams": 2}}
 SUPPORTED, REFUSED, NOT_RUN = "equal", "refused", "not run"
 
 
@@ -30,8 +31,8 @@ SUPPORTED, REFUSED, NOT_RUN = "equal", "refused", "not run"
 class Outcome:
     """What a test finds of a model type and a modality.
 
-    ``status``: "equal" to the oracle, "refused" by :func:`prune`, or "not run" where the model itself cannot be built or
-    run this small; ``note``: the reason, or what was not compared.
+    ``status``: "equal" to the oracle, "refused" by :func:`prune`, or "not run" where the model itself cannot be built
+    or run this small; ``note``: the reason, or what was not compared.
     """
 
     status: str
@@ -49,17 +50,15 @@ def outcome(model_type: str, modality: str) -> Outcome | None:
     try:
         family = family_of(model_type)
     except UnsupportedModelError as refusal:
-        return Outcome(REFUSED, _reason(refusal))
+        return Outcome(REFUSED, _reason(refusal)) if modality == "image" else None
     try:
         model = shrunk.build(model_type)
     except Exception as error:
-        return Outcome(NOT_RUN, f"cannot be built small: {_first_line(error)}")
+        return Outcome(NOT_RUN, f"cannot be built small: {_first_line(error)}") if modality == "image" else None
     try:
         prune(model, modalities=(modality,)).remove()
     except UnsupportedModelError as refusal:
-        if modality == "video" and shrunk.getter(model, "image") is not None:
-            return None
-        return Outcome(REFUSED, _reason(refusal))
+        return Outcome(REFUSED, _reason(refusal)) if modality == "image" else None
     try:
         shrunk.pixels_of(model_type, modality, 0)
     except Exception as error:
@@ -92,68 +91,60 @@ def _compared(
     with torch.no_grad(), prune(model, keep=1.0):
         assert torch.equal(model(**inputs).logits, plain)
         assert torch.equal(model.generate(**inputs, **OPTIONS), text)
-    with prune(model, keep=KEEP) as pruning:
-        cached = model.generate(**inputs, **OPTIONS)
-    assert 0 < pruning.stats.tokens_after < pruning.stats.tokens_before == int((inputs["input_ids"] == token).sum())
-    kept, compact = pruning.last, not _counts_axes(model)
-    notes = []
+    notes, answers = [], []
     for sample in range(len(SAMPLES)):
         one = shrunk.alone(model_type, modality, SAMPLES, sample, token, pieces)
-        columns = _columns(kept, sample, one["input_ids"][0] == token)
+        visual, compact = one["input_ids"][0] == token, not _counts_axes(model)
+        with torch.no_grad(), prune(model, keep=KEEP) as pruning:
+            pruned = model(**one).logits[0]
+        assert 0 < pruning.stats.tokens_after < pruning.stats.tokens_before == int(visual.sum())
+        columns = columns_of(pruning.last, visual)
         try:
             expected = hooked.logits(model, one, token, columns, compact, first)
         except ValueError as error:
             return Outcome(NOT_RUN, str(error))
-        with torch.no_grad(), prune(model, keep=KEEP):
-            pruned = model(**one).logits[0]
         assert (pruned - expected).abs().max() < 1e-4 * expected.abs().max()
-        wrong = hooked.logits(model, one, token, _shifted(columns, one["input_ids"][0] == token), compact, first)
+        wrong = hooked.logits(model, one, token, _shifted(columns, visual), compact, first)
         assert (pruned - wrong).abs().max() > 1e-3 * expected.abs().max()  # negative control: one other row
-        assert cached[sample, -NEW:].tolist() == hooked.answer(model, one, token, columns, compact, first, NEW, WORDS)
-    for what, options in {"without a cache": {"use_cache": False}, "with beams": {"num_beams": 2}}.items():
-        if not _same_in_batch(model_type, modality, token, pieces, inputs, OPTIONS | options, cached, pruned=False):
-            notes.append(f"{what} not compared: unpruned, a batch fails or differs from each sample alone")
+        answers.append(hooked.answer(model, one, token, columns, compact, first, NEW, WORDS))
+        with prune(model, keep=KEEP):
+            assert model.generate(**one, **OPTIONS)[0, -NEW:].tolist() == answers[-1]
+    for what, options in _WAYS.items():
+        batches = [_in_batch_and_alone(model_type, modality, token, pieces, options, keep) for keep in (1.0, KEEP)]
+        if batches[0] is None or not torch.equal(*batches[0]):
+            notes.append(f"{what} not compared, since an unpruned batch fails or differs from each sample alone")
             continue
-        assert _same_in_batch(model_type, modality, token, pieces, inputs, OPTIONS | options, cached, pruned=True)
+        assert batches[1] is not None
+        assert torch.equal(*batches[1])
+        if "num_beams" not in options:
+            assert batches[1][0].tolist() == answers
     return Outcome(SUPPORTED, "; ".join(notes))
 
 
-def _same_in_batch(
-    model_type: str,
-    modality: str,
-    token: int,
-    pieces: int,
-    inputs: dict[str, Tensor],
-    options: dict[str, Any],
-    cached: Tensor,
-    pruned: bool,
-) -> bool:
-    """Whether a batch is answered as each sample alone, and without a cache as with one."""
-    model = shrunk.build(model_type)
+def _in_batch_and_alone(
+    model_type: str, modality: str, token: int, pieces: int, options: dict[str, Any], keep: float
+) -> tuple[Tensor, Tensor] | None:
+    """Answers of the samples in a batch, and of each alone; None if the model fails."""
+    model, inputs = shrunk.build(model_type), shrunk.batch(model_type, modality, SAMPLES, token, pieces)
     alone = [shrunk.alone(model_type, modality, SAMPLES, sample, token, pieces) for sample in range(len(SAMPLES))]
-    with prune(model, keep=KEEP if pruned else 1.0):
+    with prune(model, keep=keep):
         try:
-            together = model.generate(**inputs, **options)[:, -NEW:]
-            each = torch.cat([model.generate(**one, **options)[:, -NEW:] for one in alone])
+            together = model.generate(**inputs, **OPTIONS, **options)[:, -NEW:]
+            return together, torch.cat([model.generate(**one, **OPTIONS, **options)[:, -NEW:] for one in alone])
         except Exception:
-            if pruned:
-                raise
-            return False
-    if pruned and "use_cache" in options:
-        assert torch.equal(together, cached[:, -NEW:])
-    return torch.equal(together, each)
+            return None
 
 
 def _counts_axes(model: Any) -> bool:
     return any(hasattr(part, "get_rope_index") for part in (model, getattr(model, "model", None)))
 
 
-def _columns(kept: tuple[Any, ...], sample: int, visual: Tensor) -> Tensor:
-    """Columns of the sample's own prompt that are kept, from what the pruning says that it kept."""
+def columns_of(kept: tuple[Any, ...], visual: Tensor) -> Tensor:
+    """Columns of a sample's prompt that are kept, from what the pruning says that it kept."""
     places = visual.nonzero()[:, 0]
     stays = ~visual
     offset = 0
-    for image in (one for one in kept if one.sample == sample):
+    for image in kept:
         stays[places[offset + image.indices]] = True
         offset += image.n
     assert offset == len(places)
@@ -162,8 +153,8 @@ def _columns(kept: tuple[Any, ...], sample: int, visual: Tensor) -> Tensor:
 
 def _shifted(columns: Tensor, visual: Tensor) -> Tensor:
     """The columns with a dropped one in place of the first kept visual one."""
-    dropped = [column for column in visual.nonzero()[:, 0].tolist() if column not in columns.tolist()][0]
-    first = [place for place, column in enumerate(columns.tolist()) if visual[column]][0]
+    dropped = next(column for column in visual.nonzero()[:, 0].tolist() if column not in columns.tolist())
+    first = next(place for place, column in enumerate(columns.tolist()) if visual[column])
     other = columns.clone()
     other[first] = dropped
     return other.sort().values
@@ -175,7 +166,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _reason(refusal: UnsupportedModelError) -> str:
-    return str(refusal).partition(": ")[2].partition(". Elsewhere")[0].partition("; select rows")[0].replace("|", "/")
+    what = str(refusal).partition(": ")
+    return (what[2] or what[0]).partition(". Elsewhere")[0].partition("; select rows")[0].replace("|", "/")
 
 
 def rows() -> list[tuple[str, dict[str, Outcome]]]:
@@ -187,13 +179,11 @@ def rows() -> list[tuple[str, dict[str, Outcome]]]:
     return found
 
 
-def cells(outcomes: dict[str, Outcome]) -> tuple[str, str, str]:
-    """Cells of the table: image, video, and the notes."""
-    notes = dict.fromkeys(f"{modality}: {one.note}" for modality, one in outcomes.items() if one.note)
-    if len({one.note for one in outcomes.values()}) == 1 and len(outcomes) == len(shrunk.MODALITIES):
-        notes = dict.fromkeys(one.note for one in outcomes.values() if one.note)
+def row(model_type: str, outcomes: dict[str, Outcome]) -> str:
+    """One line of the table."""
     image, video = (outcomes[modality].status if modality in outcomes else "" for modality in shrunk.MODALITIES)
-    return image, video, "; ".join(notes)
+    notes = "; ".join(f"{modality}: {one.note}" for modality, one in outcomes.items() if one.note)
+    return f"| {model_type} | {image} | {video} | {notes} |"
 
 
 def main() -> None:
@@ -202,8 +192,8 @@ def main() -> None:
     supported = [name for name, each in found if SUPPORTED in {one.status for one in each.values()}]
     text = f"""# Models
 
-Which types of the image-text-to-text mapping of transformers {transformers.__version__} `prune` is right for. Written by
-`python -m tests.lmm_integration.families.table`; the tests check every row.
+Which types of the image-text-to-text mapping of transformers {transformers.__version__} `prune` is right for. Written
+by `python -m tests.lmm_integration.families.table`; the tests check every row.
 
 - **equal**: a tiny model of that type, pruned, equals the unpruned model with the same rows taken out in front of its
   layers: `forward` and `generate`, a ragged batch, with and without a cache, with beams. With `keep=1.0` every bit is
@@ -217,7 +207,7 @@ Which types of the image-text-to-text mapping of transformers {transformers.__ve
 | type | image | video | notes |
 |---|---|---|---|
 """
-    lines = [f"| {name} | {' | '.join(cells(each))} |" for name, each in found]
+    lines = [row(name, each) for name, each in found]
     PAGE.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 
 
