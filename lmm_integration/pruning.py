@@ -118,7 +118,8 @@ def prune(
     Parameters
     ----------
     model : transformers model
-        Of one of ``lmm_integration.supported_models()``, also inside of a PEFT model.
+        With visual tokens in its prompt, also inside of a PEFT model; ``lmm_integration.supported_models()`` lists the
+        types that are tested.
     solver : str, Solver, Selector or callable
         As for :func:`lmm_integration.select_tokens`.
     keep : float or int
@@ -146,7 +147,7 @@ def prune(
         prompt. There a dropped column has those of the last kept one before it, so that they line up with the caller's
         labels, see :meth:`~lmm_integration.stats.ShortenedPrompt.lengthen`.
     family : Family, optional
-        For a model type that has no file in ``lmm_integration/families``.
+        Facts about the model that it does not tell by itself and no file in ``lmm_integration/families`` has.
     **options
         The solver's own parameters.
 

@@ -51,8 +51,8 @@ _SIZES = (
     (
         8,
         "head_dim qk_rope_head_dim qk_nope_head_dim v_head_dim linear_key_head_dim linear_value_head_dim swa_head_dim "
-        "mamba_head_dim index_head_dim linear_head_dim hidden_size_per_layer_input resampler_head_dim resampler_dim_head "
-        "d_kv global_head_dim",
+        "mamba_head_dim index_head_dim linear_head_dim hidden_size_per_layer_input resampler_head_dim "
+        "resampler_dim_head d_kv global_head_dim",
     ),
     (16, "kv_lora_rank q_lora_rank qk_head_dim ssm_state_size"),
     (SIDE, "image_size"),

@@ -1,6 +1,7 @@
 """Which model types of transformers' image-text-to-text mapping are pruned right, and why others are not.
 
-``python -m tests.lmm_integration.families.table`` writes docs/models.md from what the tests find; see :func:`outcome`.
+``python -m tests.lmm_integration.families.table`` writes docs/models.md, and the list that the package
+gives, from what the tests find; see :func:`outcome`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.families import family_of
 from tests.lmm_integration.families import hooked, shrunk
 
-PAGE = Path(__file__).parents[3] / "docs" / "models.md"
+ROOT = Path(__file__).parents[3]
+PAGE, TESTED = ROOT / "docs" / "models.md", ROOT / "lmm_integration" / "families" / "_tested.py"
 SAMPLES, NEW, KEEP, WORDS = (1, 2), 3, 0.4, 89
 OPTIONS: dict[str, Any] = {"max_new_tokens": NEW, "do_sample": False, "suppress_tokens": list(range(WORDS, 128))}
 _WAYS: dict[str, dict[str, Any]] = {"a batch": {}, "no cache": {"use_cache": False}, "beams": {"num_beams": 2}}
@@ -208,6 +210,9 @@ by `python -m tests.lmm_integration.families.table`; the tests check every row.
 |---|---|---|---|
 """
     lines = [row(name, each) for name, each in found]
+    title = "Model types that equal the plain statement of pruning, written by tests.lmm_integration.families.table."
+    names = "".join(f'    "{name}",\n' for name in supported)
+    TESTED.write_text(f'"""{title}"""\n\nTESTED = (\n{names})\n', encoding="utf-8")
     PAGE.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 
 
