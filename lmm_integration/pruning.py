@@ -51,8 +51,8 @@ class Pruning:
         attach(pruned, "generate", functools.partial(generation.run, preparation, self._running, own))
         for modality in preparation.modalities:
             attach(inner, f"get_{modality}_features", functools.partial(self._features, modality))
-        if preparation.has_rope_index:
-            attach(inner, "get_rope_index", self._rope_index)
+        for module in preparation.rope_indexers:
+            attach(module, "get_rope_index", self._rope_index)
 
     @property
     def last(self) -> tuple[Kept, ...]:
@@ -120,7 +120,8 @@ def prune(
     Parameters
     ----------
     model : transformers model
-        Of one of ``lmm_integration.supported_models()``, also inside of a PEFT model.
+        With visual tokens in its prompt, also inside of a PEFT model; ``lmm_integration.supported_models()`` lists the
+        types that are tested.
     solver : str, Solver, Selector or callable
         As for :func:`lmm_integration.select_tokens`.
     keep : float or int
@@ -148,7 +149,7 @@ def prune(
         "all", a dropped column gets the logits of the last kept column before it, so that they line up with your
         labels; see :meth:`~lmm_integration.stats.ShortenedPrompt.lengthen`.
     family : Family, optional
-        For a model type that has no file in ``lmm_integration/families``.
+        Facts about the model that it does not tell by itself and no file in ``lmm_integration/families`` has.
     **options
         Options of the solver or selector.
 

@@ -53,6 +53,10 @@ def _on_several_axes(
         if "mm_token_type_ids" in names and arguments.get("mm_token_type_ids") is None:
             return
         known = {n: v for n, v in arguments.items() if n in names and n not in ("input_ids", "attention_mask")}
+        if "second_per_grids" in names and "video_second_per_grid" in arguments:  # Qwen-Omni's forward names it so
+            known["second_per_grids"] = arguments["video_second_per_grid"]
+        if "audio_seqlens" in names and arguments.get("feature_attention_mask") is not None:
+            known["audio_seqlens"] = arguments["feature_attention_mask"].sum(-1)
         whole, _ = inner.get_rope_index(call.ids, attention_mask=mask, **known)
     if original and whole is not None:
         following = _following(whole, mask)

@@ -47,14 +47,23 @@ class Preparation:
         self.last: tuple[Kept, ...] = ()
         self.last_call: ShortenedPrompt | None = None
         self._config, self._asked_for = model.config, modalities
+        config = model.config
+        if getattr(config, "is_encoder_decoder", False):
+            raise UnsupportedModelError(
+                f"cannot prune a {config.model_type!r} model: it is an encoder-decoder model, and the prompt of its "
+                "decoder has no visual tokens; select rows with lmm_integration.select_tokens in your own forward"
+            )
         self.modalities = [m for m in modalities if family.cut(m) and hasattr(self.inner, f"get_{m}_features")]
         if not self.modalities:
+            getters = " and no ".join(f"get_{m}_features" for m in modalities)
             raise UnsupportedModelError(
-                f"this {model.config.model_type!r} model has no {' and no '.join(modalities)} features to prune: "
-                f"{type(self.inner).__name__} lacks {' and '.join(f'get_{m}_features' for m in modalities)}, or the "
-                "family says that there are none; select rows with lmm_integration.select_tokens in your own forward"
+                f"this {config.model_type!r} model has no {' and no '.join(modalities)} features to prune: "
+                f"{type(self.inner).__name__} has no {getters}, or its family says that there are none; "
+                "select rows with lmm_integration.select_tokens in your own forward"
             )
-        self.has_rope_index = hasattr(self.inner, "get_rope_index")
+        modules = (self.inner, model) if model is not self.inner else (model,)
+        self.rope_indexers = [module for module in modules if hasattr(module, "get_rope_index")]  # Qwen-Omni has two
+        self.has_rope_index = bool(self.rope_indexers)
         self._original = positions == "original" or (positions == "auto" and self.has_rope_index)
         self._placeholders = {modality: self._tokens(modality) for modality in self.modalities}
         self._choice = Choice(
@@ -130,8 +139,9 @@ class Preparation:
 
     def restore_offset(self, call: Call) -> None:
         """Give the model the offset of the positions behind a cached prompt: it keeps that of the last prompt only."""
-        if call.rope is not None and hasattr(self.inner, "rope_deltas"):
-            self.inner.rope_deltas = call.rope[2]
+        for module in self.rope_indexers:
+            if call.rope is not None and hasattr(module, "rope_deltas"):
+                module.rope_deltas = call.rope[2]
 
     def brings_pixels(self, arguments: dict[str, Any]) -> bool:
         """Whether a call comes with images or videos that are pruned, as pixels or encoded."""

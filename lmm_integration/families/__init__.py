@@ -1,8 +1,8 @@
 """What differs between model families, where a model does not tell by itself.
 
-Any model with ``get_image_features`` or ``get_video_features`` and placeholders for their rows is pruned by the facts of
-``Family()``, and every call is checked against the numbers of placeholders and rows. A family that deviates has a small file,
-named after the model type of its configuration, with one ``FAMILY = Family(...)``.
+Any model with ``get_image_features`` or ``get_video_features`` and placeholders for their rows is pruned by the facts
+of ``Family()``, and every call is checked against the numbers of placeholders and rows. A family that deviates has a
+small file, named after the model type of its configuration, with one ``FAMILY = Family(...)``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Literal
 
 from lmm_integration.exceptions import UnsupportedModelError
+from lmm_integration.families._tested import TESTED
 
 Cut = Literal["run", "item", "run+item"]
 
@@ -59,6 +60,7 @@ WHY_NOT = {
     "instructblipvideo": "its Q-Former already compresses a frame to 32 queries",
     "fuyu": "it has no vision encoder: the features are a linear map of the pixels",
     "florence2": "it is an encoder-decoder model: the features go into its encoder, not into the prompt of its decoder",
+    "diffusion_gemma": "it writes blocks by diffusion from an encoder's states, not token by token behind a prompt",
     "kosmos-2": "a mask instead of placeholder tokens says where its features go (image_embeds_position_mask)",
     "phi4_multimodal": "it merges features inside its embedding layer",
 }
@@ -77,8 +79,8 @@ REMOTE_CODE = {
 
 
 def supported_models() -> list[str]:
-    """Model types that have a file of facts; other types are pruned by what their model tells."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """Model types that the tests compare with the plain statement of pruning; others are tried and checked per call."""
+    return list(TESTED)
 
 
 def family_of(model_type: str) -> Family:
@@ -89,7 +91,7 @@ def family_of(model_type: str) -> Family:
     UnsupportedModelError
         If models of the type are known not to work; the message gives the reason and the way out.
     """
-    if model_type in supported_models():
+    if model_type in {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}:
         family: Family = import_module(f"{__name__}.{model_type}").FAMILY
         return family
     elsewhere = "Elsewhere, select rows with lmm_integration.select_tokens(features, keep) in your own forward"

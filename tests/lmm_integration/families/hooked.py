@@ -1,7 +1,7 @@
 """The plain statement of pruning for any model: its own unpruned forward, with rows taken out in front of its layers.
 
-One sample at a time, without padding and cache, the whole prompt runs through the model as it is. A hook in front of the
-language model keeps the columns that were chosen in everything that runs along the prompt: embeddings, positions, masks,
+One sample at a time, without padding and cache, the whole prompt runs through the model as it is. A hook in front of
+the language model keeps the chosen columns in everything that runs along the prompt: embeddings, positions, masks,
 deeper features. So the merging, the masks and the head are the model's own on the whole prompt; nothing here uses the
 code under test.
 """
@@ -55,10 +55,7 @@ def logits(model: Any, inputs: dict[str, Tensor], token: int, columns: Tensor, c
         mask, positions = short.get("attention_mask"), given.get("position_ids")
         if mask is None or (isinstance(mask, Tensor) and mask.ndim == 2):
             short["attention_mask"] = torch.ones(1, len(columns), dtype=torch.long)
-        if positions is None:
-            kept = columns[None] + first
-        else:
-            kept = positions[..., columns]
+        kept = columns[None] + first if positions is None else positions[..., columns]
         if compact:
             kept = torch.arange(first, first + len(columns)).expand_as(kept)
         short["position_ids"] = kept
@@ -72,9 +69,9 @@ def logits(model: Any, inputs: dict[str, Tensor], token: int, columns: Tensor, c
 
 
 def answer(
-    model: Any, inputs: dict[str, Tensor], token: int, columns: Tensor, compact: bool, first: int, new: int
+    model: Any, inputs: dict[str, Tensor], token: int, columns: Tensor, compact: bool, first: int, new: int, below: int
 ) -> list[int]:
-    """Greedy decoding, token by token, each time from the beginning."""
+    """Greedy decoding of ids under ``below``, token by token, each time from the beginning."""
     length = inputs["input_ids"].shape[1]
     along = {name for name, value in inputs.items() if value.shape == inputs["input_ids"].shape}
     tokens: list[int] = []
@@ -88,5 +85,5 @@ def answer(
             for name in along
         }
         kept = torch.cat((columns, torch.arange(length, length + step)))
-        tokens.append(int(logits(model, longer, token, kept, compact, first)[-1].argmax()))
+        tokens.append(int(logits(model, longer, token, kept, compact, first)[-1, :below].argmax()))
     return tokens

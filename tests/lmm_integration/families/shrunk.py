@@ -1,6 +1,6 @@
 """A tiny model of random weights for any type of transformers' mapping, made from its own default configuration.
 
-Sizes are cut wherever a configuration has them, by the names of its fields; what one type needs besides is in ``FIXES``.
+Sizes are cut wherever a configuration has them, by the names of its fields; ``FIXES`` has what one type needs besides.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SIZES = (
         "hidden_size embed_dim d_model dim n_embd projection_dim out_hidden_size output_dim text_hidden_size "
         "projector_input_dim projector_output_dim vision_hidden_size output_hidden_size projection_hidden_size "
         "adapter_out_dim projector_hidden_size encoder_hidden_size decoder_hidden_size patch_embed_hidden_size "
-        "image_token_embed_dim word_embed_proj_dim projection_hidden_dim downsample_hidden_size",
+        "image_token_embed_dim word_embed_proj_dim projection_hidden_dim downsample_hidden_size output_channels",
     ),
     (
         64,
@@ -42,7 +42,8 @@ _SIZES = (
     (
         HEADS,
         "num_attention_heads n_head encoder_attention_heads attention_heads decoder_attention_heads num_experts "
-        "n_routed_experts num_local_experts moe_num_experts linear_num_key_heads linear_num_value_heads mamba_num_heads "
+        "n_routed_experts num_local_experts moe_num_experts linear_num_key_heads linear_num_value_heads "
+        "mamba_num_heads "
         "swa_num_attention_heads conf_num_attention_heads num_sliding_attention_heads index_n_heads linear_num_heads "
         "resampler_heads resampler_n_heads",
     ),
@@ -50,8 +51,8 @@ _SIZES = (
     (
         8,
         "head_dim qk_rope_head_dim qk_nope_head_dim v_head_dim linear_key_head_dim linear_value_head_dim swa_head_dim "
-        "mamba_head_dim index_head_dim linear_head_dim hidden_size_per_layer_input resampler_head_dim resampler_dim_head d_kv "
-        "global_head_dim",
+        "mamba_head_dim index_head_dim linear_head_dim hidden_size_per_layer_input resampler_head_dim "
+        "resampler_dim_head d_kv global_head_dim",
     ),
     (16, "kv_lora_rank q_lora_rank qk_head_dim ssm_state_size"),
     (SIDE, "image_size"),
@@ -73,6 +74,8 @@ _VALUES: dict[str, Any] = {
     "image_grid_pinpoints": [[24, 48], [48, 24], [48, 48]],
     "merged_hidden_size": 4 * WIDTH,
     "num_patches": 36,
+    "global_attn_indexes": [1],
+    "base_channels": 32,
 }
 
 
@@ -100,7 +103,16 @@ def _shortened(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return _short_rope(value)
     if name.endswith(("_token_id", "_token_index")) and isinstance(value, int):
-        special = {"image": IMAGE, "video": VIDEO, "pad": PAD, "bos": 1, "eos": 2, "audio": 96}
+        special = {
+            "image": IMAGE,
+            "video": VIDEO,
+            "pad": PAD,
+            "bos": 1,
+            "eos": 2,
+            "audio": 96,
+            "audio_start": 95,
+            "audio_end": 94,
+        }
         return special.get(name.rpartition("_token_")[0], 90)
     return None
 
@@ -146,6 +158,20 @@ def _chameleon(config: Any) -> None:
     config.vocabulary_map = {"<image>": IMAGE} | {f"IMGIMG{str(i).translate(letters)}Z": 100 + i for i in range(16)}
 
 
+def _emu3(config: Any) -> None:
+    vq = config.vq_config
+    vq.base_channels, vq.channel_multiplier, vq.num_res_blocks, vq.codebook_size = 32, (1, 1), 1, 16
+    vq.embed_dim = vq.latent_channels = 4
+    vq.attn_resolutions = ()
+    config.vocabulary_map = {"<image>": IMAGE, "<|extra_200|>": 99}
+    config.vocabulary_map |= {f"<|visual token {i:06d}|>": 100 + i for i in range(16)}
+
+
+def _molmo2(config: Any) -> None:
+    config.vision_config.num_position_embeddings = 36
+    config.adapter_config.vision_feature_layer = [-1, -2]
+
+
 def _aria(config: Any) -> None:
     config.projector_patch_to_query_dict = {36: 9}
     config.max_value_projector_patch_to_query_dict = 9
@@ -165,7 +191,7 @@ def _cohere_compass(config: Any) -> None:
 
 
 def _hunyuan(config: Any) -> None:
-    config.get_text_config().rope_parameters.update(alpha=1.0, rope_type="default")
+    config.text_config.rope_parameters.update(alpha=1.0, rope_type="default")
 
 
 def _sliding(config: Any) -> None:
@@ -191,6 +217,8 @@ FIXES: dict[str, Callable[[Any], None]] = {
     "gemma4": _gemma4,
     "chameleon": _chameleon,
     "aria": _aria,
+    "emu3": _emu3,
+    "molmo2": _molmo2,
     "ernie4_5_vl_moe": _ernie,
     "deepseek_ocr2": _deepseek_ocr,
     "unlimited_ocr": _deepseek_ocr,
@@ -220,8 +248,9 @@ def build(model_type: str) -> Any:
     model = architecture(config).double().eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    model.generation_config.eos_token_id = None
-    model.generation_config.pad_token_id = PAD
+    if hasattr(model, "generation_config"):
+        model.generation_config.eos_token_id = None
+        model.generation_config.pad_token_id = PAD
     return model
 
 
@@ -235,8 +264,10 @@ def _complete(config: Any, counts_axes: bool) -> None:
         if getattr(config, name, None) is None and (name in vars(config) or name.startswith("vision")):
             setattr(config, name, token)
     text = config.get_text_config()
+    if vars(text).get("head_dim", 0) is None:
+        text.head_dim = WIDTH // HEADS
     if "kv_lora_rank" in vars(text):
-        text.num_key_value_heads = text.num_attention_heads
+        text.num_key_value_heads = HEADS
     rope = getattr(text, "rope_parameters", None)
     if isinstance(rope, dict):
         for one in [part for part in rope.values() if isinstance(part, dict)] or [rope]:
@@ -300,6 +331,15 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
         mask = (torch.arange(24) < rows * columns).long()[None]
         return [{name: pixels, "spatial_shapes": torch.tensor([[rows, columns]]), "pixel_attention_mask": mask}]
     square = noise(1, channels, side, side, seed=seed)
+    if {"image_token_pooling", "video_token_pooling"} & set(wanted):
+        pooling = torch.arange(36).reshape(3, 2, 3, 2).transpose(1, 2).reshape(9, 4)
+        return [
+            {
+                name: noise(1, 36, 3 * PATCH * PATCH, seed=seed),
+                f"{modality}_token_pooling": pooling,
+                f"{modality}_grids": torch.tensor([[3, 3, 0, 0]]),
+            }
+        ]
     if modality == "video":
         places = torch.stack(torch.meshgrid(torch.arange(6), torch.arange(6), indexing="xy"), -1).reshape(1, -1, 2)
         if "video_position_ids" in wanted:
@@ -319,16 +359,7 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
             {name: noise(4, channels, side, side, seed=seed)},
         ]
     if "high_res_pixel_values" in wanted:
-        return [{name: square, "high_res_pixel_values": noise(1, 3, 2 * side, 2 * side, seed=seed + 50)}]
-    if {"image_token_pooling", "video_token_pooling"} & set(wanted):
-        pooling = torch.arange(36).reshape(3, 2, 3, 2).transpose(1, 2).reshape(9, 4)
-        return [
-            {
-                name: noise(1, 36, 3 * PATCH * PATCH, seed=seed),
-                f"{modality}_token_pooling": pooling,
-                f"{modality}_grids": torch.tensor([[3, 3, 0, 0]]),
-            }
-        ]
+        return [{name: square, "high_res_pixel_values": noise(1, 3, side, side, seed=seed + 50)}]
     if "image_position_ids" in wanted:
         rows, columns = 6, 6
         places = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), -1).reshape(
@@ -339,7 +370,7 @@ def _candidates(model: Any, modality: str, seed: int) -> list[Pixels]:
             for size in (PATCH, 12)
         ]
     if "target_sizes" in wanted:
-        rows, columns = ((4, 8), (8, 4), (4, 4))[seed % 3]
+        rows, columns = ((8, 16), (16, 8), (8, 8))[seed % 3]
         strip = noise(1, channels, PATCH, rows * columns * PATCH, seed=seed)
         return [{name: strip, "target_sizes": torch.tensor([[rows, columns]])}]
     if "image_grid_hw" in wanted:
@@ -419,6 +450,8 @@ def batch(model_type: str, modality: str, samples: tuple[int, ...], token: int, 
     ids = torch.tensor([[PAD] * (length - len(row)) + row for row in rows])
     inputs = {"input_ids": ids, "attention_mask": (ids != PAD).long(), **_collated(pixels, samples)}
     names = inspect.signature(build(model_type).forward).parameters
+    if "video_second_per_grid" in names and modality == "video":
+        inputs["video_second_per_grid"] = torch.ones(sum(samples))
     if "mm_token_type_ids" in names:
         inputs["mm_token_type_ids"] = (ids == token).long() * (2 if modality == "video" else 1)
     elif "token_type_ids" in names:
@@ -435,6 +468,8 @@ def alone(
     shape = inputs["input_ids"].shape
     first = sum(samples[:which])
     pixels = [pixels_of(model_type, modality, i) for i in range(first, first + samples[which])]
+    if "video_second_per_grid" in inputs:
+        pixels = [one | {"video_second_per_grid": torch.ones(1)} for one in pixels]
     text = {name: value[which : which + 1, real] for name, value in inputs.items() if value.shape == shape}
     return text | _collated(pixels, (samples[which],))
 
