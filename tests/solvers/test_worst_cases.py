@@ -278,3 +278,23 @@ def test_where_greedy_starts_on_a_matrix(data):
 def test_greedy_takes_no_point_twice_where_all_are_equal(start):
     for problem in (Problem(3, distances=np.zeros((5, 5))), Problem(3, points=np.ones((5, 2)))):
         assert len(set(solve(problem, solver="greedy", start=start).indices.tolist())) == 3
+
+
+@settings(max_examples=100)
+@given(points=scattered(), k=st.integers(2, 3), groups=st.integers(1, 3), apart=st.sampled_from([0.5, 2.0, 4.0, 20.0]))
+def test_clusters_of_fair_are_what_they_say(points, k, groups, apart):
+    labels = np.arange(len(points)) % groups
+    problem = Problem(k, points=points, groups=labels, counts=dict.fromkeys(range(groups), (0, k)))
+    clusters = fair._clusters(problem, problem.group_counts, apart)
+    D = np.abs(points - points.T)
+    for cluster in clusters:
+        assert len(set(labels[cluster])) == len(cluster)
+        for place, point in enumerate(cluster[1:], 1):
+            assert D[point, cluster[:place]].min() < apart
+    for one, other in itertools.combinations(clusters, 2):
+        assert D[np.ix_(one, other)].min() >= apart
+    spread = np.bincount(labels[np.concatenate(clusters)], minlength=groups)
+    assert (spread <= k).all()
+    for point in set(range(len(points))) - set(np.concatenate(clusters).tolist()):
+        near = any(D[point, cluster].min() < apart for cluster in clusters)
+        assert near or spread[labels[point]] == k
