@@ -82,7 +82,7 @@ test-lowest:
 	.venv-lowest/bin/pip install --quiet --requirement .venv-lowest/lowest.txt
 	$(if $(TORCH),.venv-lowest/bin/pip install --quiet --constraint constraints.txt $(TORCH_INDEX) $(TORCH))
 	$(if $(TORCH),.venv-lowest/bin/pip install --quiet pillow==10.0.0 transformers==4.57.0)
-	$(QUIET_THREADS) .venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow"
+	$(QUIET_THREADS) .venv-lowest/bin/python -m pytest -W default -n $(WORKERS) -m "not slow"
 
 test-newest:
 	$(PYTHON) -m venv .venv-newest

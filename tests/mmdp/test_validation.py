@@ -66,6 +66,15 @@ def test_beyond_rounding_each_thing_is_refused_by_its_place():
             Problem(2, distances=D)
 
 
+def test_a_matrix_in_order_is_not_copied():
+    D = line()
+    assert np.shares_memory(Problem(2, distances=D).distances, D)
+
+
+def test_longer_floats_become_float64():
+    assert Problem(2, points=np.ones((3, 2), np.longdouble)).points.dtype == np.float64
+
+
 def test_a_float32_matrix_may_be_off_by_its_own_rounding_only():
     D = line().astype(np.float32)
     D[0, 4] *= 1 + 20 * np.finfo(np.float32).eps

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmdp import METRICS, Clock, Problem, Stop
+from mmdp import METRICS, Clock, InvalidOptionError, InvalidProblemError, Problem, Status, Stop
 from mmdp.bounds import farthest_first_bound
 from mmdp.metrics import PRECOMPUTED
 from solvers import coreset, fair, load, solve
@@ -74,6 +74,9 @@ def test_streaming_keeps_what_it_says_of_its_centres(points, k, size):
     else:
         assert stream.threshold == 0
     assert len(stream.kept()) < 3 * k
+    if len(stream.solution):
+        returned = solve(points, k, solver="streaming").objective
+        assert returned >= naive.objective(D, stream.solution) * (1 - 1e-12)
     in_blocks = streamed(points, k, (size, 3))
     assert in_blocks.kept().tolist() == stream.kept().tolist()
     assert in_blocks.threshold == stream.threshold
@@ -85,6 +88,19 @@ def test_streaming_takes_thousands_at_a_time():
     one, all_at_once = streamed(points, 6), streamed(points, 6, (5000,))
     assert one.kept().tolist() == all_at_once.kept().tolist()
     assert one.threshold == all_at_once.threshold > 0
+
+
+def test_a_point_at_the_threshold_becomes_a_centre():
+    assert streamed(column(0, 1), 2).threshold == 4  # reduced: squared
+    assert streamed(column(0, 1, 2), 2).threshold == 16
+    assert streamed(column(0, 1, 1.9), 2).threshold == 4
+
+
+@pytest.mark.parametrize("k", [1, 0, 10, 2.5])
+def test_streaming_over_a_file_refuses_what_is_no_k(k, tmp_path):
+    np.save(tmp_path / "points.npy", np.arange(18.0).reshape(9, 2))
+    with pytest.raises(InvalidProblemError, match="k "):
+        solve(str(tmp_path / "points.npy"), k, solver="streaming")
 
 
 FACTORS = {"euclidean": 1, "manhattan": 1, "angular": 1, "haversine": 1, "sqeuclidean": 2, "cosine": 2, "euc_2d": None}
@@ -146,8 +162,11 @@ def at_once():
         yield
 
 
-def on_dask(points, k, rows, **options):
+def on_dask(points, k, rows, shape=None, **options):
     da = pytest.importorskip("dask.array")
+    if shape:
+        points = points.reshape(shape)
+        return solve(da.from_array(points, chunks=rows), k, solver="coreset", **options)
     return solve(da.from_array(points, chunks=(rows, points.shape[1])), k, solver="coreset", **options)
 
 
@@ -181,7 +200,84 @@ def test_a_coreset_on_dask_keeps_bound_and_factor(points, k, rows, size, inner):
     assert np.linalg.norm(points[a] - points[b]) == pytest.approx(result.objective)
 
 
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("size", [None, 4, 6])
+def test_partitions_as_large_as_what_is_kept_of_them_lose_nothing(size):
+    points = np.random.default_rng(0).random((12, 2))
+    rows = max(4, size or 0)
+    for result in (
+        on_dask(points, 4, rows, size=size),
+        solve(points, 4, solver="coreset", partitions=12 // rows, size=size),
+    ):
+        assert result.notes["union"] == 12
+        assert result.notes["ratio"] <= 2
+    larger = np.random.default_rng(0).random((60, 2))
+    for result in (on_dask(larger, 4, 20, size=size), solve(larger, 4, solver="coreset", partitions=3, size=size)):
+        assert result.notes["union"] == 3 * rows
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_coreset_on_dask_is_optimal_if_its_bound_is_met():
+    met = on_dask(column(0, 0, 0, 0, 0, 0), 2, 3)
+    assert (met.status, met.upper_bound) == (Status.OPTIMAL, 0)
+    open_gap = on_dask(np.random.default_rng(0).random((30, 2)), 4, 10)
+    assert open_gap.status is Status.HEURISTIC
+    assert open_gap.upper_bound > open_gap.objective
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_a_coreset_on_dask_bounds_by_what_it_measured(scale):
+    points = np.random.default_rng(2).random((40, 2))
+    assert on_dask(scale * points, 4, 10).upper_bound == pytest.approx(scale * on_dask(points, 4, 10).upper_bound)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_a_coreset_on_dask_refuses():
+    points = np.arange(12.0).reshape(6, 2)
+    assert sorted(on_dask(points, 6, 3).indices.tolist()) == list(range(6))
+    with pytest.raises(InvalidProblemError, match="k = 1 is out of range: choose at least 2"):
+        on_dask(points, 1, 3)
+    with pytest.raises(InvalidProblemError, match="k = 7 is out of range: choose at least 2 and at most n = 6"):
+        on_dask(points, 7, 3)
+    with pytest.raises(InvalidProblemError, match="partition [01] holds <U"):
+        on_dask(points.astype(str), 2, 3)
+    with pytest.raises(InvalidOptionError, match="has no compiled kernel"):
+        on_dask(points, 2, 3, metric=lambda x, y: abs(x - y).sum())
+    with pytest.raises(InvalidProblemError, match=r"a table of two dimensions, not of shape \(6,\)"):
+        on_dask(points[:, :1], 2, 3, shape=(6,))
+
+
+def test_an_inner_solver_keeps_its_own_limits():
+    points = np.random.default_rng(0).random((60, 2))
+    result = solve(points, 5, solver="coreset", inner="local_search")
+    assert result.objective >= solve(points, 5, solver="coreset").objective
+    with pytest.raises(InvalidOptionError, match="size = 0"):
+        load("coreset")(size=0)
+    with pytest.raises(InvalidOptionError, match="partitions = 0"):
+        load("coreset")(partitions=0)
+
+
 # fair
+
+
+@pytest.mark.parametrize("epsilon", [0, -0.1, 1.1])
+def test_an_epsilon_out_of_range_is_named(epsilon):
+    with pytest.raises(InvalidOptionError, match="give a number above 0, at most 1"):
+        load("fair")(epsilon=epsilon)
+    assert load("fair")(epsilon=1).epsilon == 1
+
+
+@settings(max_examples=100)
+@given(points=scattered(), k=st.integers(2, 4))
+def test_fair_without_counts_begins_as_farthest_first(points, k):
+    problem = Problem(k, points=points, exclude=[1] if len(points) > k else [])
+    D = np.abs(points - points.T)
+    D[1 if len(points) > k else [], :] = D[:, 1 if len(points) > k else []] = -1.0
+    first = int(D[0].argmax())
+    picks = fair._farthest_first(problem, fair._one_group(problem))
+    assert naive.objective(D, picks) == naive.objective(D, naive.farthest_first(D, k, [first]))
+    assert picks[0] == first
 
 
 def test_fair_bounds_by_the_last_guess_without_a_flow():
@@ -274,7 +370,32 @@ def test_where_greedy_starts_on_a_matrix(data):
     assert solve(problem, solver="greedy", start="sweep").indices[0] == allowed[among[0].argmax()]
 
 
+@pytest.mark.parametrize("solver", ["streaming", "coreset", "fair"])
+def test_no_point_is_chosen_twice_where_all_are_equal(solver):
+    assert len(set(solve(np.ones((9, 2)), 4, solver=solver).indices.tolist())) == 4
+
+
 @pytest.mark.parametrize("start", ["farthest_pair", "isolated", "sweep", "random", 2])
 def test_greedy_takes_no_point_twice_where_all_are_equal(start):
     for problem in (Problem(3, distances=np.zeros((5, 5))), Problem(3, points=np.ones((5, 2)))):
         assert len(set(solve(problem, solver="greedy", start=start).indices.tolist())) == 3
+
+
+@settings(max_examples=100)
+@given(points=scattered(), k=st.integers(2, 3), groups=st.integers(1, 3), apart=st.sampled_from([0.5, 2.0, 4.0, 20.0]))
+def test_clusters_of_fair_are_what_they_say(points, k, groups, apart):
+    labels = np.arange(len(points)) % groups
+    problem = Problem(k, points=points, groups=labels, counts=dict.fromkeys(range(groups), (0, k)))
+    clusters = fair._clusters(problem, problem.group_counts, apart)
+    D = np.abs(points - points.T)
+    for cluster in clusters:
+        assert len(set(labels[cluster])) == len(cluster)
+        for place, point in enumerate(cluster[1:], 1):
+            assert D[point, cluster[:place]].min() < apart
+    for one, other in itertools.combinations(clusters, 2):
+        assert D[np.ix_(one, other)].min() >= apart
+    spread = np.bincount(labels[np.concatenate(clusters)], minlength=groups)
+    assert (spread <= k).all()
+    for point in set(range(len(points))) - set(np.concatenate(clusters).tolist()):
+        near = any(D[point, cluster].min() < apart for cluster in clusters)
+        assert near or spread[labels[point]] == k
