@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from solvers._local_search.conflict_swaps import (
@@ -133,7 +134,7 @@ def with_pairs_up_to(s: ConflictMatrix, cap: float) -> ConflictMatrix:
     return s._replace(first=first, second=second, distance=distance)
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _raise_threshold(s: ConflictMatrix) -> bool:
     """Move z up to the smallest chosen distance, with the conflicts that this makes; False beyond the listed pairs."""
     D, members, distance, degree, counter = s.D, s.members, s.distance, s.degree, s.counter
@@ -162,7 +163,7 @@ def _raise_threshold(s: ConflictMatrix) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _restart(s: ConflictMatrix) -> None:
     """Choose anew: each time a point in fewest conflicts, the least often chosen on ties."""
     members, degree, conflict, tabu, counter = s.members, s.degree, s.conflict, s.tabu, s.counter

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from solvers._local_search.near_pairs import NearPairs
@@ -83,7 +84,7 @@ def new_state(
     return state
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def draw(random: NDArray[np.uint64], n: Int) -> int:
     """Return a number in 0 ... n - 1 by xorshift64* (Vigna, ACM Transactions on Mathematical Software 42(4), 2016)."""
     x = random[0]
@@ -95,14 +96,14 @@ def draw(random: NDArray[np.uint64], n: Int) -> int:
     return int(np.int64((high * np.uint64(n)) >> np.uint64(32)))
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _put(s: State, v: Int, bucket: Int) -> None:
     s.slot[v] = s.size[bucket]
     s.bucket[bucket, s.size[bucket]] = v
     s.size[bucket] += 1
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _take(s: State, v: Int, bucket: Int) -> None:
     s.size[bucket] -= 1
     last = s.bucket[bucket, s.size[bucket]]
@@ -110,7 +111,7 @@ def _take(s: State, v: Int, bucket: Int) -> None:
     s.slot[last] = s.slot[v]
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _raise_degree(s: State, v: Int) -> None:
     degree = np.int64(s.degree[v])
     s.degree[v] = degree + 1
@@ -123,7 +124,7 @@ def _raise_degree(s: State, v: Int) -> None:
             _put(s, v, degree + 1)
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _lower_degree(s: State, v: Int) -> None:
     degree = np.int64(s.degree[v]) - 1
     s.degree[v] = degree
@@ -136,7 +137,7 @@ def _lower_degree(s: State, v: Int) -> None:
         _put(s, v, degree)
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _add(s: State, v: int) -> None:
     degree = np.int64(s.degree[v])
     if degree < HOT:
@@ -149,7 +150,7 @@ def _add(s: State, v: int) -> None:
         _raise_degree(s, np.int64(s.near[entry]))
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _remove(s: State, v: int) -> None:
     degree = np.int64(s.degree[v])
     if degree > 0:
@@ -162,7 +163,7 @@ def _remove(s: State, v: int) -> None:
         _lower_degree(s, np.int64(s.near[entry]))
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _closest_chosen_pair(s: State) -> float:
     closest = np.inf
     for u in range(len(s.degree)):
@@ -196,7 +197,7 @@ def _set_threshold(s: State, z: float) -> None:
     s.counter[RESTARTS] = 0
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _leaver(s: State) -> int:
     """Return the point in most conflicts that is not tabu, any in conflict if all are; -1 if only fixed ones are."""
     now, size = s.counter[MOVES], s.size[HOT]
@@ -221,7 +222,7 @@ def _leaver(s: State) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _newcomer(s: State, gone: int) -> int:
     """Return the point in fewest conflicts that is not tabu, the longest unused on ties; ``gone`` if there is none."""
     now = s.counter[MOVES]
@@ -251,7 +252,7 @@ def _newcomer(s: State, gone: int) -> int:
     return best
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _least_used(s: State) -> int:
     """Return a point in fewest conflicts, the least often chosen on ties."""
     best, fewest, rarest, ties = -1, 2**31 - 1, np.int64(0), 0
@@ -267,7 +268,7 @@ def _least_used(s: State) -> int:
     return best
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _restart(s: State, k: int) -> None:
     size = 0
     for v in range(len(s.degree)):
