@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
-from mmdp.metrics import Vector
+from mmdp.arrays import Matrix
 from mmdp.problem import Problem
 
 _CLUSTERING_LIMIT = 3000  # points up to which the quadratic bounds take about a second
@@ -141,7 +141,7 @@ def clustering_bound(problem: Problem) -> float:
     return _distance(problem, levels[high])
 
 
-def _largest_diameter(D: Vector, groups: NDArray[np.int64]) -> float:
+def _largest_diameter(D: Matrix, groups: NDArray[np.int64]) -> float:
     return float(
         max(D[np.ix_(members, members)].max() for members in map(np.flatnonzero, groups == np.unique(groups)[:, None]))
     )

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
+from mmdp.arrays import Indices
 from mmdp.bounds import included_bound
-from mmdp.problem import Indices
 from solvers._framework.base import Run, Solver, check_whole
 from solvers._framework.warm_up import MANY_COORDINATES, is_first, part_of
 from solvers._local_search.candidate_set import IN_BYTES, CandidateSet
@@ -20,12 +20,13 @@ from solvers._local_search.search_run import SearchRun
 from solvers._local_search.tie_break import fewer_critical_pairs
 from solvers.greedy import Greedy
 
-_SMALL = 500  # points, and
-_SHARE = 40  # points per pick, up to which the search looks at all of them together,
-_MATRIX = 3000  # points of a matrix,
-_LISTABLE = 15_000  # points whose near pairs are found in seconds,
-_PAIRS = 3 * 10**7  # near pairs, 12 bytes each
-_PART, _REHEARSAL = 3001, 2000  # points and moves of a run that compiles
+_SMALL = 500  # points that are always searched all together
+_SHARE = 40  # points for each pick, up to which they are searched all together: beyond, nets find arrangements sooner
+_MATRIX = 3000  # points of a matrix that are searched all together: their near pairs cost no distances
+_LISTABLE = 15_000  # points whose near pairs are listed at all: it takes seconds
+_PAIRS = 3 * 10**7  # near pairs that are listed at most, 12 bytes each
+_PART = 3001  # points of a run that compiles at most: one more than are searched all together as a matrix
+_WARM_UP_MOVES = 2000
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class LocalSearch(Solver):
         key = (problem.geometry.form, problem.points is None, large, _is_direct(part), part.n > IN_BYTES)
         if not is_first(self.keyword(), *key):
             return
-        self._run(part, Clock(Stop(iterations=_REHEARSAL)), np.random.default_rng(0))
+        self._run(part, Clock(Stop(iterations=_WARM_UP_MOVES)), np.random.default_rng(0))
         if large:
             Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))
 

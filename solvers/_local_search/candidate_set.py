@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import Problem
-from mmdp.metrics import Vector
-from mmdp.problem import Indices
+from mmdp.arrays import Indices, Matrix
 from solvers._local_search.conflict_matrix import (
     MOST_PICKS,
     ConflictMatrix,
@@ -20,7 +19,7 @@ from solvers._local_search.threshold_search import BEYOND_CAP, LAST_GAIN, MOVES,
 
 _DENSE = 4000  # points whose matrix is kept; beyond, only the near pairs are
 IN_BYTES = 1500  # points up to which a row of bytes is faster than a list of near points
-_SAMPLED_ROWS = 64
+_SAMPLED_ROWS = 64  # of distances, where there is no matrix, to estimate how many pairs are near
 _BLOCK = 2**22  # distances computed at a time
 
 
@@ -81,7 +80,7 @@ class CandidateSet:
         share = float(np.mean(self._known <= roomy_cap(self._known, closest)))
         return share * len(self.points) ** 2
 
-    def _rows(self, start: int, stop: int) -> Vector:
+    def _rows(self, start: int, stop: int) -> Matrix:
         return np.ascontiguousarray(self.problem.reduced_distances(self.points[start:stop], self.points))
 
     def _closest(self, chosen: NDArray[np.bool_]) -> float:
@@ -101,7 +100,7 @@ class CandidateSet:
         return stacked(blocks)
 
 
-def reduced_rows(problem: Problem, rows: Indices) -> Vector:
+def reduced_rows(problem: Problem, rows: Indices) -> Matrix:
     """Reduced distances from some points to all; excluded points are infinitely far away."""
     D = problem.reduced_distances(rows)
     D[:, list(problem.exclude)] = np.inf

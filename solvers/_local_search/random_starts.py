@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmdp import Problem
-from mmdp.problem import Indices
+from mmdp.arrays import Indices
 from solvers._local_search.candidate_set import reduced_rows
 
 

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import numpy as np
 
 from mmdp import Clock, Problem
-from mmdp.problem import Indices
+from mmdp.arrays import Indices
 from solvers._framework.slices import Slices
 from solvers._local_search.candidate_set import CandidateSet
 from solvers._local_search.threshold_search import BLOCKED, MOVES, RAISED_AT

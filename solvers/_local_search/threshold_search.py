@@ -26,10 +26,10 @@ from solvers._local_search.near_pairs import NearPairs
 
 HOT = np.int64(3)  # typed, because Numba compiles a function once more for a literal
 MOVES, CONFLICTS, FEWEST, LAST_GAIN, RAISED_AT, RESTARTS = range(6)
-MOST_DOUBLINGS = 6  # of the wait for the next restart
+MOST_DOUBLINGS = 6  # of the wait for the next restart: 64 times as many moves
 PAUSED, BEYOND_CAP, BLOCKED = range(3)  # why ``search`` came back: see there
-LONGEST_TENURE = 6  # for many conflicts, before the random part
-TENURE_IN = 0.6  # of the tenure of a point that left, for the one that came in
+LONGEST_TENURE = 6  # moves, however many conflicts there are, before the random part: longer forbids good moves
+TENURE_IN = 0.6  # of the tenure of a point that left, for the one that came in: it may leave sooner
 
 Int = int | np.int64
 
