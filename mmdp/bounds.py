@@ -6,8 +6,8 @@ solutions, so every bound of the problem without ``include`` holds with it; excl
 ========================  ==================================  =====================  ====================
 bound                     holds for                           time                   memory
 ========================  ==================================  =====================  ====================
-farthest_first_bound      kernels with a triangle inequality  O(n k d)               O(n)
-averaging_bound           squared Euclidean kernels           O(n d)                 O(n)
+farthest_first_bound      forms with a triangle inequality    O(n k d)               O(n)
+averaging_bound           squared Euclidean forms             O(n d)                 O(n)
 included_bound            two or more fixed picks             O(m^2 d)               O(m^2)
 degree_bound              anything                            O(n^2)                 O(n^2)
 clustering_bound          anything                            O(n^2 log n)           O(n^2)
@@ -79,7 +79,7 @@ def averaging_bound(problem: Problem) -> float:
 
     For any c, the k points of a solution satisfy ``sum of squared pair distances <= k * sum |x - c|^2``; taking the k
     points farthest from the mean c and dividing by the k(k-1)/2 pairs bounds every solution. Tight for a regular
-    simplex, hence strong in high dimension and for k close to it. Infinite for other kernels.
+    simplex, hence strong in high dimension and for k close to it. Infinite for other forms.
     """
     if problem.geometry.form != "sqeuclidean":
         return math.inf

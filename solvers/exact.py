@@ -34,8 +34,8 @@ class Exact(Solver):
     ----------
     method : str
         "matrix": clique search on the n x n matrix. "cells": clique search on boxes of points, split where needed,
-        for the euclidean, haversine, cosine, manhattan and chebyshev kernels; no matrix. "auto": cells for many
-        points of few dimensions, dense otherwise.
+        for the metrics that are squared Euclidean, manhattan or chebyshev distances of some vectors; no n x n matrix.
+        "auto": cells for many points of few dimensions, the matrix otherwise.
     heuristics : tuple of str
         Solvers of incumbents: the first one to start with, the others where the first nodes are not a proof.
     certificate_nodes : int

@@ -30,6 +30,7 @@ _FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turn
 _CLIQUE_SHARE = 0.25  # of the time left, for a turn of the clique search beside the integer program
 _PACKING_SHARE = 0.75  # of the time left, for a turn of the integer program, which begins anew each time
 _PACKING_TURN = 120.0  # seconds of its first turn at most: more delay the clique search, fewer are lost more often
+_LEAST_PACKING = 1.0  # seconds that are worth starting it: its process alone takes about as long
 _PACKING_PROBE = 4.0  # seconds of the integer program for one threshold of a bound at most
 
 
@@ -119,7 +120,7 @@ class MatrixProof:
 
     def _pack(self, search: CliqueSearch, seconds: float) -> bool:
         """Decide the same threshold by an integer program instead, which is better at graphs with few conflicts."""
-        if not seconds > 0:
+        if seconds < _LEAST_PACKING:
             return False
         answer = call("solvers._exact.packing:independent", *search.as_packing(), seconds=seconds)
         chosen, infeasible = answer or (None, False)

@@ -33,7 +33,7 @@ class Picks(NamedTuple):
 
 
 def new_picks(problem: Problem, chosen: Indices) -> Picks:
-    """Lay out the table of a subset; O(n k) memory. Metrics without a compiled kernel need the n x n matrix."""
+    """Lay out the table of a subset; O(n k) memory. Metrics without a compiled distance form need the n x n matrix."""
     kind = KINDS.get(problem.geometry.form, MATRIX)
     data = problem.reduced_matrix() if kind == MATRIX else problem.vectors.astype(np.float64)
     fixed = np.array(problem.include, dtype=np.int64)
