@@ -22,7 +22,7 @@ from solvers.greedy import Greedy
 
 _SMALL = 500  # points that are always searched all together
 _SHARE = 40  # points for each pick, up to which they are searched all together: beyond, nets find arrangements sooner
-_MATRIX = 3000  # points of a matrix that are searched all together: their near pairs cost no distances
+_MATRIX_POINTS = 3000  # points of a matrix that are searched all together: their near pairs cost no distances
 _LISTABLE = 15_000  # points whose near pairs are listed at all: it takes seconds
 _PAIRS = 3 * 10**7  # near pairs that are listed at most, 12 bytes each
 _PART = 3001  # points of a run that compiles at most: one more than are searched all together as a matrix
@@ -118,7 +118,7 @@ class LocalSearch(Solver):
 def _is_direct(problem: Problem) -> bool:
     """Whether all points are searched together."""
     n = len(problem.candidates)
-    return n <= min(_LISTABLE, max(_SMALL, _SHARE * problem.k)) or (problem.points is None and n <= _MATRIX)
+    return n <= min(_LISTABLE, max(_SMALL, _SHARE * problem.k)) or (problem.points is None and n <= _MATRIX_POINTS)
 
 
 def _advance(search: Generator[None, None, None]) -> bool:

@@ -1,8 +1,8 @@
 """Threshold search on a matrix of conflicts in bytes, for up to a few thousand points and 250 picks.
 
-The same search as in ``threshold`` with another layout: one byte for each pair and for each degree lets a whole row be
-added, subtracted and searched for its minimum with vector instructions, which for a few hundred points is several
-times faster than following lists.
+The same search as in ``threshold_search`` with another layout: one byte for each pair and for each degree lets a whole
+row be added, subtracted and searched for its minimum with vector instructions, which for a few hundred points is
+several times faster than following lists.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _restart(s: ConflictMatrix) -> None:
 
 @njit(cache=True, nogil=True)
 def search_conflict_matrix(s: ConflictMatrix, moves: int, patience: int) -> int:
-    """As ``threshold.search``."""
+    """As ``search_conflict_lists``."""
     members, degree, conflict, tabu, random, counter = s.members, s.degree, s.conflict, s.tabu, s.random, s.counter
     barred, resting = s.barred, s.resting
     end, k, width = counter[MOVES] + moves, len(members), len(s.degree_words)
