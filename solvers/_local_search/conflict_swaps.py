@@ -1,7 +1,7 @@
 """Choosing and making a swap on conflicts in bytes, eight of which are a word.
 
 The functions take arrays one by one: passing them the whole tuple of a search, where they are not inlined, would cost
-more than what they do.
+more than what they do. They are compiled into the ``njit`` function that calls them, without wrappers for Python.
 """
 
 from __future__ import annotations
