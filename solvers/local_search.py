@@ -22,12 +22,13 @@ from solvers._local_search.search_run import SearchRun
 from solvers._local_search.tie_break import fewer_critical_pairs
 from solvers.greedy import Greedy
 
-_SMALL = 500  # points, and
-_SHARE = 40  # points per pick, up to which the search looks at all of them together,
-_MATRIX = 3000  # points of a matrix,
-_LISTABLE = 15_000  # points whose near pairs are found in seconds,
-_PAIRS = 3 * 10**7  # near pairs, 12 bytes each
-_PART, _WARM_UP_MOVES = 3001, 2000  # points and moves of a run that compiles
+_SMALL = 500  # points that are always searched all together
+_SHARE = 40  # points for each pick, up to which they are searched all together: beyond, nets find arrangements sooner
+_MATRIX_POINTS = 3000  # points of a matrix that are searched all together: their near pairs cost no distances
+_LISTABLE = 15_000  # points whose near pairs are listed at all: it takes seconds
+_PAIRS = 3 * 10**7  # near pairs that are listed at most, 12 bytes each
+_PART = 3001  # points of a run that compiles at most: one more than are searched all together as a matrix
+_WARM_UP_MOVES = 2000
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class LocalSearch(Solver):
 def _is_direct(problem: Problem) -> bool:
     """Whether all points are searched together."""
     n = len(problem.candidates)
-    return n <= min(_LISTABLE, max(_SMALL, _SHARE * problem.k)) or (problem.points is None and n <= _MATRIX)
+    return n <= min(_LISTABLE, max(_SMALL, _SHARE * problem.k)) or (problem.points is None and n <= _MATRIX_POINTS)
 
 
 def _advance(search: Generator[None, None, None]) -> bool:

@@ -32,7 +32,7 @@ from solvers._framework.compilation import njit
 EXHAUSTED, FOUND, PAUSED = range(3)
 DEPTH, NODES = range(2)
 _NONE = np.int64(-1)  # typed, because Numba compiles a function once more for a literal
-_NEARLY = 6  # vertices outside a nogood, at which it is still worth branching on them
+_NEARLY = 6  # vertices outside a nogood from which a colouring is worth its time: it branches on fewer, but is slower
 
 Numbers = NDArray[np.int64]
 

@@ -17,13 +17,13 @@ from solvers._exact.relaxation import Relaxation
 from solvers._framework.distance_forms import KINDS
 
 BOX_FORMS = ("sqeuclidean", "manhattan", "chebyshev")
-_BOUND_SHARE = 0.15  # of a limited time, kept for the bound: what is lost if the proof would have ended in it
-_PROBE_SHARE = 0.5  # of what is left of it, for one threshold: easy ones take less, and a hard one must not take all
-_QUICK_NODES = 1_000_000  # of proof before more is spent on the incumbent: few seconds, in which most maps are proven
-_NEAR = 300  # points around each pick that may replace it: more finds better places and takes longer each time,
-_NEAR_SHARE = 1 / 16  # but no more than this share of n / k, so that they stay around the pick
-_CLIMB_NODES = 20_000  # of search for a better choice among those, where nothing proves that there is one
-_CLOSE = 1e-6  # relative width of an interval of bounds that nobody would tell from a point
+_BOUND_SHARE = 0.15  # of a limited time, kept for the bound: lost if the proof would have ended in it
+_PROBE_SHARE = 0.5  # of the time left for the bound, for one threshold: less gives up on harder ones, more tries fewer
+_QUICK_NODES = 1_000_000  # of proof before restarts: fewer delay easy proofs, more keep a weak incumbent
+_NEAR = 300  # points around each pick that may replace it: more find better places, and take longer at every incumbent
+_NEAR_SHARE = 1 / 16  # of n / k, which these may not exceed, so that they stay around the pick
+_CLIMB_NODES = 20_000  # of search for a better choice among those: more find it, and are lost where there is none
+_CLOSE = 1e-6  # relative width of the interval of bounds at which halving ends
 
 
 class CellProof:

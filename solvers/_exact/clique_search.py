@@ -25,11 +25,11 @@ from solvers._exact.branch_and_bound import (
 )
 from solvers._exact.threshold_graph import Adjacency, core_in_order
 
-_SLICE_SECONDS = 0.02  # between two looks at the clock: the overshoot of a limit, at most twice as much
+_SLICE_SECONDS = 0.02  # between two looks at the clock: shorter slices cost more calls, longer ones overrun the limit
 _LONGEST_SLICE = 10**9
 _ALONE = 20_000  # nodes before the work is divided
 _PARTS = 4  # for each thread, so that none waits long for the others
-_DEEPEST = 3  # vertices still to be chosen by a part that is worth a thread
+_DEEPEST = 3  # vertices still to be chosen by a part that is worth a thread: smaller parts end too soon
 
 
 class _Part(NamedTuple):

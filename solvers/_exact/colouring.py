@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from solvers._exact.bitsets import Words, bit, lowest, popcount
@@ -61,7 +62,7 @@ def colour(adjacent: Words, candidates: Words, need: int, classes: Words, rest: 
     return bool(left)
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def repair(adjacent: Words, need: int, classes: Words, used: NDArray[np.bool_], rest: Words) -> bool:
     """Take vertices out of ``rest`` that the classes can absorb; True if any are left.
 
@@ -90,7 +91,7 @@ def repair(adjacent: Words, need: int, classes: Words, used: NDArray[np.bool_], 
     return left
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _propagate(
     adjacent: Words,
     classes: Words,
@@ -131,7 +132,7 @@ def _propagate(
     return -1, steps
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _use(
     adjacent: Words,
     classes: Words,
@@ -152,7 +153,7 @@ def _use(
             _give_reasons(adjacent, classes[taken_from[s]], taken[s], taken, s, because)
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _give_reasons(
     adjacent: Words, members: Words, kept: int | np.int64, taken: Numbers, steps: int, because: NDArray[np.bool_]
 ) -> None:

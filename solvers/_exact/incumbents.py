@@ -10,16 +10,17 @@ import numpy as np
 from mmdp import Clock, Problem, Status, Stop
 from solvers._framework.registry import make
 
-_TIME_SHARE = 0.2  # of what is left, for each heuristic: more leaves less for the proof,
-_SHORT_SECONDS, _SHORT_SHARE = 1.0, 0.95  # but in so short a time nearly all: the incumbent counts more than the bound
+_TIME_SHARE = 0.2  # of what is left, for each heuristic: more finds better incumbents, and leaves less for the proof
+_SHORT_SECONDS = 1.0  # that each may take in any case: in a short run the incumbent counts more than the bound
+_SHORT_SHARE = 0.95  # of what is left, as long as these are not over: the rest is for a bound and for checking
 _RESTARTS_SHARE = 0.5  # of what is left, for all restarts together
 _PATIENCE = 40  # moves without a gain for each point: a quick start goes on for fewer, a patient one for more
-_QUICK_MOVES = 500_000  # at most, which takes the local search about a second,
-_PATIENT_MOVES = 2_500_000  # and half a minute for many points
+_QUICK_MOVES = 500_000  # of a quick start at most: about a second of the local search
+_PATIENT_MOVES = 2_500_000  # of a patient one at most: half a minute where moves are slow
 _SAMPLE = 20_000  # points: the more, the nearer its optimum is to that of all, and the longer its proof
-_SAMPLE_NODES = 1_000_000  # of that proof: seconds
-_STARTS = 12  # restarts at most: cells improve what they find, so a few arrangements are enough,
-_POINTS_OF_STARTS = 400_000  # and fewer of many points, where each takes longer
+_SAMPLE_NODES = 1_000_000  # of the proof for a sample: its picks count, not its bound
+_STARTS = 12  # restarts at most: more try more arrangements, and keep the proof waiting
+_POINTS_OF_STARTS = 400_000  # points of all restarts together, so that large problems restart less often
 
 
 def seconds_for_one(clock: Clock) -> float:

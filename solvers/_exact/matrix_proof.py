@@ -16,23 +16,22 @@ from solvers._exact.clique_search import EXHAUSTED, FOUND, PAUSED, CliqueSearch
 from solvers._exact.threshold_graph import Adjacency, pairs_above
 from solvers._framework.subprocesses import call
 
-_QUICK_NODES = 2_000  # of proof before a patient heuristic: a hundredth of a second, in which easy problems are proven
-_TURN_NODES = 200_000  # of the first turn at the proof after that, a second or so, before anything is spent on a bound
-_PROOF_SHARE = (
-    0.6  # of the time left, for one turn at the proof: more proves later what it finds, less begins anew often
-)
-_BOUND_SHARE = 0.1  # of the time left, for a turn at the bound: what is lost if the proof succeeds after all
-_LAST_SHARE = 0.2  # of all time, kept for the bound alone: the proof rarely ends in the last fifth
-_PROBES = 16  # thresholds probed for a bound may cost one node for so many of the turn at the proof before them
-_PROBE_SHARE = 0.25  # of the time for a bound, for one threshold: smaller skips the hard ones, larger probes too few
-_FINE = 0.1  # share of the gap, below which the next threshold would hardly improve the bound
+_QUICK_NODES = 2_000  # of proof before a patient heuristic: fewer delay easy proofs, more keep a weak incumbent
+_TURN_NODES = 200_000  # of the first turn at the proof: fewer delay proofs, more leave large gaps for long
+_PROOF_SHARE = 0.6  # of the time left, for one turn at the proof: less leaves it more often, more delays the bound
+_BOUND_SHARE = 0.1  # of the time left, for one turn at the bound: lost if the proof succeeds after all
+_LAST_SHARE = 0.2  # of the time, kept for the bound alone: lost if the proof would have ended in it
+_PROBES = 16  # nodes of the turn at the proof before, for each node that one threshold of a bound may take
+_PROBE_SHARE = 0.25  # of a turn at the bound, for one threshold: less gives up on harder ones, more tries fewer
+_FINE = 0.1  # share of the gap: thresholds closer than this to a decided one would hardly improve the bound
 _SAMPLED_ROWS = 16  # of a matrix, to estimate its time: a few milliseconds
 _SORTABLE = 5000**2  # entries of a matrix that are sorted in about a second; of a larger one only some rows are
-_FEW_CONFLICTS = 0.1  # share of pairs, below which colours bound little and an integer program takes turns as well
-_CLIQUE_SHARE = 0.25  # of the time left, for a turn of the clique search where the integer program takes turns,
-_PACKING_SHARE = 0.75  # and for a turn of the integer program, the better one there
-_PACKING_TURN = 120.0  # seconds of its first turn: it begins anew each time, so short turns waste its work
-_PACKING_PROBE = 4.0  # seconds for one threshold of a bound, half of them to start the process
+_FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turns: colours bound little there
+_CLIQUE_SHARE = 0.25  # of the time left, for a turn of the clique search beside the integer program
+_PACKING_SHARE = 0.75  # of the time left, for a turn of the integer program, which begins anew each time
+_PACKING_TURN = 120.0  # seconds of its first turn at most: more delay the clique search, fewer are lost more often
+_LEAST_PACKING = 1.0  # seconds that are worth starting it: its process alone takes about as long
+_PACKING_PROBE = 4.0  # seconds of the integer program for one threshold of a bound at most
 
 
 def on_matrix(problem: Problem, clock: Clock) -> Problem:
@@ -121,7 +120,7 @@ class MatrixProof:
 
     def _pack(self, search: CliqueSearch, seconds: float) -> bool:
         """Decide the same threshold by an integer program instead, which is better at graphs with few conflicts."""
-        if not seconds > 0:
+        if seconds < _LEAST_PACKING:
             return False
         answer = call("solvers._exact.packing:independent", *search.as_packing(), seconds=seconds)
         chosen, infeasible = answer or (None, False)

@@ -11,8 +11,8 @@ from solvers._exact.bitsets import Words, popcount
 from solvers._framework.compilation import njit
 
 BLOCK = 64
-_STRIDE = 3  # from one word to the next that is compared for all sets of a block at once: neighbours tell less,
-_WIDE_WORDS = 5  # how many words these are: more dismiss more sets in vectors, fewer cost less a block
+_STRIDE = 3  # from one word to the next of those compared for all sets of a block at once: neighbours tell less
+_WIDE_WORDS = 5  # compared for all sets at once: more dismiss more sets, fewer cost less a block
 
 Numbers = NDArray[np.int64]
 

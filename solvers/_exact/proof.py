@@ -11,8 +11,8 @@ from solvers._exact.matrix_proof import MatrixProof
 
 METHODS = ("auto", "matrix", "cells")
 _BOX_DIMENSIONS = 6  # beyond, boxes say little about distances
-_PLANE_POINTS = 200  # up to which the matrix is faster in the plane,
-_SPACE_POINTS = 1000  # and in more dimensions, where boxes say less
+_PLANE_POINTS = 200  # up to which the matrix is faster in the plane
+_SPACE_POINTS = 1000  # up to which it is faster in more dimensions, where boxes say less
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from solvers._exact.bitsets import Words, bit, lowest, popcount
@@ -93,7 +94,7 @@ def refine(
     return DISSOLVED, cells
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _place(kind: int, tree: Tree, parts: Parts, p: int, size: int, node: int, c: int, t: float) -> None:
     """Make a node part p of cell c, and compare it with the first ``size`` parts."""
     parts.node[p], parts.cell[p] = node, c
@@ -110,7 +111,7 @@ def _place(kind: int, tree: Tree, parts: Parts, p: int, size: int, node: int, c:
             parts.adjacent[q, p >> 6] &= ~bit(p)
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _fits(parts: Parts, chosen: Numbers, c: int) -> bool:
     for other in range(len(chosen)):
         q = chosen[other]
@@ -119,7 +120,7 @@ def _fits(parts: Parts, chosen: Numbers, c: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _least_certain(kind: int, tree: Tree, parts: Parts, chosen: Numbers, t: float) -> int:
     """Of the chosen pair whose points may be nearest, return the wider part; -1 if all pairs are surely far."""
     closest, widest = t, -1
@@ -136,7 +137,7 @@ def _least_certain(kind: int, tree: Tree, parts: Parts, chosen: Numbers, t: floa
     return widest
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _transversal(parts: Parts, chosen: Numbers) -> bool:
     """Choose one part of each cell, pairwise adjacent: depth first, the cell with the fewest parts left next."""
     k, width = parts.of_cell.shape

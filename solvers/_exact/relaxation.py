@@ -16,17 +16,17 @@ from solvers._exact.kd_tree import Tree
 from solvers._exact.nogoods import BLOCK, Nogoods, new_nogoods
 from solvers._exact.refinement import REAL, refine
 
-_CELLS = 20  # for each pick at the beginning: more make the first graph tighter and every search of it slower,
-_MOST_CELLS = 4000  # and so many in all; more only where cells would be wider than the threshold
-_CLIQUES = 8  # refined before the graph is searched again: each splits cells, and the more the longer the next search
-_BLOCKS = 128  # of 64 nogoods each, kept for each size of clique: more spare nodes and take longer to look through,
-_MEMORY_BYTES = 2**27  # or fewer, to keep the table this small
-_SPLITS = 2048  # of the cells of one clique, after which it counts as refined for now,
-_SPLIT_PAIRS = 10**8  # or fewer for many picks, as each split looks at all pairs of them,
-_LEAST_SPLITS = 64  # but never fewer than this, or nothing would come of it
+_CELLS = 20  # for each pick at the beginning: more make the first graph tighter, and every search of it slower
+_MOST_CELLS = 4000  # at the beginning for any number of picks, unless they would be wider than the threshold
+_CLIQUES = 8  # refined before the graph is searched again: more save searches, and split cells in vain
+_BLOCKS = 128  # of 64 nogoods each, for each size of clique: more spare nodes, and take longer to look through
+_MEMORY_BYTES = 2**27  # of all nogoods together, of which there are fewer where this is not enough
+_SPLITS = 2048  # of the cells of one clique before it counts as refined for now
+_SPLIT_PAIRS = 10**8  # pairs of picks looked at for one clique, so that there are fewer splits for many picks
+_LEAST_SPLITS = 64  # however many picks there are, or nothing would come of a clique
 _PAIRS = 300_000  # of cells joined between two looks at the clock: a few hundredths of a second
-_SLICE = 5000  # nodes between two looks at the clock,
-_SLICE_WORDS = 10**8  # or fewer in a large graph, where a node takes longer
+_SLICE = 5000  # nodes between two looks at the clock: a few hundredths of a second
+_SLICE_WORDS = 10**8  # of the graph times nodes between two looks, so that there are fewer nodes in a large graph
 
 
 class _Graph:

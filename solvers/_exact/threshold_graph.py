@@ -51,7 +51,10 @@ def core_in_order(adjacent: Adjacency, vertices: NDArray[np.int64], need: int) -
     order = np.empty(n, np.int64)
     size = n
     for place in range(n - 1, -1, -1):
-        least = np.argmin(degree)
+        least = 0
+        for i in range(1, n):
+            if degree[i] < degree[least]:
+                least = i
         if size == place + 1 and degree[least] < need - 1:
             size = place
         order[place] = vertices[least]

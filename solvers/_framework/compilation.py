@@ -24,7 +24,7 @@ def sources_key() -> str:
     digest = hashlib.sha256(" ".join(version(name) for name in ("numba", "llvmlite", "numpy")).encode())
     for path in sorted(_FOLDER.rglob("*.py")):
         source = path.read_bytes()
-        if b"njit" in source:
+        if b"jit" in source:
             digest.update(path.relative_to(_FOLDER).as_posix().encode() + source)
     return digest.hexdigest()
 

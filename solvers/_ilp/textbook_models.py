@@ -21,12 +21,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from ortools.linear_solver.python import model_builder
 
+from mmdp.arrays import Indices, Matrix
 from solvers._ilp.threshold_model import Count
 
-Floats = NDArray[np.float64]
 Built = tuple[model_builder.Model, list[model_builder.Variable]]
 
 
@@ -40,7 +39,7 @@ def _start(n: int, forced: Sequence[int], counts: Sequence[Count]) -> Built:
     return model, chosen
 
 
-def big_m(D: Floats, k: int, forced: Sequence[int], counts: Sequence[Count], low: float, high: float) -> Built:
+def big_m(D: Matrix, k: int, forced: Sequence[int], counts: Sequence[Count], low: float, high: float) -> Built:
     """Maximise z between the bounds ``low`` and ``high``; pairs at ``high`` or farther constrain nothing."""
     model, x = _start(len(D), forced, counts)
     model.add(sum(x) == k)
@@ -53,7 +52,7 @@ def big_m(D: Floats, k: int, forced: Sequence[int], counts: Sequence[Count], low
     return model, x
 
 
-def compact(D: Floats, k: int, forced: Sequence[int], counts: Sequence[Count], low: float, high: float) -> Built:
+def compact(D: Matrix, k: int, forced: Sequence[int], counts: Sequence[Count], low: float, high: float) -> Built:
     """Maximise the largest distance kept; pairs closer than ``low`` exclude each other from the start."""
     model, x = _start(len(D), forced, counts)
     model.add(sum(x) == k)
@@ -70,7 +69,7 @@ def compact(D: Floats, k: int, forced: Sequence[int], counts: Sequence[Count], l
     return model, x
 
 
-def node_packing(D: Floats, k: int, forced: Sequence[int], counts: Sequence[Count], t: float) -> Built:
+def node_packing(D: Matrix, k: int, forced: Sequence[int], counts: Sequence[Count], t: float) -> Built:
     """Choose as many points as possible, no two of them closer than t; not more than k where groups are counted."""
     model, x = _start(len(D), forced, counts)
     if counts:
@@ -82,8 +81,8 @@ def node_packing(D: Floats, k: int, forced: Sequence[int], counts: Sequence[Coun
 
 
 def maximise(
-    model: str, arguments: tuple[Any, ...], hint: NDArray[np.int64], backend: str, seconds: float
-) -> tuple[NDArray[np.int64] | None, float]:
+    model: str, arguments: tuple[Any, ...], hint: Indices, backend: str, seconds: float
+) -> tuple[Indices | None, float]:
     """Build the model of that name and solve it: the chosen points, if any, and a bound on the objective.
 
     Parameters

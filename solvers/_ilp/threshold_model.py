@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from ortools.sat.python import cp_model
 
+from mmdp.arrays import Indices, Matrix
 from solvers._exact.clique_cover import clique_cover
 from solvers._exact.threshold_graph import core
 from solvers._ilp.interruptible import wait_for
 
-Indices = NDArray[np.int64]
 Count = tuple[Indices, int, int]  # members of a group, at least and at most how many of them
 
 
@@ -27,7 +26,7 @@ class Answer:
 
 
 def decide(
-    distances: NDArray[np.float64],
+    distances: Matrix,
     t: float,
     k: int,
     forced: Sequence[int],

@@ -12,10 +12,10 @@ from mmdp.arrays import Indices, Vector
 from mmdp.traversal import farthest_first
 from solvers._local_search.nets import net
 
-_NET = 400  # points of a net; more for large k
-_EVERYTHING = 0.1  # share of nets made of all points; the others are made of a sample,
-_SAMPLE = 10  # this many times as large as the net
-_OVERSAMPLE = 4  # points drawn, from which the nearest are taken, for each that is wanted
+_NET = 400  # points of a net, more for large k: a search of fewer is faster, and of more is sharper
+_EVERYTHING = 0.1  # share of nets made of all points, which is slow; the others are made of a sample
+_SAMPLE = 10  # times as many points as a net: the sample that most nets are made of
+_OVERSAMPLE = 4  # points drawn for each neighbour that is wanted: more come nearer to the nearest, and cost more
 _TREE_DIMENSIONS = 8  # up to which a k-d tree finds neighbours faster than a row of distances
 _NET_WORK = 5 * 10**7  # coordinates read for a net, or for the neighbours of all picks
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import Problem
-from mmdp.arrays import Indices, Vector
+from mmdp.arrays import Indices, Matrix
 from solvers._local_search.conflict_matrix import (
     MOST_PICKS,
     ConflictMatrix,
@@ -15,11 +15,19 @@ from solvers._local_search.conflict_matrix import (
     with_pairs_up_to,
 )
 from solvers._local_search.near_pairs import NearPairs, near_pairs, roomy_cap, stacked
-from solvers._local_search.threshold_search import BEYOND_CAP, LAST_GAIN, MOVES, RAISED_AT, State, new_state, search
+from solvers._local_search.threshold_search import (
+    BEYOND_CAP,
+    LAST_GAIN,
+    MOVES,
+    RAISED_AT,
+    ConflictLists,
+    new_conflict_lists,
+    search_conflict_lists,
+)
 
 _DENSE = 4000  # points whose matrix is kept; beyond, only the near pairs are
 IN_BYTES = 1500  # points up to which a row of bytes is faster than a list of near points
-_SAMPLED_ROWS = 64
+_SAMPLED_ROWS = 64  # of distances, where there is no matrix, to estimate how many pairs are near
 _BLOCK = 2**22  # distances computed at a time
 
 
@@ -41,7 +49,7 @@ class CandidateSet:
             every = max(1, len(points) // _SAMPLED_ROWS)
             self._known = problem.reduced_distances(points[::every], points)
 
-    def begin(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int) -> State | ConflictMatrix:
+    def begin(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int) -> ConflictLists | ConflictMatrix:
         """Begin a search from the ``chosen`` points, in the layout that suits their number."""
         if len(self.points) <= IN_BYTES and self.problem.k <= MOST_PICKS:
             closest = self._closest(chosen)
@@ -50,25 +58,27 @@ class CandidateSet:
             )
         return self._listed(chosen, np.isin(self.points, fixed), seed)
 
-    def go_on(self, state: State | ConflictMatrix, moves: int, patience: int) -> tuple[State | ConflictMatrix, int]:
+    def go_on(
+        self, state: ConflictLists | ConflictMatrix, moves: int, patience: int
+    ) -> tuple[ConflictLists | ConflictMatrix, int]:
         """Make up to ``moves`` moves; return the state to go on with and why the search came back."""
         if isinstance(state, ConflictMatrix):
             reason: int = search_conflict_matrix(state, moves, patience)
             if reason == BEYOND_CAP:
                 return with_pairs_up_to(state, self._cap(self._closest(state.chosen))), reason
             return state, reason
-        why: int = search(state, self.problem.k, moves, patience)
+        why: int = search_conflict_lists(state, self.problem.k, moves, patience)
         if why == BEYOND_CAP:
             return self._listed(state.chosen, state.fixed, int(state.random[0]), state), why
         return state, why
 
     def _listed(
-        self, chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int, before: State | None = None
-    ) -> State:
+        self, chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int, before: ConflictLists | None = None
+    ) -> ConflictLists:
         """Start from lists of near pairs, with the memory of ``before`` if its pairs ran out."""
         closest = self._closest(chosen)
         pairs = self._pairs(closest, self._cap(closest))
-        state = new_state(pairs, closest, chosen, fixed, seed)
+        state = new_conflict_lists(pairs, closest, chosen, fixed, seed)
         if before is not None:
             state.frequency[:], state.tabu[:] = before.frequency, before.tabu
             now = before.counter[MOVES]
@@ -80,7 +90,7 @@ class CandidateSet:
         share = float(np.mean(self._known <= roomy_cap(self._known, closest)))
         return share * len(self.points) ** 2
 
-    def _rows(self, start: int, stop: int) -> Vector:
+    def _rows(self, start: int, stop: int) -> Matrix:
         return np.ascontiguousarray(self.problem.reduced_distances(self.points[start:stop], self.points))
 
     def _closest(self, chosen: NDArray[np.bool_]) -> float:
@@ -100,7 +110,7 @@ class CandidateSet:
         return stacked(blocks)
 
 
-def reduced_rows(problem: Problem, rows: Indices) -> Vector:
+def reduced_rows(problem: Problem, rows: Indices) -> Matrix:
     """Reduced distances from some points to all; excluded points are infinitely far away."""
     D = problem.reduced_distances(rows)
     D[:, list(problem.exclude)] = np.inf

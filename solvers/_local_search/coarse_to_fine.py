@@ -17,12 +17,12 @@ from solvers._local_search.candidate_set import CandidateSet
 from solvers._local_search.search_run import Pauses, SearchRun
 
 _NEAR = 800  # points of all neighbourhoods together; more for large k
-_FRESH = 0.2  # share of rounds that forget the incumbent
-_STALL = 1500
-_SHRINK = 4  # how many times fewer points come into question from one refinement to the next
-_HOPELESS = 0.97
-_LOSS = 0.01
-_BLUNT = 0.6
+_FRESH = 0.2  # share of rounds that forget the incumbent: more explore, fewer improve on what was found
+_STALL = 1500  # moves without a larger z, at which a candidate set is left: more find more in it, fewer see more sets
+_SHRINK = 4  # how many times fewer points each refinement samples from: more is faster, and misses places between
+_HOPELESS = 0.97  # of the best objective, below which a coarse refinement ends before its last steps
+_LOSS = 0.01  # share of the best objective that a round may fall short, at random, to be the next incumbent
+_BLUNT = 0.6  # share of nets, the worse ones so far, that are not refined: a refinement takes longer than a net
 _NEVER = 2**62
 
 

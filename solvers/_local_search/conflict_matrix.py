@@ -1,8 +1,8 @@
 """Threshold search on a matrix of conflicts in bytes, for up to a few thousand points and 250 picks.
 
-The same search as in ``threshold`` with another layout: one byte for each pair and for each degree lets a whole row be
-added, subtracted and searched for its minimum with vector instructions, which for a few hundred points is several
-times faster than following lists.
+The same search as in ``threshold_search`` with another layout: one byte for each pair and for each degree lets a whole
+row be added, subtracted and searched for its minimum with vector instructions, which for a few hundred points is
+several times faster than following lists.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from solvers._framework.compilation import njit
@@ -133,7 +134,7 @@ def with_pairs_up_to(s: ConflictMatrix, cap: float) -> ConflictMatrix:
     return s._replace(first=first, second=second, distance=distance)
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _raise_threshold(s: ConflictMatrix) -> bool:
     """Move z up to the smallest chosen distance, with the conflicts that this makes; False beyond the listed pairs."""
     D, members, distance, degree, counter = s.D, s.members, s.distance, s.degree, s.counter
@@ -162,7 +163,7 @@ def _raise_threshold(s: ConflictMatrix) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _restart(s: ConflictMatrix) -> None:
     """Choose anew: each time a point in fewest conflicts, the least often chosen on ties."""
     members, degree, conflict, tabu, counter = s.members, s.degree, s.conflict, s.tabu, s.counter
@@ -193,7 +194,7 @@ def _restart(s: ConflictMatrix) -> None:
 
 @njit(cache=True, nogil=True)
 def search_conflict_matrix(s: ConflictMatrix, moves: int, patience: int) -> int:
-    """As ``threshold.search``."""
+    """As ``search_conflict_lists``."""
     members, degree, conflict, tabu, random, counter = s.members, s.degree, s.conflict, s.tabu, s.random, s.counter
     barred, resting = s.barred, s.resting
     end, k, width = counter[MOVES] + moves, len(members), len(s.degree_words)

@@ -1,15 +1,15 @@
 """Choosing and making a swap on conflicts in bytes, eight of which are a word.
 
 The functions take arrays one by one: passing them the whole tuple of a search, where they are not inlined, would cost
-more than what they do.
+more than what they do. They are compiled into the ``njit`` function that calls them, without wrappers for Python.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from solvers._framework.compilation import njit
 from solvers._local_search.threshold_search import MOVES, RESTARTS, Int, draw
 
 BARRED = 255
@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def hottest(members: Ints, degree: Bytes, tabu: Ints, now: int, places: Ints) -> int:
     """List the places of the members in most conflicts that are not tabu; return how many."""
     most, size = np.int64(1), 0
@@ -36,7 +36,7 @@ def hottest(members: Ints, degree: Bytes, tabu: Ints, now: int, places: Ints) ->
     return size
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def any_in_conflict(members: Ints, degree: Bytes, fixed: NDArray[np.bool_], random: Words) -> int:
     """Return the place of a member in conflict that is not fixed, or -1."""
     first = draw(random, len(members))
@@ -47,7 +47,7 @@ def any_in_conflict(members: Ints, degree: Bytes, fixed: NDArray[np.bool_], rand
     return -1
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def smallest(degree: Bytes, barred: Bytes) -> int:
     smallest = np.uint8(BARRED)
     for v in range(len(degree)):
@@ -55,7 +55,7 @@ def smallest(degree: Bytes, barred: Bytes) -> int:
     return int(smallest)
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def coolest(fewest: int, degree_words: Words, barred_words: Words, words: Ints, marks: Words) -> int:
     """List the words with a point in ``fewest`` conflicts, and 0x80 in the bytes of such points; return how many words.
 
@@ -71,7 +71,7 @@ def coolest(fewest: int, degree_words: Words, barred_words: Words, words: Ints, 
     return size
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def _oldest_marked(word: Int, mark: np.uint64, tabu: Ints, best: Int, ties: Int, random: Words) -> tuple[Int, Int]:
     """Return the longest unused of ``best`` and the marked points of a word, at random among ``ties``."""
     while mark:
@@ -87,7 +87,7 @@ def _oldest_marked(word: Int, mark: np.uint64, tabu: Ints, best: Int, ties: Int,
     return best, ties
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def best_swap(
     members: Ints, conflict_words: Words, places: Ints, words: Ints, marks: Words, tabu: Ints, random: Words
 ) -> tuple[Int, Int]:
@@ -112,19 +112,19 @@ def best_swap(
     return leaving, best
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def swap_degrees(degree: Bytes, gone: Bytes, come: Bytes) -> None:
     for v in range(len(degree)):
         degree[v] = np.uint8(degree[v] + come[v] - gone[v])
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def add_row(degree: Bytes, conflict: NDArray[np.uint8], come: int) -> None:
     for v in range(len(degree)):
         degree[v] += conflict[come, v]
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def least_used(degree: Bytes, barred: Bytes, frequency: Ints, random: Words) -> int:
     """Return a point in fewest conflicts, the least often chosen on ties."""
     best, ties = -1, 0
@@ -143,7 +143,7 @@ def least_used(degree: Bytes, barred: Bytes, frequency: Ints, random: Words) -> 
     return best
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def wake(resting: Ints, chosen: NDArray[np.bool_], barred: Bytes, tabu: Ints, counter: Ints) -> None:
     """Let points whose tabu is over be chosen again."""
     i = 0

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.arrays import Matrix, Vector
 from solvers._framework.compilation import njit
 
-Vector = NDArray[np.float64]
-_SAMPLE = 30_000
+_SAMPLE = 30_000  # distances looked at to estimate how many pairs are near: enough for a few per cent
 
 
 class NearPairs(NamedTuple):
@@ -26,7 +26,7 @@ class NearPairs(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def near_pairs(D: Vector, first: int, threshold: float, cap: float) -> NearPairs:
+def near_pairs(D: Matrix, first: int, threshold: float, cap: float) -> NearPairs:
     """List all j with ``D[i, j] <= cap`` for each row i; O(rows n), and sorting what lies beyond the threshold.
 
     Parameters
@@ -73,7 +73,7 @@ def stacked(blocks: Sequence[NearPairs]) -> NearPairs:
     )
 
 
-def roomy_cap(D: Vector, threshold: float) -> float:
+def roomy_cap(D: Matrix, threshold: float) -> float:
     """Return a distance within which lie somewhat more pairs than within ``threshold``.
 
     Estimated from evenly spread entries, so that it costs little and never varies.

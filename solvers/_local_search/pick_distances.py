@@ -13,28 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import Problem
-from mmdp.arrays import Indices
+from mmdp.arrays import Indices, Matrix
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS, reduced_distance
 
 MATRIX = -1  # the kind of ``data`` that holds the distances themselves
-Vector = NDArray[np.float64]
 
 
 class Picks(NamedTuple):
     """A subset and its table; every field but the first three is changed in place."""
 
     kind: int
-    data: NDArray[np.float64]
+    data: Matrix
     free: NDArray[np.int64]  # candidates that are not fixed
     picks: NDArray[np.int64]  # fixed ones first
     fixed: int
     place: NDArray[np.int64]  # of a point among the picks, or -1
-    to_pick: Vector
+    to_pick: Matrix
 
 
 def new_picks(problem: Problem, chosen: Indices) -> Picks:
-    """Lay out the table of a subset; O(n k) memory. Metrics without a compiled kernel need the n x n matrix."""
+    """Lay out the table of a subset; O(n k) memory. Metrics without a compiled distance form need the n x n matrix."""
     kind = KINDS.get(problem.geometry.form, MATRIX)
     data = problem.reduced_matrix() if kind == MATRIX else problem.vectors.astype(np.float64)
     fixed = np.array(problem.include, dtype=np.int64)

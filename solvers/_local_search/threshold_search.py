@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from solvers._framework.compilation import njit
@@ -25,15 +26,15 @@ from solvers._local_search.near_pairs import NearPairs
 
 HOT = np.int64(3)  # typed, because Numba compiles a function once more for a literal
 MOVES, CONFLICTS, FEWEST, LAST_GAIN, RAISED_AT, RESTARTS = range(6)
-MOST_DOUBLINGS = 6  # of the wait for the next restart
-PAUSED, BEYOND_CAP, BLOCKED = range(3)  # why ``search`` came back: see there
-LONGEST_TENURE = 6  # for many conflicts, before the random part
-TENURE_IN = 0.6  # of the tenure of a point that left, for the one that came in
+MOST_DOUBLINGS = 6  # of the wait for the next restart: 64 times as many moves
+PAUSED, BEYOND_CAP, BLOCKED = range(3)  # why a search came back, see below
+LONGEST_TENURE = 6  # moves, however many conflicts there are, before the random part: longer forbids good moves
+TENURE_IN = 0.6  # of the tenure of a point that left, for the one that came in: it may leave sooner
 
 Int = int | np.int64
 
 
-class State(NamedTuple):
+class ConflictLists(NamedTuple):
     """One search between two slices of moves; every field is changed in place."""
 
     begin: NDArray[np.int64]
@@ -54,12 +55,12 @@ class State(NamedTuple):
     random: NDArray[np.uint64]
 
 
-def new_state(
+def new_conflict_lists(
     pairs: NearPairs, threshold: float, chosen: NDArray[np.bool_], fixed: NDArray[np.bool_], seed: int
-) -> State:
+) -> ConflictLists:
     """Begin at ``threshold``: the smallest distance of the ``chosen`` points, and that of the list of pairs."""
     n = len(chosen)
-    state = State(
+    state = ConflictLists(
         *pairs,
         prefix=np.zeros(n, np.int64),
         degree=np.zeros(n, np.int32),
@@ -83,7 +84,7 @@ def new_state(
     return state
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def draw(random: NDArray[np.uint64], n: Int) -> int:
     """Return a number in 0 ... n - 1 by xorshift64* (Vigna, ACM Transactions on Mathematical Software 42(4), 2016)."""
     x = random[0]
@@ -95,23 +96,23 @@ def draw(random: NDArray[np.uint64], n: Int) -> int:
     return int(np.int64((high * np.uint64(n)) >> np.uint64(32)))
 
 
-@njit(cache=True, nogil=True)
-def _put(s: State, v: Int, bucket: Int) -> None:
+@register_jitable
+def _put(s: ConflictLists, v: Int, bucket: Int) -> None:
     s.slot[v] = s.size[bucket]
     s.bucket[bucket, s.size[bucket]] = v
     s.size[bucket] += 1
 
 
-@njit(cache=True, nogil=True)
-def _take(s: State, v: Int, bucket: Int) -> None:
+@register_jitable
+def _take(s: ConflictLists, v: Int, bucket: Int) -> None:
     s.size[bucket] -= 1
     last = s.bucket[bucket, s.size[bucket]]
     s.bucket[bucket, s.slot[v]] = last
     s.slot[last] = s.slot[v]
 
 
-@njit(cache=True, nogil=True)
-def _raise_degree(s: State, v: Int) -> None:
+@register_jitable
+def _raise_degree(s: ConflictLists, v: Int) -> None:
     degree = np.int64(s.degree[v])
     s.degree[v] = degree + 1
     if s.chosen[v]:
@@ -123,8 +124,8 @@ def _raise_degree(s: State, v: Int) -> None:
             _put(s, v, degree + 1)
 
 
-@njit(cache=True, nogil=True)
-def _lower_degree(s: State, v: Int) -> None:
+@register_jitable
+def _lower_degree(s: ConflictLists, v: Int) -> None:
     degree = np.int64(s.degree[v]) - 1
     s.degree[v] = degree
     if s.chosen[v]:
@@ -136,8 +137,8 @@ def _lower_degree(s: State, v: Int) -> None:
         _put(s, v, degree)
 
 
-@njit(cache=True, nogil=True)
-def _add(s: State, v: int) -> None:
+@register_jitable
+def _add(s: ConflictLists, v: int) -> None:
     degree = np.int64(s.degree[v])
     if degree < HOT:
         _take(s, v, degree)
@@ -149,8 +150,8 @@ def _add(s: State, v: int) -> None:
         _raise_degree(s, np.int64(s.near[entry]))
 
 
-@njit(cache=True, nogil=True)
-def _remove(s: State, v: int) -> None:
+@register_jitable
+def _remove(s: ConflictLists, v: int) -> None:
     degree = np.int64(s.degree[v])
     if degree > 0:
         _take(s, v, HOT)
@@ -162,8 +163,8 @@ def _remove(s: State, v: int) -> None:
         _lower_degree(s, np.int64(s.near[entry]))
 
 
-@njit(cache=True, nogil=True)
-def _closest_chosen_pair(s: State) -> float:
+@register_jitable
+def _closest_chosen_pair(s: ConflictLists) -> float:
     closest = np.inf
     for u in range(len(s.degree)):
         if s.chosen[u]:
@@ -177,7 +178,7 @@ def _closest_chosen_pair(s: State) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _set_threshold(s: State, z: float) -> None:
+def _set_threshold(s: ConflictLists, z: float) -> None:
     """Move z up to the smallest chosen distance, with the conflicts that this makes."""
     s.threshold[0] = z
     for u in range(len(s.degree)):
@@ -196,8 +197,8 @@ def _set_threshold(s: State, z: float) -> None:
     s.counter[RESTARTS] = 0
 
 
-@njit(cache=True, nogil=True)
-def _leaver(s: State) -> int:
+@register_jitable
+def _leaver(s: ConflictLists) -> int:
     """Return the point in most conflicts that is not tabu, any in conflict if all are; -1 if only fixed ones are."""
     now, size = s.counter[MOVES], s.size[HOT]
     best, most, ties = -1, 0, 0
@@ -221,8 +222,8 @@ def _leaver(s: State) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
-def _newcomer(s: State, gone: int) -> int:
+@register_jitable
+def _newcomer(s: ConflictLists, gone: int) -> int:
     """Return the point in fewest conflicts that is not tabu, the longest unused on ties; ``gone`` if there is none."""
     now = s.counter[MOVES]
     for bucket in range(HOT):
@@ -251,8 +252,8 @@ def _newcomer(s: State, gone: int) -> int:
     return best
 
 
-@njit(cache=True, nogil=True)
-def _least_used(s: State) -> int:
+@register_jitable
+def _least_used(s: ConflictLists) -> int:
     """Return a point in fewest conflicts, the least often chosen on ties."""
     best, fewest, rarest, ties = -1, 2**31 - 1, np.int64(0), 0
     for v in range(len(s.degree)):
@@ -267,8 +268,8 @@ def _least_used(s: State) -> int:
     return best
 
 
-@njit(cache=True, nogil=True)
-def _restart(s: State, k: int) -> None:
+@register_jitable
+def _restart(s: ConflictLists, k: int) -> None:
     size = 0
     for v in range(len(s.degree)):
         if s.chosen[v] and not s.fixed[v]:
@@ -284,7 +285,7 @@ def _restart(s: State, k: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def search(s: State, k: int, moves: int, patience: int) -> int:
+def search_conflict_lists(s: ConflictLists, k: int, moves: int, patience: int) -> int:
     """Make up to ``moves`` moves, raising z as often as they allow; restart after ``patience`` moves without gain.
 
     The wait doubles with each restart that has not raised z, up to 64 times ``patience``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmdp import Clock, Problem
-from mmdp.arrays import Indices, Vector
+from mmdp.arrays import Indices, Matrix
 from solvers._local_search.candidate_set import reduced_rows
 
 
@@ -37,5 +37,5 @@ def fewer_critical_pairs(problem: Problem, chosen: Indices, clock: Clock) -> Ind
     return chosen
 
 
-def _smallest(square: Vector) -> float:
+def _smallest(square: Matrix) -> float:
     return float(square[~np.eye(len(square), dtype=bool)].min()) if len(square) > 1 else np.inf

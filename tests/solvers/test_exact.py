@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 import solvers
 from mmdp import Clock, InvalidOptionError, Problem, Status, Stop, TooLargeError
 from mmdp.instances import ran, uniform
-from solvers._exact import clique_search, matrix_proof
+from solvers._exact import clique_search, incumbents, matrix_proof
 from solvers._exact.cell_proof import CellProof
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
 from solvers._exact.matrix_proof import MatrixProof
 from solvers._exact.reduced_thresholds import least_reduced_above
+from solvers._framework.subprocesses import call
+from solvers.local_search import LocalSearch
 from tests.solvers.interrupting import last_line
 
 
@@ -124,6 +126,48 @@ def test_the_bound_of_any_result_is_whole_where_distances_are(name):
     stop = Stop(iterations=100, upper_bound=80.5)
     result = solvers.solve(ran(60, seed=1).problem(20), solver=name, stop=stop)
     assert result.upper_bound == 80
+
+
+def test_the_integer_program_keeps_the_limit(monkeypatch):
+    calls = []
+
+    def recorded(*arguments, seconds):
+        calls.append(seconds)
+        return call(*arguments, seconds=seconds)
+
+    monkeypatch.setattr(matrix_proof, "call", recorded)
+    monkeypatch.setattr(matrix_proof, "_TURN_NODES", 1000)
+    problem = Problem(150, points=np.random.default_rng(0).random((500, 10)))
+    result = solvers.solve(problem, solver="exact", heuristics=("greedy",), stop=Stop(seconds=3))
+    assert calls
+    assert result.runtime < 3.5
+
+
+@pytest.mark.parametrize("n", [900, 1700])
+def test_a_short_limit_goes_to_the_incumbent(monkeypatch, n):
+    given = []
+
+    class Recorded(LocalSearch):
+        @classmethod
+        def keyword(cls):
+            return "local_search"
+
+        def _run(self, problem, clock, rng):
+            given.append(clock.stop.seconds / left())
+            return super()._run(problem, clock, rng)
+
+    def left():
+        return seconds - watch.elapsed
+
+    monkeypatch.setattr(incumbents, "make", lambda name: Recorded() if name == "local_search" else solvers.make(name))
+    problem = Problem(10, points=np.random.default_rng(4).random((n, 64)))
+    solvers.solve(problem, solver="exact", stop=Stop(seconds=0.1))  # compiles
+    seconds, watch = 0.8, Clock(Stop())
+    given.clear()
+    result = solvers.solve(problem, solver="exact", stop=Stop(seconds=seconds))
+    assert given[0] > 0.8
+    alone = solvers.solve(problem, solver="local_search", stop=Stop(seconds=seconds / 4))
+    assert result.objective >= 0.99 * alone.objective
 
 
 def test_nodes_are_limited_exactly():
