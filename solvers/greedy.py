@@ -24,7 +24,7 @@ class Greedy(Solver):
 
     Gonzalez (Theoretical Computer Science 38, 1985); Ravi, Rosenkrantz, Tayi (Operations Research 42(2), 1994). Under
     cosine distance the guarantee is a quarter, since its square root is a metric. O(n k d) time. Beyond the points it
-    keeps one row of n distances. Ties go to the lowest index. The distance of the last pick bounds the optimum.
+    keeps one row of n distances; where all pairs are compared in many dimensions, up to 256 MiB of products. Ties go to the lowest index. The distance of the last pick bounds the optimum.
 
     Parameters
     ----------
@@ -41,9 +41,11 @@ class Greedy(Solver):
         With fixed picks (``Problem(include=...)``) the traversal starts from these and ``start`` is not used.
     backend : str
         Of ``solve``: "numba", "torch", or "auto": torch for tensors on an accelerator, where the data stays, Numba
-        otherwise. ``select`` follows its input: arrays go to Numba, tensors to torch, on CUDA to Triton kernels.
+        otherwise. ``select`` follows its input: arrays and tensors on the CPU go to Numba, others to torch, on CUDA to
+        Triton kernels.
     accelerated : bool
-        Leave out the distances that bounds prove needless, on the CPU; same picks, less time.
+        Leave out the distances that bounds prove needless, on the CPU; same picks, less time. In many dimensions most
+        of what is left is one product in float32, with float64 for the pairs that its rounding leaves open.
     """
 
     cost = "O(n k d), memory O(n)"
@@ -126,6 +128,9 @@ class Greedy(Solver):
         exclude: Array = None,
     ) -> Array:
         """As :meth:`Solver.select`; tensors stay on their device, with no host round trip, and may differ by item.
+
+        An array, a tensor on the CPU and :meth:`solve` give the same picks for the same numbers, those of distances in
+        float64 with ties to the lowest index, whatever was computed in float32. The items of a batch share the cores.
 
         On a CUDA device and for float32, float16 and bfloat16 under the Euclidean and angular metrics it runs in Triton
         kernels and accumulates in float32, so coordinates must lie between 1e-15 and 1e15 in size, or be zero. Such a
