@@ -24,7 +24,8 @@ class Greedy(Solver):
 
     Gonzalez (Theoretical Computer Science 38, 1985); Ravi, Rosenkrantz, Tayi (Operations Research 42(2), 1994). Under
     cosine distance the guarantee is a quarter, since its square root is a metric. O(n k d) time. Beyond the points it
-    keeps one row of n distances; where all pairs are compared in many dimensions, up to 256 MiB of products. Ties go to the lowest index. The distance of the last pick bounds the optimum.
+    keeps one row of n distances; where all pairs are compared in many dimensions, up to 256 MiB of products. Ties go
+    to the lowest index. The distance of the last pick bounds the optimum.
 
     Parameters
     ----------

@@ -21,7 +21,8 @@ from experiments.gaps.report import duration, markdown_table, origin, table
 from experiments.speed import tokens
 from mmdp import Problem
 
-KEY = ("sampler", "data", "dtype", "batch", "n", "d", "k", "threads")
+KEY = ("sampler", "n", "d", "k")
+TOKEN_KEY = (*KEY, "data", "dtype", "batch", "threads")
 TOKEN_COLUMNS = (
     "data",
     "dtype",
@@ -35,27 +36,28 @@ TOKEN_COLUMNS = (
     "over greedy",
     "same picks",
 )
-POINT_COLUMNS = ("n", "d", "k", "sampler", "median time", "over greedy", "objective", "same picks")
+POINT_COLUMNS = ("threads", "n", "d", "k", "sampler", "median time", "over greedy", "objective", "same picks")
 RIVALS = ("fpsample", "skmatter")
 
 
 def main(
     repeats: Annotated[int, typer.Option(help="Interleaved runs of each sampler, after a warm-up.", min=1)] = 9,
     largest: Annotated[int, typer.Option(help="Leave out sizes with more points.")] = 1_000_000,
-    results: Annotated[Path, typer.Option(help="Folder of speed.csv and speed.md.")] = RESULTS,
+    results: Annotated[Path, typer.Option(help="Folder of speed.csv, speed_tokens.csv and speed.md.")] = RESULTS,
 ) -> None:
     """Time of greedy beside DivPrune's loop, fpsample's and scikit-matter's samplers: medians, ratios, same picks."""
     console = Console()
+    token_rows = Rows(results / "speed_tokens.csv", TOKEN_KEY)
     rows = Rows(results / "speed.csv", KEY, packages=(*PACKAGES, *RIVALS))
-    console.print(f"{repeats} interleaved runs of each sampler after a warm-up; about 5 minutes, as many again for a "
-                  f"million points.\nRows go to {rows.path}.")  # fmt: skip
-    measured = []
+    console.print(
+        f"{repeats} interleaved runs of each sampler after a warm-up; about 5 minutes, and as many again for a million "
+        f"points.\nRows go to {token_rows.path} and {rows.path.name}."
+    )
     for contest in tokens.contests(largest):
         with tokens.limited(contest.threads):
-            measured += _rows(rows, contest.samplers(), repeats, **vars(contest))
-        console.print(_said(measured[-1], "greedy", measured[-1]["ratio"]))
-    console.print(table(TOKEN_COLUMNS, [_token_cells(row) for row in measured], "Greedy and DivPrune's loop"))
-    sampled = []
+            last = _measured(token_rows, contest.samplers(), repeats, **vars(contest))[-1]
+        size = f"{contest.n} x {contest.d}, k = {contest.k}, {contest.data} {contest.dtype}"
+        console.print(f"{size}, {contest.batch} at once, {contest.threads} threads: the loop takes {last['ratio']:.4}x")
     if missing := [package for package in RIVALS if find_spec(package) is None]:
         console.print(f"{', '.join(missing)}: not installed, and left out. pip install 'mmdp\\[rivals]'")
     else:
@@ -64,18 +66,27 @@ def main(
         for (n, d, k), named in samplers.contests(largest):
             X = samplers.points(n, d)
             calls = {name: _call(sample, X, k) for name, sample in named.items()}
-            size = {"data": "normal", "dtype": "float32", "batch": 1, "n": n, "d": d, "k": k}
-            sampled += _rows(rows, calls, repeats, X, threads=numba.get_num_threads(), **size)
-            console.print(_said(sampled[-1], "greedy", sampled[-1]["ratio"]))
-        console.print(table(POINT_COLUMNS, [_point_cells(row) for row in sampled], "Greedy and other samplers"))
-    (results / "speed.md").write_text(_markdown(measured, sampled))
+            _measured(rows, calls, repeats, X, n=n, d=d, k=k, threads=numba.get_num_threads())
+            console.print(f"{n} x {d}, k = {k}: measured {', '.join(named)}")
+    measured, sampled = _newest(token_rows, TOKEN_KEY), _newest(rows, KEY)
+    console.print(table(TOKEN_COLUMNS, [_token_cells(row) for row in measured], "Greedy and DivPrune's loop"))
+    console.print(table(POINT_COLUMNS, [_point_cells(row) for row in sampled], "Greedy and other samplers"))
+    (results / "speed.md").write_text(_markdown(measured, sampled), encoding="utf-8")
+
+
+def _newest(rows: Rows, key: tuple[str, ...]) -> list[Row]:
+    """Return the newest row of each measurement, of whichever run."""
+    if not len(rows):
+        return []
+    frame = rows.frame().drop_duplicates([*key], keep="last")
+    return [{name: str(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _call(sample: Callable[[Any, int], Any], X: Any, k: int) -> Callable[[], NDArray[np.int64]]:
     return lambda: np.asarray(sample(X, k))
 
 
-def _rows(
+def _measured(
     rows: Rows,
     samplers: Mapping[str, Callable[[], NDArray[np.int64]]],
     repeats: int,
@@ -119,11 +130,6 @@ def _race(
     return seconds, picks
 
 
-def _said(row: Row, name: str, ratio: str) -> str:
-    size = f"{row['n']} x {row['d']}, k = {row['k']}, {row['data']} {row['dtype']}"
-    return f"{size}, {row['batch']} at once, {row['threads']} threads: {row['sampler']} {float(ratio):.3g}x of {name}"
-
-
 def _numbers(row: Row) -> tuple[str, ...]:
     return tuple(f"{int(row[name]):,}" for name in ("n", "d", "k"))
 
@@ -144,6 +150,7 @@ def _token_cells(row: Row) -> tuple[str, ...]:
 
 def _point_cells(row: Row) -> tuple[str, ...]:
     return (
+        row["threads"],
         *_numbers(row),
         row["sampler"],
         duration(float(row["median_s"])),
@@ -176,7 +183,7 @@ def _markdown(measured: list[Row], sampled: list[Row]) -> str:
     if measured:
         parts += [
             _lead(measured),
-            "Written by `python -m experiments speed`; the rows behind it are in `speed.csv`.",
+            "Written by `python -m experiments speed`; the rows behind it are in `speed_tokens.csv` and `speed.csv`.",
             f"{origin(measured)} Medians of {measured[0]['repeats']} interleaved runs, on a machine that may have had "
             "other work: compare the ratio, whose two times are of the same minutes. The loop is DivPrune's sequence "
             "of torch operations in the tokens' precision, with its first step made quicker; it takes one image at a "
@@ -187,7 +194,7 @@ def _markdown(measured: list[Row], sampled: list[Row]) -> str:
     if sampled:
         parts += [
             "## Other samplers",
-            f"{origin(sampled)} {sampled[0]['threads']} threads; medians of {sampled[0]['repeats']} interleaved runs, "
+            f"{origin(sampled)} Medians of {sampled[0]['repeats']} interleaved runs, "
             "random normal float32 points, all from point 0. The task is the same for all; where coordinates are "
             "rounded otherwise one pick can differ, and then those after it: compare the objective, the smallest "
             "distance kept.",
