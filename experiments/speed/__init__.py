@@ -79,7 +79,7 @@ def _newest(rows: Rows, key: tuple[str, ...]) -> list[Row]:
     if not len(rows):
         return []
     frame = rows.frame().drop_duplicates([*key], keep="last")
-    return [{name: str(value) for name, value in row.items()} for row in frame.to_dict("records")]
+    return [{str(name): str(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _call(sample: Callable[[Any, int], Any], X: Any, k: int) -> Callable[[], NDArray[np.int64]]:
