@@ -30,8 +30,8 @@ class Greedy(Solver):
 
     Gonzalez (Theoretical Computer Science 38, 1985); Ravi, Rosenkrantz, Tayi (Operations Research 42(2), 1994). Under
     cosine distance the guarantee is a quarter, because only its square root is a metric. O(n k d) time; besides the
-    points, it keeps one row of n distances. Ties go to the lowest index. The distance of the last pick gives an upper
-    bound on the optimum.
+    points, it keeps one row of n distances, and up to 256 MiB of products where all pairs are compared in many
+    dimensions. Ties go to the lowest index. The distance of the last pick gives an upper bound on the optimum.
 
     Parameters
     ----------
@@ -48,9 +48,11 @@ class Greedy(Solver):
         With required points (``Problem(include=...)``) the traversal starts from these and ``start`` is not used.
     backend : str
         For ``solve``: "numba", "torch", or "auto", which is torch for tensors on an accelerator and Numba otherwise.
-        ``select`` follows its input: Numba for arrays, torch for tensors, Triton kernels for tensors on CUDA.
+        ``select`` follows its input: Numba for arrays and tensors on the CPU, Triton kernels for tensors on CUDA, torch
+        for others.
     accelerated : bool
-        On the CPU, skip distances that cannot change a pick; the picks are the same.
+        On the CPU, skip distances that cannot change a pick; the picks are the same. In many dimensions most of what is
+        left is one product in float32, with float64 for the pairs that its rounding leaves open.
 
     Examples
     --------
@@ -174,6 +176,9 @@ class Greedy(Solver):
         exclude: Array = None,
     ) -> Array:
         """As :meth:`Solver.select`; tensors stay on their device, with no host round trip, and may differ by item.
+
+        An array, a tensor on the CPU and :meth:`solve` give the same picks for the same numbers, those of distances in
+        float64 with ties to the lowest index, whatever was computed in float32. The items of a batch share the cores.
 
         On a CUDA device and for float32, float16 and bfloat16 under the Euclidean and angular metrics it runs in Triton
         kernels and accumulates in float32, so coordinates must lie between 1e-15 and 1e15 in size, or be zero. Such a

@@ -10,29 +10,11 @@ import torch
 import triton
 import triton.language as tl
 
+from experiments._common.divprune import divprune_loop as divprune_loop
 from solvers._farthest_first.gpu_launches import gram
 
 Call = Callable[[], object]
 _MORE_THAN_CACHE = 2**28  # bytes
-
-
-def divprune_loop(features: torch.Tensor, k: int) -> torch.Tensor:
-    """Select k rows of (n, d) features with the sequence of torch operations that DivPrune's released code runs.
-
-    Alvar et al., DivPrune, CVPR 2025, algorithm 1: the whole matrix of cosine distances in the features' precision,
-    then at every step the rows of all tokens selected so far, their column minima, and the largest of these.
-    """
-    unit = features / features.norm(dim=1, keepdim=True)
-    distances = 1.0 - unit @ unit.t()
-    selected = torch.empty(k, dtype=torch.long, device=features.device)
-    for step in range(k):
-        if step == 0:
-            scores = distances.topk(2, dim=0, largest=False).values[1]
-        else:
-            rows = torch.index_select(selected, 0, torch.arange(0, step, device=selected.device))
-            scores = torch.index_select(distances, 0, rows).min(dim=0).values
-        selected[step] = scores.argmax()
-    return selected
 
 
 def fps(points: torch.Tensor, k: int) -> torch.Tensor | None:

@@ -12,6 +12,7 @@ import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
 import numpy as np
 import scipy.linalg.cython_blas
@@ -22,6 +23,8 @@ Floats = NDArray[np.float32]
 CHUNK = 256  # coordinates of a block: of 64 the product takes a third longer, of all at once its error grows tenfold
 UNIT = 2.0**-24  # the roundoff of float32
 _Product = Callable[..., None]
+_lock = Lock()
+_before: list[int] = []  # threads of BLAS outside, once for each batch that is under way
 
 
 def half_product(x: Floats) -> Floats:
@@ -65,18 +68,25 @@ def _ssyrk() -> _Product | None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within it BLAS leaves the other cores to the other items of a batch, where it can be told."""
+    """Within it BLAS leaves the other cores to the other items of a batch, where it can be told.
+
+    The number of threads is the process's, so of several batches at once the first sets it and the last puts it back.
+    """
     functions = _thread_counts()
     if functions is None:
         yield
         return
     get, put = functions
-    before = get()
-    put(1)
+    with _lock:
+        _before.append(_before[0] if _before else get())
+        put(1)
     try:
         yield
     finally:
-        put(before)
+        with _lock:
+            threads = _before.pop()
+            if not _before:
+                put(threads)
 
 
 @cache

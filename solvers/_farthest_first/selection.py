@@ -190,7 +190,8 @@ def _scales(x: Points, angular: bool) -> tuple[Vector, NDArray[np.bool_]] | None
 def _middle(x: Points, scale: Vector) -> Vector:
     """Return the mean of a sample of the scaled rows."""
     every = max(1, len(x) // _SAMPLE)
-    return np.asarray((x[::every] * scale[::every, None]).mean(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):  # where it leaves float64, so do the norms, which are looked at
+        return np.asarray((x[::every] * scale[::every, None]).mean(axis=0))
 
 
 def _as_they_are(x: Points, scale: Vector, zero: NDArray[np.bool_]) -> _Factors:

@@ -77,23 +77,10 @@ def farthest_first(
     ks: torch.Tensor | None,
     accelerate: bool = True,
 ) -> torch.Tensor:
-    """Farthest-first of points (b, n, d), as many items at once as a launch takes and their matrices fit."""
+    """Farthest-first of points (b, n, d), in compiled code on the CPU and where they are elsewhere."""
     if points.device.type == "cpu":
         return _on_the_cpu(points, k, metric, start, fixed, ks, accelerate)
-    engine = engine_for(points, metric)
-    b, n, _ = points.shape
-    together = _ITEMS
-    if tensor_traversal.matrix_fits(points):
-        together = min(together, tensor_traversal.MATRIX_BYTES // (4 * n * n))
-    with _as_given(points.device.type):
-        if b <= together:
-            return engine(points, k, metric, start, fixed, ks)
-        return torch.cat(
-            [
-                engine(points[part], k, metric, start, _item(fixed, part), _item(ks, part))
-                for part in (slice(i, i + together) for i in range(0, b, together))
-            ]
-        )
+    return in_parts(engine_for(points, metric), points, k, metric, start, fixed, ks)
 
 
 @farthest_first.register_fake
@@ -123,6 +110,31 @@ def _on_the_cpu(
     x = selection.as_rows(to_numpy(points))
     states, wanted = (None if mask is None else mask.cpu().numpy() for mask in (fixed, ks))
     return torch.from_numpy(selection.select(x, k, metric, begin, states, wanted, accelerate))
+
+
+def in_parts(
+    engine: Engine,
+    points: torch.Tensor,
+    k: int,
+    metric: str,
+    start: str,
+    fixed: torch.Tensor | None,
+    ks: torch.Tensor | None,
+) -> torch.Tensor:
+    """Run an engine on as many items at once as a launch takes and their matrices fit."""
+    b, n, _ = points.shape
+    together = _ITEMS
+    if tensor_traversal.matrix_fits(points):
+        together = min(together, tensor_traversal.MATRIX_BYTES // (4 * n * n))
+    with _as_given(points.device.type):
+        if b <= together:
+            return engine(points, k, metric, start, fixed, ks)
+        return torch.cat(
+            [
+                engine(points[part], k, metric, start, _item(fixed, part), _item(ks, part))
+                for part in (slice(i, i + together) for i in range(0, b, together))
+            ]
+        )
 
 
 def engine_for(points: torch.Tensor, metric: str) -> Engine:

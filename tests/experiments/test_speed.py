@@ -1,18 +1,29 @@
-"""The speed experiment at a size of no account; its rivals are an extra."""
+"""The speed experiment at a size of no account."""
+
+from importlib.util import find_spec
 
 import pandas as pd
 import pytest
 
-pytest.importorskip("fpsample", reason="pip install 'mmdp[rivals]'")
-pytest.importorskip("skmatter", reason="pip install 'mmdp[rivals]'")
+pytest.importorskip("torch")
 
 
-def test_samplers_run_interleaved_and_pick_the_same(tmp_path):
+def test_samplers_run_interleaved_and_pick_the_same(tmp_path, monkeypatch):
     from experiments import speed
+    from experiments.speed import tokens
 
+    monkeypatch.setattr(tokens, "SIZES", ((60, 40, 6), (70, 30, 7)))
+    monkeypatch.setattr(tokens, "BATCHES", (2,))
     speed.main(repeats=2, largest=600, results=tmp_path)
-    rows = pd.read_csv(tmp_path / "speed.csv")
-    assert set(rows["sampler"]) == {"greedy", "fpsample vanilla", "scikit-matter FPS"}
-    assert (rows["agreement"] == 1).all()
-    assert rows.loc[rows["sampler"] == "greedy", "ratio"].item() == 1
-    assert rows["packages"].str.contains("fpsample").all()
+    rows = pd.read_csv(tmp_path / "speed_tokens.csv")
+    assert (rows.loc[rows["dtype"] == "float32", "agreement"] == 1).all()
+    assert (rows.loc[rows["sampler"] == "greedy", "ratio"] == 1).all()
+    assert set(rows["sampler"]) == {"greedy", "greedy, array", tokens.LOOP}
+    assert set(rows["batch"]) == {1, 2}
+    assert set(rows["data"]) == {"clustered", "photographs"}
+    assert "times" in (tmp_path / "speed.md").read_text().splitlines()[2]
+    if find_spec("fpsample") and find_spec("skmatter"):
+        rows = pd.read_csv(tmp_path / "speed.csv")
+        assert set(rows["sampler"]) == {"greedy", "fpsample vanilla", "scikit-matter FPS"}
+        assert (rows["agreement"] == 1).all()
+        assert rows["packages"].str.contains("fpsample").all()

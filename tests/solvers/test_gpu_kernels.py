@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solvers.greedy import Greedy
 from tests import naive
 
 torch = pytest.importorskip("torch")
@@ -179,14 +178,14 @@ def test_products_below_the_diagonal_fill_both_sides(b, n, d):
     assert torch.equal(matrix[:, 0], matrix[:, -1])
 
 
-def test_autocast_narrows_nothing(monkeypatch):
-    from solvers._farthest_first import tensors
+def test_autocast_narrows_nothing():
+    from solvers._farthest_first.tensors import in_parts
 
-    monkeypatch.setattr(tensors, "engine_for", lambda points, metric: gpu_launches.select)
     points = torch.randn(2, 60, 40, generator=torch.Generator().manual_seed(0)).to(DEVICE)
-    expected = Greedy().select(points, 20)
+    arguments = gpu_launches.select, points, 20, "cosine", "isolated", None, None
+    expected = in_parts(*arguments)
     with torch.autocast(DEVICE, dtype=torch.bfloat16):
-        assert torch.equal(Greedy().select(points, 20), expected)
+        assert torch.equal(in_parts(*arguments), expected)
 
 
 def test_masks_and_counts_of_any_layout():

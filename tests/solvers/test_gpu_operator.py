@@ -11,6 +11,9 @@ from mmdp import InvalidOptionError, InvalidProblemError, Problem
 from solvers.greedy import Greedy
 
 torch = pytest.importorskip("torch")
+tensor_traversal = pytest.importorskip("solvers._farthest_first.tensor_traversal")
+
+STARTS = ("isolated", "farthest_pair", "sweep", "random", 1)
 
 
 def compiled_picks(backend):
@@ -49,9 +52,11 @@ def test_the_operator_keeps_its_promises_to_torch():
 
 
 def test_a_batch_of_more_items_than_a_launch_takes():
+    from solvers._farthest_first.tensors import in_parts
+
     points = torch.randn(70_000, 5, 2, generator=torch.Generator().manual_seed(0))
     ks = torch.arange(70_000) % 3
-    picks = Greedy().select(points, 2, "euclidean", ks=ks)
+    picks = in_parts(tensor_traversal.select, points, 2, "euclidean", "isolated", None, ks)
     for item in (0, 1, 65_534, 65_535, 65_536, 69_999):
         alone = Greedy().select(points[item], 2, "euclidean").tolist()
         assert picks[item].tolist() == [*alone[: ks[item]], -1, -1][:2]
@@ -100,13 +105,26 @@ def test_items_without_enough_points_end_in_minus_one():
 
 
 def test_a_batch_whose_matrices_do_not_fit_together_goes_in_parts(monkeypatch):
-    from solvers._farthest_first import tensor_traversal as kernels
+    from solvers._farthest_first.tensors import in_parts
 
-    points, lengths = torch.randn(5, 12, 20), torch.tensor([12, 3, 9, 12, 5])
-    whole = Greedy().select(points, 3, lengths=lengths, ks=torch.tensor([3, 1, 2, 3, 3]))
-    monkeypatch.setattr(kernels, "MATRIX_BYTES", 2 * 4 * 12**2)
-    parts = Greedy().select(points, 3, lengths=lengths, ks=torch.tensor([3, 1, 2, 3, 3]))
-    assert torch.equal(whole, parts)
+    def select():
+        return in_parts(tensor_traversal.select, points, 3, "cosine", "isolated", fixed, torch.tensor([3, 1, 2, 3, 3]))
+
+    points, fixed = torch.randn(5, 12, 20), torch.randint(-1, 2, (5, 12), dtype=torch.int8)
+    whole = select()
+    monkeypatch.setattr(tensor_traversal, "MATRIX_BYTES", 2 * 4 * 12**2)
+    assert torch.equal(whole, select())
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32), n=st.integers(2, 30), d=st.sampled_from((2, 20)), start=st.sampled_from(STARTS))
+def test_torch_operations_pick_what_compiled_code_picks(seed, n, d, start):
+    """Those that run on other devices, here on the CPU."""
+    x = torch.from_numpy(np.random.default_rng(seed).normal(size=(2, n, d)))
+    k = 1 + seed % n
+    for metric in ("euclidean", "cosine", "manhattan"):
+        picks = tensor_traversal.select(x, k, metric, str(start), None, None)
+        assert picks.tolist() == Greedy(start).select(x, k, metric).tolist()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "int32"])
