@@ -240,7 +240,7 @@ def test_what_a_coreset_on_dask_refuses():
         on_dask(points, 1, 3)
     with pytest.raises(InvalidProblemError, match="k = 7 is out of range: choose at least 2 and at most n = 6"):
         on_dask(points, 7, 3)
-    with pytest.raises(InvalidProblemError, match="partition [01] holds <U"):
+    with pytest.raises(InvalidProblemError, match=r"partition [01] holds <U"):
         on_dask(points.astype(str), 2, 3)
     with pytest.raises(InvalidOptionError, match="has no compiled kernel"):
         on_dask(points, 2, 3, metric=lambda x, y: abs(x - y).sum())
