@@ -145,27 +145,23 @@ def test_the_integer_program_keeps_the_limit(monkeypatch):
 
 @pytest.mark.parametrize("n", [900, 1700])
 def test_a_short_limit_goes_to_the_incumbent(monkeypatch, n):
-    given = []
+    seconds, shares = 0.8, []
+    problem = Problem(10, points=np.random.default_rng(4).random((n, 64)))
+    solvers.solve(problem, solver="exact", stop=Stop(seconds=0.1))  # compiles
+    watch = Clock(Stop(seconds=seconds))
 
     class Recorded(LocalSearch):
         @classmethod
         def keyword(cls):
             return "local_search"
 
-        def _run(self, problem, clock, rng):
-            given.append(clock.stop.seconds / left())
-            return super()._run(problem, clock, rng)
-
-    def left():
-        return seconds - watch.elapsed
+        def solve(self, problem, stop=None, **rest):
+            shares.append(stop.seconds / watch.remaining)
+            return super().solve(problem, stop, **rest)
 
     monkeypatch.setattr(incumbents, "make", lambda name: Recorded() if name == "local_search" else solvers.make(name))
-    problem = Problem(10, points=np.random.default_rng(4).random((n, 64)))
-    solvers.solve(problem, solver="exact", stop=Stop(seconds=0.1))  # compiles
-    seconds, watch = 0.8, Clock(Stop())
-    given.clear()
     result = solvers.solve(problem, solver="exact", stop=Stop(seconds=seconds))
-    assert given[0] > 0.8
+    assert shares[0] > 0.8
     alone = solvers.solve(problem, solver="local_search", stop=Stop(seconds=seconds / 4))
     assert result.objective >= 0.99 * alone.objective
 
