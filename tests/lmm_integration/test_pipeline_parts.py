@@ -17,7 +17,7 @@ from lmm_integration._pipeline.encoder_output import Encoded  # noqa: E402
 from lmm_integration._pipeline.prompt_layout import Layout, companions, groups  # noqa: E402
 from lmm_integration._pipeline.pruned_call import Call  # noqa: E402
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError  # noqa: E402
-from tests.lmm_integration import tiny  # noqa: E402
+from tests.lmm_integration.families import tiny  # noqa: E402
 
 # groups
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mmdp import InvalidProblemError, Problem
-from mmdp.validation import compiled_dtype, picks, to_numpy, value_range
+from mmdp.arrays import compiled_dtype, to_numpy, value_range
+from mmdp.validation import checked_picks
 
 ULP = np.finfo(np.float64).eps
 
@@ -109,7 +110,7 @@ def test_the_largest_difference_is_named():
 
 @pytest.mark.parametrize("columns", [1, 3])
 def test_the_range_of_values_is_that_of_all_blocks(columns, monkeypatch):
-    monkeypatch.setattr("mmdp.validation._CACHED_ENTRIES", 6)
+    monkeypatch.setattr("mmdp.arrays._CACHED_ENTRIES", 6)
     x = np.arange(30.0).reshape(-1, columns)
     for order in (x, -x, np.roll(x, 7, axis=0)):
         assert value_range(order) == (order.min(), order.max())
@@ -163,8 +164,8 @@ def test_half_precision_of_torch_widens_too():
 
 
 def test_the_limits_of_k_and_of_the_fixed_picks_are_allowed():
-    assert picks(2, 2, (), ()) == ((), ())
-    assert picks(5, 3, (4, 0, 2), (1, 3)) == ((4, 0, 2), (1, 3))
+    assert checked_picks(2, 2, (), ()) == ((), ())
+    assert checked_picks(5, 3, (4, 0, 2), (1, 3)) == ((4, 0, 2), (1, 3))
     for k, include, exclude, message in (
         (1, (), (), "k = 1 is out of range"),
         (6, (), (), "at most n = 5"),
@@ -177,4 +178,4 @@ def test_the_limits_of_k_and_of_the_fixed_picks_are_allowed():
         (2, (0.5,), (), "include is a sequence of whole numbers"),
     ):
         with pytest.raises(InvalidProblemError, match=message):
-            picks(5, k, include, exclude)
+            checked_picks(5, k, include, exclude)

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdp import Problem
+from mmdp.traversal import farthest_first
 from solvers import solve
 from solvers._farthest_first import accelerated
-from solvers._farthest_first.traversal import Rows, traverse
+from solvers._farthest_first.traversal import Rows
 from solvers._framework.distance_forms import FEW_DIMENSIONS
 from tests.strategies import VECTOR_METRICS
 
@@ -40,7 +41,7 @@ def traversals(problem):
         row[problem.candidates] = np.inf
         return row
 
-    yield traverse(Rows(problem), first, problem.k)
+    yield farthest_first(Rows(problem).lower, nearest(), first, problem.k)
     few = problem.geometry.name in BOXED and problem.vectors.shape[1] <= FEW_DIMENSIONS
     build = partial(accelerated.in_buckets, size=4) if few else accelerated.in_turn
     bounds = nearest()

@@ -17,7 +17,10 @@ from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._exact.packing import independent
 from solvers._exact.relaxation import Relaxation
 from solvers._exact.threshold_graph import core, core_in_order, pairs_above
+from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS
+
+colour, repair = njit()(colouring.colour), njit()(colouring.repair)  # which other functions compile with themselves
 
 FORMS = {
     "sqeuclidean": lambda x, y: sum((a - b) ** 2 for a, b in zip(x, y, strict=True)),
@@ -147,7 +150,7 @@ def test_colours_are_greedy_and_their_repair_refutes(adjacent, need, data):
     words = bitsets.pack(adjacent)
     one = np.array([[i in candidates for i in range(n)]])
     classes, rest = np.zeros((max(1, need), words.shape[1]), np.uint64), np.zeros(words.shape[1], np.uint64)
-    left = colouring.colour(words, bitsets.pack(one)[0], need, classes, rest)
+    left = colour(words, bitsets.pack(one)[0], need, classes, rest)
     expected, waiting = [], sorted(candidates)
     for _ in range(need - 1):
         members = []
@@ -163,7 +166,7 @@ def test_colours_are_greedy_and_their_repair_refutes(adjacent, need, data):
     if not left:
         return
     used = np.ones(max(1, need), dtype=bool)  # whatever the search before left there
-    still_left = colouring.repair(words, need, classes, used, rest)
+    still_left = repair(words, need, classes, used, rest)
     remaining = sets_of([rest])[0]
     assert remaining <= set(waiting)
     assert still_left is bool(remaining)
@@ -180,10 +183,10 @@ def test_a_class_is_used_for_one_repair_only():
         need = int(rng.integers(3, 6))
         words = bitsets.pack(adjacent)
         classes, rest = np.zeros((need, 1), np.uint64), np.zeros(1, np.uint64)
-        if not colouring.colour(words, bitsets.full(n), need, classes, rest):
+        if not colour(words, bitsets.full(n), need, classes, rest):
             continue
         before = sets_of([rest])[0]
-        colouring.repair(words, need, classes, np.zeros(need, dtype=bool), rest)
+        repair(words, need, classes, np.zeros(need, dtype=bool), rest)
         after = sets_of([rest])[0]
         absorbed = len(before - after)
         hidden += absorbed > 1
@@ -204,10 +207,12 @@ def test_a_class_is_used_for_one_repair_only():
 )
 def test_the_search_finds_every_clique_and_remembers_only_sets_without_one(adjacent, k, blocks, slices, forget):
     n = len(adjacent)
-    state = branch_and_bound.new_state(bitsets.pack(adjacent), bitsets.full(n), k, blocks)
+    graph = bitsets.pack(adjacent)
+    kept = nogoods.new_nogoods(k, blocks, graph.shape[1]) if blocks else None
+    state = branch_and_bound.new_state(graph, bitsets.full(n), k, kept)
     found, outcome, before = [], None, 0
     while outcome != branch_and_bound.EXHAUSTED:
-        outcome = branch_and_bound.search(state, k, slices)
+        outcome = branch_and_bound.search(state, kept, k, slices)
         assert state.counter[branch_and_bound.NODES] - before <= slices
         before = int(state.counter[branch_and_bound.NODES])
         if outcome == branch_and_bound.FOUND:
@@ -221,10 +226,10 @@ def test_the_search_finds_every_clique_and_remembers_only_sets_without_one(adjac
         assert sorted(found) == every
     if blocks:
         for size in range(1, k + 1):
-            for place in range(int(state.refuted.kept[size])):
+            for place in range(int(kept.kept[size])):
                 block, lane = divmod(place, nogoods.BLOCK)
-                barren = sets_of([state.refuted.sets[size, block, :, lane]])[0]
-                assert not cliques(adjacent, size, barren & set(range(n)))
+                nogood = sets_of([kept.sets[size, block, :, lane]])[0]
+                assert not cliques(adjacent, size, nogood & set(range(n)))
 
 
 def test_remembered_sets_of_larger_graphs_hold_no_clique():
@@ -233,14 +238,16 @@ def test_remembered_sets_of_larger_graphs_hold_no_clique():
         adjacent = np.triu(rng.random((26, 26)) < 0.72, 1)
         adjacent = adjacent | adjacent.T
         k = 7
-        state = branch_and_bound.new_state(bitsets.pack(adjacent), bitsets.full(26), k, 1)
-        while branch_and_bound.search(state, k, 10**6) != branch_and_bound.EXHAUSTED:
+        graph = bitsets.pack(adjacent)
+        kept = nogoods.new_nogoods(k, 1, graph.shape[1])
+        state = branch_and_bound.new_state(graph, bitsets.full(26), k, kept)
+        while branch_and_bound.search(state, kept, k, 10**6) != branch_and_bound.EXHAUSTED:
             state.counter[branch_and_bound.DEPTH] = min(state.counter[branch_and_bound.DEPTH], 1)
         held = {size: set(itertools.chain(cliques(adjacent, size))) for size in (2, 3, 4)}
         for size, cliques_there in held.items():
-            for place in range(int(state.refuted.kept[size])):
-                barren = sets_of([state.refuted.sets[size, 0, :, place]])[0]
-                assert not any(set(clique) <= barren for clique in cliques_there)
+            for place in range(int(kept.kept[size])):
+                nogood = sets_of([kept.sets[size, 0, :, place]])[0]
+                assert not any(set(clique) <= nogood for clique in cliques_there)
 
 
 @settings(max_examples=100)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mmdp import METRICS, Clock, InvalidOptionError, InvalidProblemError, Problem, Status, Stop
 from mmdp.bounds import farthest_first_bound
 from mmdp.metrics import PRECOMPUTED
-from solvers import coreset, fair, load, solve
+from solvers import coreset, fair, load, make, solve
 from solvers._exact import cell_proof
 from solvers._exact.cell_proof import CellProof
 from solvers._exact.matrix_proof import MatrixProof
@@ -118,9 +118,9 @@ def test_the_factor_of_streaming_is_eight(metric):
 # coreset
 
 
-def solved_union(objective, upper_bound, solver="exact"):
+def solved_union(objective, upper_bound):
     """A result as the inner solver hands it over."""
-    return replace(solve(column(0, 1), 2), objective=objective, upper_bound=upper_bound, solver=solver)
+    return replace(solve(column(0, 1), 2), objective=objective, upper_bound=upper_bound)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,10 @@ def solved_union(objective, upper_bound, solver="exact"):
     ],
 )
 def test_the_factor_of_a_coreset(metric, inner, reach, factor):
-    assert coreset.ratio(METRICS[metric], solved_union(*inner), reach) == pytest.approx(factor)
+    *values, solver = inner
+    proven = make(solver).approximation_factor
+    found = coreset.approximation_factor(METRICS[metric], solved_union(*values), proven, reach)
+    assert found == pytest.approx(factor)
 
 
 def test_a_coreset_states_its_factor():
@@ -151,7 +154,7 @@ def test_a_coreset_states_its_factor():
     assert solve(points, 4, solver="coreset", inner="exact").notes["approximation_factor"] <= 3
     assert solve(Problem(4, points=points, include=[5]), solver="coreset").notes["approximation_factor"] == np.inf
     assert solve(points, 4, solver="coreset", metric="euc_2d").notes["approximation_factor"] == np.inf
-    assert coreset.ratio(PRECOMPUTED, solved_union(1.0, 1.0), 0.0) == np.inf
+    assert coreset.approximation_factor(PRECOMPUTED, solved_union(1.0, 1.0), np.inf, 0.0) == np.inf
 
 
 @pytest.fixture
@@ -210,7 +213,7 @@ def test_partitions_as_large_as_what_is_kept_of_them_lose_nothing(size):
         solve(points, 4, solver="coreset", partitions=12 // rows, size=size),
     ):
         assert result.notes["union"] == 12
-        assert result.notes["ratio"] <= 2
+        assert result.notes["approximation_factor"] <= 2
     larger = np.random.default_rng(0).random((60, 2))
     for result in (on_dask(larger, 4, 20, size=size), solve(larger, 4, solver="coreset", partitions=3, size=size)):
         assert result.notes["union"] == 3 * rows
@@ -308,7 +311,7 @@ def lowered(search, problem):
     clock = Clock(Stop())
     clock.report(range(problem.k), problem.objective(range(problem.k))[0], farthest_first_bound(problem))
     proof = search(problem, clock, lambda: None)
-    proof._lower_bound() if search is CellProof else proof._lower_bound(np.inf, np.inf)
+    proof._tighten_bound() if search is CellProof else proof._tighten_bound(np.inf, np.inf)
     return clock
 
 
@@ -333,7 +336,7 @@ def test_the_search_for_a_bound_on_cells_counts_fixed_picks():
         clock = Clock(Stop())
         start = [*include, *[i for i in range(4) if i not in include]][:4]
         clock.report(start, problem.objective(start)[0], farthest_first_bound(problem))
-        CellProof(problem, clock, lambda: None)._lower_bound()
+        CellProof(problem, clock, lambda: None)._tighten_bound()
         assert clock.upper_bound >= best(points, 4, include=include) * (1 - 1e-12)
 
 
