@@ -156,7 +156,7 @@ def test_a_short_limit_goes_to_the_incumbent(monkeypatch, n):
             return "local_search"
 
         def solve(self, problem, stop=None, **rest):
-            shares.append(stop.seconds / watch.remaining)
+            shares.append(stop.seconds / max(watch.remaining, 1e-9))
             return super().solve(problem, stop, **rest)
 
     monkeypatch.setattr(incumbents, "make", lambda name: Recorded() if name == "local_search" else solvers.make(name))
