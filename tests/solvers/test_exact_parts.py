@@ -20,7 +20,7 @@ from solvers._exact.threshold_graph import core, core_in_order, pairs_above
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS
 
-colour, repair = njit()(colouring.colour), njit()(colouring.repair)  # which other functions compile with themselves
+repair = njit()(colouring.repair)  # which its callers compile with themselves
 
 FORMS = {
     "sqeuclidean": lambda x, y: sum((a - b) ** 2 for a, b in zip(x, y, strict=True)),
@@ -150,7 +150,7 @@ def test_colours_are_greedy_and_their_repair_refutes(adjacent, need, data):
     words = bitsets.pack(adjacent)
     one = np.array([[i in candidates for i in range(n)]])
     classes, rest = np.zeros((max(1, need), words.shape[1]), np.uint64), np.zeros(words.shape[1], np.uint64)
-    left = colour(words, bitsets.pack(one)[0], need, classes, rest)
+    left = colouring.colour(words, bitsets.pack(one)[0], need, classes, rest)
     expected, waiting = [], sorted(candidates)
     for _ in range(need - 1):
         members = []
@@ -183,7 +183,7 @@ def test_a_class_is_used_for_one_repair_only():
         need = int(rng.integers(3, 6))
         words = bitsets.pack(adjacent)
         classes, rest = np.zeros((need, 1), np.uint64), np.zeros(1, np.uint64)
-        if not colour(words, bitsets.full(n), need, classes, rest):
+        if not colouring.colour(words, bitsets.full(n), need, classes, rest):
             continue
         before = sets_of([rest])[0]
         repair(words, need, classes, np.zeros(need, dtype=bool), rest)

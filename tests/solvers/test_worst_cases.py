@@ -241,7 +241,7 @@ def test_what_a_coreset_on_dask_refuses():
     assert sorted(on_dask(points, 6, 3).indices.tolist()) == list(range(6))
     with pytest.raises(InvalidProblemError, match="k = 1 is out of range: choose at least 2"):
         on_dask(points, 1, 3)
-    with pytest.raises(InvalidProblemError, match="k = 7 is out of range: choose at least 2 and at most n = 6"):
+    with pytest.raises(InvalidProblemError, match=r"k = 7 is out of range.*at most n = 6"):
         on_dask(points, 7, 3)
     with pytest.raises(InvalidProblemError, match=r"partition [01] holds <U"):
         on_dask(points.astype(str), 2, 3)
