@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmm_integration.exceptions import UnsupportedModelError
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -31,8 +33,21 @@ class Encoded:
 
     @classmethod
     def of(cls, output: Any) -> Encoded:
-        """Read the features of a getter's output."""
+        """Read the features of a getter's output.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If they are not where the getters of other models have them.
+        """
         features = _features(output)
+        if not isinstance(features, Tensor) and not (
+            isinstance(features, (list, tuple)) and features and all(isinstance(part, Tensor) for part in features)
+        ):
+            raise UnsupportedModelError(
+                f"the encoder returned a {type(output).__name__} without rows of features in pooler_output or "
+                "last_hidden_state; select rows with lmm_integration.select_tokens in your own forward"
+            )
         parts = (
             [part.reshape(-1, part.shape[-1]) for part in (features if features.ndim > 2 else [features])]
             if isinstance(features, Tensor)

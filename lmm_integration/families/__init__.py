@@ -61,6 +61,7 @@ WHY_NOT = {
     "fuyu": "it has no vision encoder: the features are a linear map of the pixels",
     "florence2": "it is an encoder-decoder model: the features go into its encoder, not into the prompt of its decoder",
     "diffusion_gemma": "it writes blocks by diffusion from an encoder's states, not token by token behind a prompt",
+    "granite4_vision": "its features go into several layers of the language model, and none of them into the prompt",
     "kosmos-2": "a mask instead of placeholder tokens says where its features go (image_embeds_position_mask)",
     "phi4_multimodal": "it merges features inside its embedding layer",
 }
