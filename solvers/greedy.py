@@ -14,11 +14,10 @@ from solvers._farthest_first import from_table, selection, traversal
 from solvers._framework.base import Solver, check_k
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
 from solvers._framework.grading import Run
-from solvers._framework.starts import QUADRATIC_START_LIMIT
+from solvers._framework.starts import RANKED, default_start
 from solvers._framework.table_problem import TableProblem, TableRun
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 
-_QUADRATIC_STARTS = ("isolated", "farthest_pair")
 STARTS = ("auto", "isolated", "farthest_pair", "sweep", "random")
 _PART = 10  # points of a problem on which a run compiles
 LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
@@ -88,7 +87,7 @@ class Greedy(Solver):
         def run() -> None:
             part = part_of(problem, 1 + MANY_COORDINATES // d if large else _PART, _PART)
             like._run(part, Clock(Stop()), np.random.default_rng(0))
-            traversal.extend(part, [], start if start in traversal.RANKED else 0, self.accelerated)
+            traversal.extend(part, [], start if start in RANKED else 0, self.accelerated)
             if self.accelerated and problem.geometry.form == "sqeuclidean" and d > FEW_DIMENSIONS:
                 selection.warm_up(part.vectors, start if isinstance(start, str) else 0)
 
@@ -128,7 +127,7 @@ class Greedy(Solver):
     def _reads(self, asked: TableProblem) -> bool:
         """From 4,097 rows on, unless a start, a metric or a backend needs them all in memory."""
         table = asked.table
-        if isinstance(table, Partitions) or table.n <= LOADED_ROWS or self._start(table.n) in _QUADRATIC_STARTS:
+        if isinstance(table, Partitions) or table.n <= LOADED_ROWS or self._start(table.n) in RANKED:
             return False
         return self.backend != "torch" and self.accelerated and asked.geometry.form in KINDS
 
@@ -161,7 +160,7 @@ class Greedy(Solver):
 
     def _start(self, n: int) -> str | int:
         if self.start == "auto":
-            return "isolated" if n <= QUADRATIC_START_LIMIT else "sweep"
+            return default_start(n)
         return self.start
 
     def select(

@@ -192,3 +192,11 @@ def test_select_survives_zero_vectors_and_repeated_rows(solver):
     X = np.vstack([np.zeros((3, 4)), np.tile([1.0, 2.0, 0.0, 0.0], (4, 1)), np.eye(4)])
     chosen = solver.select(X, 7)
     assert len(set(chosen.tolist())) == 7
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_one_pick_is_that_of_the_greedy_whoever_is_asked(metric):
+    X = np.random.default_rng(5).integers(-2, 3, (40, 6)).astype(float)
+    expected = solvers.load("greedy")().select(X, 1, metric).tolist()
+    assert solvers.load("random")().select(X, 1, metric).tolist() == expected
+    assert solvers.load("random")().select(X[:1], 1, metric).tolist() == [0]

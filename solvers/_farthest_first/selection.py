@@ -18,6 +18,7 @@ from mmdp.problem import selection_problem
 from solvers._farthest_first import intervals, isolated, traversal
 from solvers._farthest_first.half_product import UNIT, half_product, one_thread, relative_error
 from solvers._framework.distance_forms import FEW_DIMENSIONS
+from solvers._framework.starts import RANKED, Rows, first_pick
 
 ANGULAR = ("cosine", "angular")
 MOST_POINTS = 8192  # whose matrix takes 256 MiB
@@ -45,7 +46,7 @@ class Outcome:
 
 def applies(n: int, d: int, k: int, start: str | int, first: Sequence[int]) -> bool:
     """Whether a matrix of products is sooner done than rows of distances: many dimensions, not too many points."""
-    all_pairs = not first and start in traversal.RANKED
+    all_pairs = not first and start in RANKED
     return d > FEW_DIMENSIONS and 2 <= n <= MOST_POINTS and (all_pairs or k * FEW_PICKS >= n)
 
 
@@ -342,7 +343,7 @@ class _Item:
         if len(self.picks) < self.k:
             problem = selection_problem(self.rows, max(2, self.k), self.metric)
             if self.k == 1:
-                self.picks = [traversal.first_pick(traversal.Rows(problem), self.start)]
+                self.picks = [first_pick(Rows(problem), self.start)]
             else:
                 self.picks = traversal.extend(problem, self.picks, self.start, accelerate)[0]
         return self.picks if self.usable is None else self.usable[self.picks]

@@ -24,7 +24,7 @@ from mmdp import (
     Stop,
     TooLargeError,
 )
-from mmdp.arrays import Array, is_tensor, namespace, to_numpy
+from mmdp.arrays import Array, Points, is_tensor, namespace, to_numpy
 from mmdp.bounds import cheap_bound
 from mmdp.metrics import Metric, resolve
 from mmdp.problem import selection_problem
@@ -32,7 +32,6 @@ from mmdp.tables import Partitions, Table
 from solvers._framework.certify import prover
 from solvers._framework.grading import Run, checked_bound, checked_indices, graded, graded_rows
 from solvers._framework.interrupts import interrupted
-from solvers._framework.starts import first_pick
 from solvers._framework.table_problem import TableProblem, TableRun
 
 
@@ -255,7 +254,7 @@ class Solver(ABC):
             return namespace(points).stack([self.select(item, k, metric) for item in points])
         check_k(len(points), k)
         chosen = (
-            np.array([first_pick(to_numpy(points), metric)])  # one point has no distance to maximise
+            np.array([_first_pick(to_numpy(points), metric)])  # one point has no distance to maximise
             if k == 1
             else self.solve(selection_problem(to_numpy(points), k, metric)).indices
         )
@@ -300,6 +299,15 @@ def _only_solution(problem: Problem) -> Run | None:
     if len(problem.candidates) == problem.k:
         return Run(problem.max_min_order(), status=Status.OPTIMAL)
     return None
+
+
+def _first_pick(points: Points, metric: str) -> int:
+    """Return the row that a traversal begins with by default."""
+    from solvers._framework.starts import Rows, default_start, first_pick  # compiled code, loaded when it is needed
+
+    if len(points) == 1:
+        return 0
+    return first_pick(Rows(selection_problem(points, 2, metric)), default_start(len(points)))
 
 
 def check_k(n: int, k: int) -> None:
