@@ -1,4 +1,4 @@
-"""Generators of the literature's instance families; ``mmdp.readers`` reads its files.
+"""Generators of the literature's instance families; ``mmdp.instance_readers`` reads its files.
 
 The families, as measured from the published files (no seeds were published):
 

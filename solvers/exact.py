@@ -10,12 +10,12 @@ import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
 from mmdp.bounds import cheap_bound
-from solvers._exact import warm_up
-from solvers._exact.certificates import proof_tree
+from solvers._exact import proof_warm_up
+from solvers._exact.certificate_writer import proof_tree
+from solvers._exact.choice_of_proof import METHODS, choose, prove
 from solvers._exact.incumbents import from_sample, restarts, warm_start
 from solvers._exact.matrix_proof import on_matrix, seconds_of_matrix
 from solvers._exact.optimal_subsets import optimal_subsets
-from solvers._exact.proof import METHODS, choose, prove
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
 from solvers._framework.registry import make
@@ -77,14 +77,14 @@ class Exact(Solver):
     def warm_up(self, problem: Problem) -> None:
         """Compile the heuristics and the proof on small parts of the problem."""
         method = choose(problem, self.method)
-        warm_up.warm_up(problem, method, self.heuristics)
+        proof_warm_up.warm_up(problem, method, self.heuristics)
         if method == "matrix" and (problem.n > _LARGE_MATRIX or _has_slow_matrix(problem)):
             for name in self.heuristics:
                 make(name).warm_up(problem)
 
     def warm_up_proof(self, problem: Problem) -> None:
         """Compile what :meth:`prove` needs, before its clock starts."""
-        warm_up.warm_up(problem, choose(problem, self.method), ())
+        proof_warm_up.warm_up(problem, choose(problem, self.method), ())
 
     def prove(self, problem: Problem, clock: Clock) -> None:
         """Search for better subsets and smaller bounds than those of the clock, until they meet or it expires.

@@ -10,7 +10,7 @@ from mmdp import Clock, InvalidOptionError, Problem, Stop
 from mmdp.arrays import Array, is_tensor
 from mmdp.tables import Partitions, Table
 from mmdp.validation import checked_picks
-from solvers._farthest_first import from_table, selection, traversal
+from solvers._farthest_first import from_table, plain_traversal, selection
 from solvers._framework.base import Solver, check_k
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
 from solvers._framework.grading import Run
@@ -87,7 +87,7 @@ class Greedy(Solver):
         def run() -> None:
             part = part_of(problem, 1 + MANY_COORDINATES // d if large else _PART, _PART)
             like._run(part, Clock(Stop()), np.random.default_rng(0))
-            traversal.extend(part, [], start if start in RANKED else 0, self.accelerated)
+            plain_traversal.extend(part, [], start if start in RANKED else 0, self.accelerated)
             if self.accelerated and problem.geometry.form == "sqeuclidean" and d > FEW_DIMENSIONS:
                 selection.warm_up(part.vectors, start if isinstance(start, str) else 0)
 
@@ -105,7 +105,7 @@ class Greedy(Solver):
         start = int(rng.choice(candidates)) if start == "random" else start
         picks = self._from_products(problem, start) or list(problem.include)
         if len(picks) < problem.k:
-            picks, radius = traversal.extend(problem, picks, start, self.accelerated)
+            picks, radius = plain_traversal.extend(problem, picks, start, self.accelerated)
         else:
             radius = selection.radius_of_last(problem.vectors, picks)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)

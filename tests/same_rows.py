@@ -28,7 +28,7 @@ from experiments._common.provenance import RESULTS
 from experiments.gaps.comparison import BOUNDS, UNFIT
 from experiments.search import max_div
 from experiments.suites import Case
-from mmdp import MMDPError, Problem, Status, Stop, bounds, readers
+from mmdp import MMDPError, Problem, Status, Stop, bounds, instance_readers
 
 BEFORE_LIMIT = 0.9  # of the limit: a run that took longer may have been ended by the clock
 PATIENCE = 60.0  # seconds for a run without its limit, or thirty times what it took if that is more
@@ -213,7 +213,7 @@ def _instance(name: str, k: str, folders: tuple[Path, ...]) -> Problem:
         return _generated()[name, k]
     for path in (path for folder in folders for path in sorted(folder.rglob(f"{name}.*"))):
         if path.suffix in (".tsp", ".txt"):
-            return readers.read(path).problem(int(k))
+            return instance_readers.read(path).problem(int(k))
     raise LookupError(f"no file of {name}: --data FOLDER")
 
 

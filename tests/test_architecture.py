@@ -87,7 +87,7 @@ WRONG = {
     "a solver, from the framework": ("solvers._framework.slices", "import solvers.exact", "may not import solvers.*"),
     "a family, from the framework": (
         "solvers._framework.slices",
-        "if True:\n    from solvers._exact.proof import prove",
+        "if True:\n    from solvers._exact.choice_of_proof import prove",
         "solvers._framework may not import solvers._exact",
     ),
     "a solver, from a family": ("solvers._exact.boxes", "from solvers.greedy import Greedy", "import solvers.*"),

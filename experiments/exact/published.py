@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmdp import DataFileError
+from mmdp.instance_readers import read
 from mmdp.instances import Instance
-from mmdp.readers import read
 
 _LOW = ("published_lower_bound", "best_known")
 _HIGH = "published_upper_bound"

@@ -17,7 +17,7 @@ from experiments._common.console import Console, Progress
 from experiments._common.rows import RESULTS, Rows
 from experiments.search import max_div
 from experiments.search.report import write_report
-from mmdp import DataFileError, Problem, Status, Stop, readers
+from mmdp import DataFileError, Problem, Status, Stop, instance_readers
 from mmdp.instances import Instance
 
 HEURISTICS = ("greedy", "interchange", "grasp", "drop_add", "local_search")
@@ -104,7 +104,7 @@ def targets(folders: list[Path], lists: list[Path], only: str = "") -> Iterator[
             raise DataFileError(f"{table}: the columns instance, k and best_known are needed, not {list(frame)}")
         for name, group in frame.groupby("instance", sort=False):
             if name in files and only in str(name):
-                instance, rounding = readers.read(files[str(name)]), _rounding(files[str(name)])
+                instance, rounding = instance_readers.read(files[str(name)]), _rounding(files[str(name)])
                 for k, text in zip(group["k"], group[value], strict=True):
                     decimals = len(text.rstrip("0").partition(".")[2])
                     # printed values are often rounded up, so half a unit of the last digit is forgiven

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmdp.tables import blocks, files
+from mmdp.tables import blocks, table_files
 from mmdp.tables.blocks import Table
 from mmdp.tables.partitions import Partitions
 
@@ -57,4 +57,4 @@ def open_table(points: Any, drop: Collection[str] = ()) -> Table | Partitions:
         return blocks.listed(points)
     if isinstance(points, Iterator):
         return blocks.spooled(points)
-    return files.read_file(Path(points), drop)
+    return table_files.read_file(Path(points), drop)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mmdp.exceptions import DataFileError, InvalidOptionError
 from mmdp.groups import Counts
 from mmdp.tables.blocks import Table
-from mmdp.tables.files import FORMATS, arrow, existing, read_file
+from mmdp.tables.table_files import FORMATS, arrow, existing, read_file
 
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
 

@@ -12,9 +12,9 @@ from mmdp.arrays import Indices, Matrix, Vector
 from solvers._exact.bitsets import full
 from solvers._exact.branch_and_bound import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
 from solvers._exact.cell_graph import core_of, frontier, inherit, join, refined_graph, split_cells
+from solvers._exact.cell_splitting import REAL, refine
 from solvers._exact.kd_tree import Tree
 from solvers._exact.nogoods import BLOCK, Nogoods, new_nogoods
-from solvers._exact.refinement import REAL, refine
 
 _CELLS = 20  # for each pick at the beginning: more make the first graph tighter, and every search of it slower
 _MOST_CELLS = 4000  # at the beginning for any number of picks, unless they would be wider than the threshold

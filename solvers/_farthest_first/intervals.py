@@ -1,6 +1,6 @@
 """Farthest-first from products in float32: the picks of the float64 rule, at the price of a few distances in float64.
 
-The rule is the plain traversal of :mod:`solvers._farthest_first.traversal`. Half a squared distance comes from a
+The rule is the plain traversal of :mod:`solvers._farthest_first.plain_traversal`. Half a squared distance comes from a
 product as ``(|x|^2 + |y|^2) / 2 - x.y``, with an error of at most ``error`` whatever the rounding. So the nearest pick
 of a point lies in an interval ``[low, high]``, and the next pick is among the points whose ``high`` reaches the largest
 ``low``. One such point is the pick. Of several, the rule's own distances decide, in float64 and with ties to the lowest

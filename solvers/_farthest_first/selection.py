@@ -15,7 +15,7 @@ from mmdp import InvalidProblemError, Problem, SolverContractError
 from mmdp.arrays import Array, Points, Vector, compiled_dtype, to_numpy
 from mmdp.metrics import METRICS
 from mmdp.problem import selection_problem
-from solvers._farthest_first import intervals, isolated, traversal
+from solvers._farthest_first import intervals, isolated, plain_traversal
 from solvers._farthest_first.half_product import UNIT, half_product, one_thread, relative_error
 from solvers._framework.distance_forms import FEW_DIMENSIONS
 from solvers._framework.starts import RANKED, Rows, first_pick
@@ -345,7 +345,7 @@ class _Item:
             if self.k == 1:
                 self.picks = [first_pick(Rows(problem), self.start)]
             else:
-                self.picks = traversal.extend(problem, self.picks, self.start, accelerate)[0]
+                self.picks = plain_traversal.extend(problem, self.picks, self.start, accelerate)[0]
         return self.picks if self.usable is None else self.usable[self.picks]
 
     def _refuse_what_is_not_finite(self) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mmdp import DataFileError, InvalidOptionError
+from mmdp.instance_readers import read, read_tsplib
 from mmdp.instances import FAMILIES, geo, ran
-from mmdp.readers import read, read_tsplib
 
 TSP = """NAME : four
 TYPE : TSP

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import solvers
 from mmdp import Clock, Problem, Stop
-from solvers._exact import bitsets, branch_and_bound, cell_graph, colouring, kd_tree, nogoods, refinement
+from solvers._exact import bitsets, branch_and_bound, cell_graph, cell_splitting, colouring, kd_tree, nogoods
 from solvers._exact.boxes import farthest, nearest
 from solvers._exact.clique_cover import clique_cover
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
@@ -375,7 +375,7 @@ def test_a_clique_of_cells_is_refined_to_points_or_dissolves(points, form, k, co
     assume(len(cells) >= k)
     chosen = np.sort(np.random.default_rng(count).permutation(len(cells))[:k])
     is_split = np.zeros(len(tree.first), dtype=bool)
-    outcome, nodes = refinement.refine(kind, tree, cells[chosen], t, is_split, room)
+    outcome, nodes = cell_splitting.refine(kind, tree, cells[chosen], t, is_split, room)
     far = (
         any(
             all(FORMS[form](points[i], points[j]) >= t for i, j in itertools.combinations(picks, 2))
@@ -384,17 +384,17 @@ def test_a_clique_of_cells_is_refined_to_points_or_dissolves(points, form, k, co
         if np.prod([len(held[c]) for c in chosen]) <= 2000
         else None
     )
-    if outcome == refinement.REAL:
+    if outcome == cell_splitting.REAL:
         picks = tree.points[tree.first[nodes]]
         assert all(FORMS[form](points[i], points[j]) >= t for i, j in itertools.combinations(picks, 2))
         assert [any(p in held[c] for c in chosen) for p in picks] == [True] * k
-    elif outcome == refinement.DISSOLVED:
+    elif outcome == cell_splitting.DISSOLVED:
         assert far is not True
         assert is_split.any() or not refined_far(kind, tree, cells[chosen], t)
     else:
         assert room < 2 * sum(len(held[c]) for c in chosen)
     assert not is_split[tree.left < 0].any()
-    if outcome == refinement.DISSOLVED:
+    if outcome == cell_splitting.DISSOLVED:
         new, parent = cell_graph.split_cells(tree, cells, is_split)
         assert sorted(itertools.chain(*(tree.points[tree.first[c] : tree.last[c]] for c in new))) == list(
             range(len(points))
@@ -490,7 +490,7 @@ def test_a_relaxation_of_too_few_points_or_no_threshold_has_no_answer():
     ],
 )
 def test_the_search_that_suits_a_problem(n, d, metric, method):
-    from solvers._exact.proof import choose
+    from solvers._exact.choice_of_proof import choose
 
     problem = Problem(3, points=np.random.default_rng(0).uniform(-80, 80, (n, d)), metric=metric)
     assert choose(problem, "auto") == method
@@ -499,7 +499,7 @@ def test_the_search_that_suits_a_problem(n, d, metric, method):
 
 
 def test_only_the_first_call_improves():
-    from solvers._exact.proof import prove
+    from solvers._exact.choice_of_proof import prove
 
     problem = Problem(12, points=np.random.default_rng(3).random((150, 8)))
     for method in ("matrix",):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, Problem
-from mmdp.tables import Table, blocks, files, open_table
+from mmdp.tables import Table, blocks, open_table, table_files
 from solvers import solve
 from solvers.__main__ import application
 from solvers._farthest_first import from_table
@@ -33,7 +33,7 @@ def write(X, folder, kind):
     return path
 
 
-@pytest.mark.parametrize("kind", files.FORMATS)
+@pytest.mark.parametrize("kind", table_files.FORMATS)
 def test_files_give_the_picks_of_their_array(tmp_path, kind):
     X = data()
     result = solve(write(X, tmp_path, kind), 40)
@@ -131,12 +131,12 @@ def test_a_checkpoint_with_picks_that_cannot_be_is_refused(tmp_path, picks):
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "hamming"])
-@pytest.mark.parametrize("kind", files.FORMATS)
+@pytest.mark.parametrize("kind", table_files.FORMATS)
 def test_streaming_reads_a_file_once_without_loading_it(tmp_path, monkeypatch, kind, metric):
     X = np.round(data(3000), 1) if metric == "hamming" else data(3000)
     path = write(X, tmp_path, kind)
     expected = solve(X, 12, solver="streaming", metric=metric)
-    monkeypatch.setattr(files, "BLOCK_BYTES", 4000)
+    monkeypatch.setattr(table_files, "BLOCK_BYTES", 4000)
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 4000)
     monkeypatch.setattr(Table, "load", None)
     result = solve(path, 12, solver="streaming", metric=metric)
@@ -249,7 +249,7 @@ def test_first_lines_that_can_be_told(tmp_path):
 
 
 def test_whole_numbers_that_get_fractions_further_down(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(table_files, "BLOCK_BYTES", 1000)
     (tmp_path / "points.csv").write_text("1,2\n" * 900 + "1.5,2\n")
     assert open_table(tmp_path / "points.csv").load()[-1].tolist() == [1.5, 2]
 
@@ -298,8 +298,8 @@ def cli(*arguments):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", files.FORMATS)
-@pytest.mark.parametrize("written", files.FORMATS)
+@pytest.mark.parametrize("kind", table_files.FORMATS)
+@pytest.mark.parametrize("written", table_files.FORMATS)
 def test_command_line_round_trip(tmp_path, kind, written):
     X = data()
     arguments = ["select", str(write(X, tmp_path, kind)), "-k", "7", "--rows", "-o", str(tmp_path / f"chosen{written}")]
@@ -315,7 +315,7 @@ def test_command_line_names_what_is_wrong(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("suffix", files.FORMATS)
+@pytest.mark.parametrize("suffix", table_files.FORMATS)
 def test_left_out_columns_exist_and_others_stay(tmp_path, suffix):
     path = write(data(), tmp_path, suffix)
     with pytest.raises(DataFileError, match=rf"points\{suffix}: has no column 'nmae'; it has "):
