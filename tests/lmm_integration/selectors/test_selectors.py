@@ -113,14 +113,14 @@ def test_layout_and_gradients_do_not_matter(name):
 def test_documented_with_its_source(name):
     selector = selectors.load(name)
     assert selector.source
-    page = (Path(__file__).parents[2] / "docs" / "selectors.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "selectors.md").read_text(encoding="utf-8")
     row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
     assert selector.source in row
     assert all(f"`{need}`" in row for need in selector.needs)
 
 
 def test_the_pages_code_runs():
-    page = (Path(__file__).parents[2] / "docs" / "selectors.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "selectors.md").read_text(encoding="utf-8")
     namespace = {}
     for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
         exec(block, namespace)
