@@ -252,7 +252,16 @@ def test_what_a_coreset_on_dask_refuses():
 
 
 def test_an_inner_solver_keeps_its_own_limits():
-    points = np.random.default_rng(0).random((60, 2))
+    points, given_stops = np.random.default_rng(0).random((60, 2)), []
+
+    class Inner(load("greedy")):
+        def solve(self, problem, stop=None, **others):
+            given_stops.append(stop)
+            return super().solve(problem, stop=stop, **others)
+
+    for stop, expected in ((None, None), (Stop(), None), (Stop(iterations=7), Stop(iterations=7))):
+        solve(points, 5, solver=load("coreset")(inner=Inner()), stop=stop)
+        assert given_stops[-1] == expected  # before it, those of warming up
     result = solve(points, 5, solver="coreset", inner="local_search")
     assert result.objective >= solve(points, 5, solver="coreset").objective
     with pytest.raises(InvalidOptionError, match="size = 0"):
