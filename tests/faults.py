@@ -46,8 +46,11 @@ EXACT = [
     *("tests/mmdp/test_certificate.py", "tests/solvers/test_exact_agreement.py"),
 ]
 PRUNING = [
-    f"tests/lmm_integration/test_{name}.py"
-    for name in ("pipeline_parts", "pipeline", "positions", "prune_usage", "oracle")
+    f"tests/lmm_integration/{name}.py"
+    for name in (
+        *("test_pipeline_parts", "_pipeline/test_generation", "_pipeline/test_prepare", "_pipeline/test_forward"),
+        *("_pipeline/test_caches", "_pipeline/test_encoder_output", "_pipeline/test_positions", "families/test_oracle"),
+    )
 ]
 TESTS = {  # of each file or folder, the tests that belong to it, the quickest first
     "mmdp/bounds.py": ["tests/mmdp/test_bounds.py"],

@@ -36,15 +36,15 @@ def mask_of(*rows):
         (["xxx.xx", "......"], [5], "item", [5]),
         (["xxx.xx", "......"], [5], "run+item", [3, 2]),
         (["xxxxxx"], [2, 2, 2], "run+item", [2, 2, 2]),
-        ([".xx", "xx."], [4], "run", [2, 2]),  # a picture never goes on in the next sample
+        ([".xx", "xx."], [4], "run", [2, 2]),  # an image never goes on in the next sample
         (["..x", "x.."], [2], "run", [1, 1]),
         (["...", "x.."], [1], "sample", [1]),
     ],
 )
-def test_placeholders_are_cut_into_pictures(rows, items, cut, expected):
-    pictures = groups(mask_of(*rows), items, cut)
-    assert [len(picture) for picture in pictures] == expected
-    assert torch.cat(pictures).tolist() == list(range(sum(expected)))
+def test_placeholders_are_cut_into_images(rows, items, cut, expected):
+    images = groups(mask_of(*rows), items, cut)
+    assert [len(image) for image in images] == expected
+    assert torch.cat(images).tolist() == list(range(sum(expected)))
 
 
 # layouts
@@ -196,10 +196,12 @@ def chosen_by(rule, keep=2, pooled=False, needs=(), attention=None, square=True,
     rule.needs, rule.seed = needs, 3
     family = SimpleNamespace(cut=lambda modality: "run", square=square)
     embed = torch.nn.Embedding(20, 2)
-    return Choice(rule, keep, pooled, attention, family, config, embed, {"image": 10, "video": 11}), embed
+    return Choice(
+        rule, keep, pooled, attention, family, config, embed, {"image": (10,), "video": (11,)}, "Tower"
+    ), embed
 
 
-def test_a_rule_sees_each_picture_with_its_context():
+def test_a_rule_sees_each_image_with_its_context():
     seen = []
 
     def rule(features, k, context):
@@ -222,7 +224,7 @@ def test_a_rule_sees_each_picture_with_its_context():
         assert context.seed == 3
 
 
-def test_pooled_pictures_share_a_budget_and_have_no_grid():
+def test_pooled_images_share_a_budget_and_have_no_grid():
     choice, _ = chosen_by(lambda features, k, context: torch.arange(k), keep=3, pooled=True)
     ids = torch.tensor([[10, 10, 10, 10, 5, 10, 10, 10, 10]])
     rows, kept = choice("image", ids == 10, Encoded.of(torch.rand(2, 4, 2)), ids, {})
@@ -235,7 +237,7 @@ def test_pooled_pictures_share_a_budget_and_have_no_grid():
     [
         ([[1, 4, 6]], [6], [(1, 2, 3)]),
         ([[2, 4, 6]], [12], [(2, 2, 3)]),
-        ([[2, 4, 6]], [6, 6], [(1, 2, 3), (1, 2, 3)]),  # one picture a frame
+        ([[2, 4, 6]], [6, 6], [(1, 2, 3), (1, 2, 3)]),  # one image a frame
         ([[1, 4, 6]], [5], [None]),
     ],
 )
@@ -329,7 +331,7 @@ def test_limits_of_length_count_what_the_model_sees(arguments, own, limits):
 
 
 def test_ids_come_back_with_the_whole_prompt():
-    back = generation._Back(torch.tensor([[1, 2, 3], [4, 5, 6]]), 2)
+    back = generation._Back(torch.tensor([[1, 2, 3], [4, 5, 6]]), 2, 1)
     assert back(torch.tensor([[1, 3, 8], [4, 6, 9]])).tolist() == [[1, 2, 3, 8], [4, 5, 6, 9]]
     beams = torch.tensor([[1, 3, 8], [1, 3, 7], [4, 6, 9], [4, 6, 0]])
     assert back(beams)[:, :3].tolist() == [[1, 2, 3], [1, 2, 3], [4, 5, 6], [4, 5, 6]]
@@ -382,7 +384,7 @@ def test_what_cannot_be_shortened_is_named():
         mask = torch.ones(len(inputs["input_ids"]), 1, 4, 4)
         with pytest.raises(UnsupportedModelError, match="needs a mask of shape"):
             model(**{**inputs, "attention_mask": mask})
-        with pytest.raises(UnsupportedModelError, match="pixels came with inputs_embeds"):
+        with pytest.raises(UnsupportedModelError, match="inputs_embeds do not tell which columns are visual"):
             model(pixel_values=inputs["pixel_values"], inputs_embeds=torch.zeros(1, 4, 8))
         fewer = np.flatnonzero((inputs["input_ids"][0] == tiny.IMAGE).numpy())[0]
         ids = inputs["input_ids"].clone()

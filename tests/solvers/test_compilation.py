@@ -13,11 +13,12 @@ from tests import cold_start
 
 CALL = """
 import sys
+import numpy as np
 from solvers._framework import compilation
 compilation.sources_key = lambda: sys.argv[1]
-from solvers._framework import distance_forms
-distance_forms.lower_nearest(0, np.ones((3, 2)), 0, np.zeros(3))
-print(sum(distance_forms.lower_nearest.stats.cache_misses.values()))
+from solvers._exact import bitsets
+bitsets.count(np.ones(2, np.uint64))
+print(sum(bitsets.count.stats.cache_misses.values()))
 """
 
 
