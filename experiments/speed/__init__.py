@@ -42,7 +42,7 @@ RIVALS = ("fpsample", "skmatter")
 
 def main(
     repeats: Annotated[int, typer.Option(help="Interleaved runs of each sampler, after a warm-up.", min=1)] = 9,
-    largest: Annotated[int, typer.Option(help="Leave out sizes with more points.")] = 1_000_000,
+    largest: Annotated[int, typer.Option(help="Skip sizes with more points.")] = 1_000_000,
     results: Annotated[Path, typer.Option(help="Folder of speed.csv, speed_tokens.csv and speed.md.")] = RESULTS,
 ) -> None:
     """Time of greedy beside DivPrune's loop, fpsample's and scikit-matter's samplers: medians, ratios, same picks."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
-from solvers._exact.bitsets import full, members
+from solvers._exact.bitsets import count, full, members
 from solvers._exact.kd_tree import build
 from solvers._exact.matrix_proof import on_matrix
 from solvers._exact.relaxation import Relaxation
@@ -32,7 +32,7 @@ def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
         if method == "cells":
             _refine_cells(part)
         else:
-            members(full(3))  # of a graph with so few conflicts that an integer program takes a turn
+            members(full(count(full(3))))  # where so few pairs conflict that an integer program takes a turn
 
     once(("exact", method, kind_of(problem)), compile_proof)
     if method == "cells":

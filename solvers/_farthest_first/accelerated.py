@@ -1,4 +1,4 @@
-"""The traversal of the greedy with most distances left out: the same picks, ties included."""
+"""The traversal of the greedy with most distances skipped: the same picks, ties included."""
 
 from __future__ import annotations
 

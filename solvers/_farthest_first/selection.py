@@ -267,7 +267,7 @@ def select(
     ks : (b,) array of int, optional
         How many to choose of each item, at most k.
     accelerate : bool
-        Whether to leave out what bounds prove needless.
+        Whether to skip what bounds prove needless.
     """
     items = [_Item(points, i, k, metric, start, fixed, ks) for i in range(len(points))]
     if accelerate:
