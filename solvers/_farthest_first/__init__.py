@@ -1,1 +1,1 @@
-"""Farthest-first traversal: in memory, with needless distances skipped, on tensors and GPUs, over tables larger than memory."""
+"""Farthest-first traversal: in memory, accelerated, on tensors and GPUs, and over tables larger than memory."""
