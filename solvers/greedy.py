@@ -13,8 +13,8 @@ from mmdp.validation import checked_picks
 from solvers._farthest_first import from_table, plain_traversal, selection
 from solvers._framework.base import Solver, check_k
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
+from solvers._framework.first_pick import RANKED, default_start
 from solvers._framework.grading import Run
-from solvers._framework.starts import RANKED, default_start
 from solvers._framework.table_problem import TableProblem, TableRun
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 

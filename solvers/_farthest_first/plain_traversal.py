@@ -8,7 +8,7 @@ from mmdp import Problem
 from mmdp.arrays import Vector
 from mmdp.traversal import farthest_first
 from solvers._farthest_first import accelerated
-from solvers._framework.starts import Rows, first_pick
+from solvers._framework.first_pick import Rows, first_pick
 
 
 def extend(problem: Problem, first: list[int], start: str | int, accelerate: bool) -> tuple[list[int], float]:

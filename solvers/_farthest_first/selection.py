@@ -18,7 +18,7 @@ from mmdp.problem import selection_problem
 from solvers._farthest_first import intervals, isolated, plain_traversal
 from solvers._farthest_first.half_product import UNIT, half_product, one_thread, relative_error
 from solvers._framework.distance_forms import FEW_DIMENSIONS
-from solvers._framework.starts import RANKED, Rows, first_pick
+from solvers._framework.first_pick import RANKED, Rows, first_pick
 
 ANGULAR = ("cosine", "angular")
 MOST_POINTS = 8192  # whose matrix takes 256 MiB

@@ -303,7 +303,7 @@ def _only_solution(problem: Problem) -> Run | None:
 
 def _first_pick(points: Points, metric: str) -> int:
     """Return the row that a traversal begins with by default."""
-    from solvers._framework.starts import Rows, default_start, first_pick  # compiled code, loaded when it is needed
+    from solvers._framework.first_pick import Rows, default_start, first_pick  # compiled code, loaded when it is needed
 
     if len(points) == 1:
         return 0

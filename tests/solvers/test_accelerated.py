@@ -13,7 +13,7 @@ from mmdp.traversal import farthest_first
 from solvers import solve
 from solvers._farthest_first import accelerated
 from solvers._framework.distance_forms import FEW_DIMENSIONS
-from solvers._framework.starts import Rows
+from solvers._framework.first_pick import Rows
 from tests.strategies import VECTOR_METRICS
 
 BOXED = ("euclidean", "sqeuclidean", "manhattan", "chebyshev", "cosine", "angular")
