@@ -123,7 +123,11 @@ def run(chosen):
         here, there = context.Pipe()
         process = context.Process(target=_child, args=(case, there))
         process.start()
-        yield case, here.recv()
+        there.close()  # so that a child that dies is an end of its pipe, not a silence
+        try:
+            yield case, here.recv()
+        except EOFError:
+            yield case, ["the process died"]
         process.join()
 
 
