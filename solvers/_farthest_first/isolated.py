@@ -57,7 +57,7 @@ def most_isolated(x: Matrix, scale: Vector, rows: Floats, half: Floats, error: f
         near[points[closer]] = least[closer]
         witness[points[closer]] = (place if columns is None else columns[place])[closer]
 
-    while start < n and len(left) > _FEW and top > floor + 2 * error:
+    while start == 0 or (start < n and len(left) > _FEW and top > floor + 2 * error):
         compare(left, order[start : start + width])
         if block % 2 == 0:
             leaders = np.sort(left[np.argsort(-near[left], kind="stable")[:_LEADERS]])

@@ -172,6 +172,7 @@ def test_prompt_lookup(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of what torch runs to compile
 def test_torch_compile_of_forward() -> None:
     model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
     with torch.no_grad(), prune(model, keep=0.3):

@@ -264,3 +264,11 @@ def test_a_problems_picks_begin_and_limit_the_selection():
     state[[5, 60]], state[[1, 2, 70]] = 1, -1
     found = solve(Problem(20, points=X, include=(5, 60), exclude=(1, 2, 70))).indices.tolist()
     assert found == naive.greedy(D, 20, "isolated", state)
+
+
+@pytest.mark.parametrize("n", [2, 3, 6, 8, 9, 40])
+def test_the_isolated_point_of_few_is_that_of_the_rule(n):
+    x = np.random.default_rng(n).normal(size=(n, 20))
+    found = selection._isolated(x, angular=False, slack=1.0)
+    apart = ((x[:, None] - x[None]) ** 2).sum(-1) + np.diag(np.full(n, np.inf))
+    assert found.picks == [int(apart.min(1).argmax())]

@@ -36,6 +36,7 @@ def compiled_picks(backend):
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore")  # of what torch runs to compile
 def test_compiles_into_one_graph(backend):
     (kept, picks), (kept_eagerly, picks_eagerly) = compiled_picks(backend)
     assert picks.tolist() == picks_eagerly.tolist()
