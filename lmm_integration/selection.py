@@ -191,6 +191,10 @@ def select_tokens(
     >>> select_tokens(torch.eye(4), keep=0.5).shape
     torch.Size([2])
     """
+    if not isinstance(features, Tensor):
+        raise InvalidOptionError(
+            f"features is a {type(features).__name__}; pass a torch tensor, such as torch.as_tensor(x)"
+        )
     if features.ndim < 2 or not features.numel():
         raise InvalidOptionError(f"features of shape {tuple(features.shape)}; expected (..., n, d) with n, d >= 1")
     if not all(bool(end.isfinite()) for end in features.aminmax()):  # NaN reaches both ends, and no mask is built

@@ -17,6 +17,8 @@ Points = NDArray[Any]  # (n, d), of float32, float64 or, for sets, uint8
 Indices = NDArray[np.int64]  # (n,)
 
 LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64, and so is that of 1 / it
+LARGEST_WHOLE = 2**53  # up to which float64 holds every whole number
+WIDE_BYTES = 8  # of numbers that may go beyond
 _CACHED_ENTRIES = 2**18  # of a block that is read twice
 
 
@@ -66,4 +68,17 @@ def check_reach(name: str, largest: float) -> None:
     if largest > LARGEST_COORDINATE:
         raise InvalidProblemError(
             f"{name} reach {largest:.3g}: squared distances would overflow; divide them all by a common factor"
+        )
+
+
+def check_whole(name: str, x: Array) -> None:
+    """Refuse whole numbers that float64 would round."""
+    is_whole = not x.is_floating_point() if is_tensor(x) else x.dtype.kind in "iu"
+    if not is_whole or x.dtype.itemsize < WIDE_BYTES:
+        return
+    largest = max(abs(int(x.max())), abs(int(x.min())))
+    if largest > LARGEST_WHOLE:
+        raise InvalidProblemError(
+            f"{name} reach {largest}: float64 rounds whole numbers beyond 2**53; subtract a common offset first, such "
+            "as x - x.min(axis=0)"
         )

@@ -10,8 +10,10 @@ import numpy as np
 
 from mmdp.arrays import (
     LARGEST_COORDINATE,
+    WIDE_BYTES,
     Array,
     check_reach,
+    check_whole,
     describe_rows,
     is_tensor,
     namespace,
@@ -20,7 +22,6 @@ from mmdp.arrays import (
 )
 from mmdp.exceptions import InvalidProblemError
 
-_WIDE_BYTES = 8  # of numbers that may go beyond
 _STRIP = 64  # rows and columns of a matrix that are compared at a time
 _ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
 
@@ -78,7 +79,8 @@ def _table(x: Any, name: str) -> Array:
 
 def _points(points: Any) -> Array:
     x = _table(points, "points")
-    largest = max(map(abs, value_range(x))) if x.dtype.itemsize >= _WIDE_BYTES else 0.0
+    check_whole("points", x)
+    largest = max(map(abs, value_range(x))) if x.dtype.itemsize >= WIDE_BYTES else 0.0
     check_reach("points", largest)
     if 0 < largest < 1 / LARGEST_COORDINATE:
         raise InvalidProblemError(
@@ -89,6 +91,7 @@ def _points(points: Any) -> Array:
 
 def _distances(distances: Any) -> Any:
     D = to_numpy(_table(distances, "distances"))
+    check_whole("distances", D)
     if D.shape[0] != D.shape[1]:
         raise InvalidProblemError(f"distances must be square, not {D.shape}; for an (n, d) array of points use points=")
     precision = float(np.finfo(D.dtype).eps) if D.dtype.kind == "f" else 0.0

@@ -70,7 +70,8 @@ class Greedy(Solver):
     accelerated: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.start, str) and self.start not in STARTS:
+        is_index = isinstance(self.start, (int, np.integer)) and not isinstance(self.start, bool)
+        if not is_index and self.start not in STARTS:
             raise InvalidOptionError(f"start = {self.start!r}; choose one of {', '.join(STARTS)}, or an index")
         if self.backend not in ("auto", "numba", "torch"):
             raise InvalidOptionError(f"backend = {self.backend!r}; choose auto, numba or torch")

@@ -105,6 +105,19 @@ BAD_INPUT = {
         InvalidOptionError,
         "certificate_nodes = -1",
     ),
+    "solver nothing": (lambda: solve(X, 2, solver=None), InvalidOptionError, "solver = None.*keyword"),
+    "start a fraction": (lambda: solve(X, 2, start=1.5), InvalidOptionError, r"start = 1\.5"),
+    "start a truth": (lambda: solve(X, 2, start=True), InvalidOptionError, "start = True"),
+    "nanoseconds": (
+        lambda: solve(1_700_000_000_000_000_000 + np.arange(50)[:, None], 2),
+        InvalidProblemError,
+        "points reach 1700000000000000049.*subtract a common offset",
+    ),
+    "large distances": (
+        lambda: Problem(2, distances=(2**53 + 1) * (1 - np.eye(3, dtype=np.int64))),
+        InvalidProblemError,
+        "distances reach 9007199254740993",
+    ),
     "stop negative": (lambda: Stop(seconds=-1), InvalidOptionError, "seconds=-1.*>= 0"),
     "stop below the answer": (
         lambda: solve(X, 2, stop=Stop(upper_bound=1e-6)),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mmdp.arrays import Points, check_reach, compiled_dtype, value_range
+from mmdp.arrays import Points, check_reach, check_whole, compiled_dtype, value_range
 from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.metrics import Metric
 
@@ -79,6 +79,8 @@ class Table:
             raise DataFileError(f"{self.name}: block {number} has shape {block.shape}, not (rows, {self.d})")
         if block.dtype.kind not in "fiub":
             raise InvalidProblemError(f"{self.name} must hold real numbers, not {block.dtype}")
+        if not checked and len(block):
+            check_whole(f"{self.name}: points of block {number}", block)
         if not checked and block.dtype.kind == "f" and len(block):
             low, high = value_range(block)
             if not np.isfinite((low, high)).all():

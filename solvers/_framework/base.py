@@ -224,7 +224,10 @@ class Solver(ABC):
         """Refuse what cannot be done with all rows in memory."""
         if asked.checkpoint is not None or asked.progress:
             name = f"checkpoint = {str(asked.checkpoint)!r}" if asked.checkpoint is not None else "progress"
-            raise InvalidOptionError(f"{name}: {self.keyword()} needs all of these points in memory, and saves nothing")
+            raise InvalidOptionError(
+                f"{name}: this run of {self.keyword()} saves nothing on the way and shows no progress; greedy does for "
+                "tables of more than 4,096 rows, with a named metric and a start that does not compare all pairs"
+            )
 
     def _warm_up_table(self, asked: TableProblem) -> None:
         """Compile what ``_run_table`` needs, before its clock starts; by default nothing."""

@@ -44,7 +44,7 @@ def load(name: str) -> type[Solver]:
     >>> load("local_search").__name__
     'LocalSearch'
     """
-    public = str(name).isidentifier() and not name.startswith("_")
+    public = str(name).isidentifier() and not str(name).startswith("_")
     if not (public and importlib.util.find_spec(f"{PACKAGE}.{name}")):
         raise UnknownNameError(f"no solver named {name!r}; choose one of {', '.join(names())}")
     try:
@@ -141,6 +141,8 @@ def make(solver: str | Solver, **options: Any) -> Solver:
                 f"{', '.join(options)}: options go into the Solver itself, or pass its name instead"
             )
         return solver
+    if not isinstance(solver, (str, type)):
+        raise InvalidOptionError(f"solver = {solver!r}: give a keyword, such as 'greedy', or a Solver")
     if isinstance(solver, type):
         raise InvalidOptionError(f"solver is the class {solver.__name__}; pass {solver.__name__}() or its keyword")
     method = load(solver)
