@@ -198,3 +198,12 @@ def test_a_solver_that_breaks_counts_is_caught():
 
     with pytest.raises(SolverContractError, match="liar returned 3 points of group 'a', which takes 0 to 2"):
         Liar().solve(Problem(3, points=X, groups=LABELS, counts={"a": (0, 2)}))
+
+
+@pytest.mark.parametrize(("metric", "power"), [("euclidean", 1), ("sqeuclidean", 2)])
+@pytest.mark.parametrize("epsilon", [0.01, 0.3])
+def test_the_factor_that_is_stated(metric, power, epsilon):
+    X, labels = np.random.default_rng(4).random((40, 2)), np.arange(40) % 2
+    problem = Problem(6, points=X, metric=metric, groups=labels, counts={0: 3, 1: 3})
+    factor = solvers.solve(problem, solver="fair", epsilon=epsilon).notes["approximation_factor"]
+    assert factor == pytest.approx(3**power * (1 + epsilon), rel=1e-6)
