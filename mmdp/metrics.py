@@ -39,6 +39,7 @@ from scipy.spatial.distance import cdist
 from mmdp.arrays import Array, Matrix, Points, Vector, describe_rows, is_tensor, namespace
 from mmdp.exceptions import InvalidProblemError, UnknownNameError
 
+ANGULAR = ("cosine", "angular")  # metrics that compare directions
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 _TSPLIB_RADIUS_KM = 6378.388
 _CDIST_NAME = {"manhattan": "cityblock"}

@@ -15,7 +15,7 @@ from mmdp import validation
 from mmdp.arrays import Array, Indices, Matrix, Points, Vector, compiled_dtype, is_tensor, to_numpy
 from mmdp.exceptions import InvalidProblemError, TooLargeError
 from mmdp.groups import Counts, GroupCounts, group_counts
-from mmdp.metrics import PRECOMPUTED, Metric, resolve, unit_vectors
+from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, resolve, unit_vectors
 
 _BLOCK_BYTES = 2**24
 _BAND = 64  # rows of the matrix computed at a time, from the diagonal on
@@ -275,7 +275,7 @@ def selection_problem(points: Array, k: int, metric: str) -> Problem:
         At least 2.
     metric : str
     """
-    if metric in ("cosine", "angular"):
+    if metric in ANGULAR:
         as_given = Problem(k, points=points)  # names NaN, shapes and k before the rows are normalised
         return Problem(k, points=unit_vectors(as_given.points), metric="sqeuclidean")
     return Problem(k, points=points, metric=metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import distributed
@@ -15,7 +15,7 @@ from dask.delayed import delayed
 
 from mmdp import Clock, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
 from mmdp.arrays import Indices, Points, check_reach, compiled_dtype
-from mmdp.metrics import METRICS, Metric
+from mmdp.metrics import Metric
 from mmdp.tables import Partitions
 from mmdp.validation import checked_picks
 from solvers._farthest_first.table_pass import lower_block
@@ -29,7 +29,6 @@ from solvers.greedy import Greedy
 
 _CORE_FACTOR = 3.0  # Indyk et al., theorem 3.1: farthest-first is a 3-composable core-set for remote-edge
 _ALL_EQUAL_FACTOR = 2.0  # of an answer of 0, which is the optimum where it comes up
-_AS_IS = METRICS["euclidean"].embed
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _with_k(problem: Problem, k: int) -> Problem:
 def _restricted(problem: Problem, indices: Indices, k: int = 2, include: Sequence[int] = ()) -> Problem:
     if problem.distances is not None:
         return Problem(k, distances=problem.distances[np.ix_(indices, indices)], include=include)
-    return Problem(k, points=problem.vectors[indices], metric=replace(problem.geometry, embed=_AS_IS), include=include)
+    return held_problem(problem.vectors[indices], k, problem.geometry, include)
 
 
 def _blocks(points: Any) -> list[Any]:
@@ -192,7 +191,7 @@ def _local(block: Any, number: int, geometry: Metric, keep: int) -> tuple[int, I
     x = _embedded(block, number, geometry)
     if len(x) <= keep:
         return len(x), np.arange(len(x)), x, 0.0
-    rows, reach = _core(Problem(2, points=x, metric=replace(geometry, embed=_AS_IS)), keep)
+    rows, reach = _core(held_problem(x, 2, geometry), keep)
     return len(x), rows, x[rows], reach
 
 

@@ -10,18 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import Problem
-from mmdp.arrays import Vector
+from mmdp.arrays import Points, Vector
 from mmdp.metrics import Metric
 from solvers._farthest_first import buckets, lazy_distances
-from solvers._framework.distance_forms import (
-    CHEBYSHEV,
-    FEW_DIMENSIONS,
-    KINDS,
-    MANHATTAN,
-    SQEUCLIDEAN,
-    Matrix,
-    single_precision,
-)
+from solvers._framework.distance_forms import CHEBYSHEV, FEW_DIMENSIONS, KINDS, MANHATTAN, SQEUCLIDEAN, single_precision
 from solvers._framework.warm_up import MANY_COORDINATES
 
 Kernel = Callable[[NDArray[np.int64], int, int], float]
@@ -42,7 +34,7 @@ def traverse(problem: Problem, nearest: Vector, first: list[int]) -> tuple[list[
     return in_slices(kernel(problem.vectors, problem.geometry, nearest, problem.k, first), first, problem.k, problem.n)
 
 
-def kernel(x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = ()) -> Kernel:
+def kernel(x: Points, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = ()) -> Kernel:
     """What extends the picks among the rows of ``x``.
 
     Parameters
@@ -71,7 +63,7 @@ def kernel(x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence
 
 
 def in_buckets(
-    x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = (), size: int = BUCKET
+    x: Points, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = (), size: int = BUCKET
 ) -> Kernel:
     """By buckets of a k-d tree; for metrics that are monotone in each coordinate's difference."""
     tree = buckets.build(x, nearest, size)
@@ -80,7 +72,7 @@ def in_buckets(
     return partial(buckets.advance, KINDS[geometry.form], tree, centres, numba.get_num_threads())
 
 
-def in_turn(x: Matrix, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = ()) -> Kernel:
+def in_turn(x: Points, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = ()) -> Kernel:
     """Point by point, each only while it could be the next pick."""
     kind = KINDS[geometry.form]
     size = k if k <= _TABLE_LIMIT and geometry.triangle_constant else 0

@@ -16,8 +16,9 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from mmdp.arrays import Points, Vector
 from solvers._framework.compilation import njit
-from solvers._framework.distance_forms import CHEBYSHEV, SQEUCLIDEAN, Matrix, Vector
+from solvers._framework.distance_forms import CHEBYSHEV, SQEUCLIDEAN
 
 FEW_STALE = 256  # buckets that one thread visits sooner than others wake up
 _SAMPLE_PER_BUCKET = 8
@@ -29,7 +30,7 @@ Numbers = NDArray[np.int64]
 class Buckets(NamedTuple):
     """Points ordered by bucket, one row a coordinate, and what is known of each bucket."""
 
-    columns: Matrix
+    columns: Points
     order: Numbers
     start: Numbers
     low: Vector
@@ -39,7 +40,7 @@ class Buckets(NamedTuple):
     seen: Numbers
 
 
-def build(x: Matrix, nearest: Vector, size: int) -> Buckets:
+def build(x: Points, nearest: Vector, size: int) -> Buckets:
     """Put the points into buckets of about ``size`` by the medians of a sample; O(n log n) comparisons."""
     depth = max(0, (len(x) // size).bit_length())
     step = max(1, len(x) // (_SAMPLE_PER_BUCKET << depth))
@@ -52,7 +53,7 @@ def build(x: Matrix, nearest: Vector, size: int) -> Buckets:
 
 
 @njit(cache=True)
-def _median_tree(sample: Matrix, depth: int) -> tuple[Numbers, Vector]:
+def _median_tree(sample: Points, depth: int) -> tuple[Numbers, Vector]:
     """Widest axis and median of every inner node; the children of node i are 2 i + 1 and 2 i + 2."""
     nodes = (1 << depth) - 1
     axes, cuts = np.zeros(nodes, np.int64), np.full(nodes, np.inf)
@@ -86,7 +87,7 @@ def _median_tree(sample: Matrix, depth: int) -> tuple[Numbers, Vector]:
 
 
 @njit(cache=True, parallel=True)
-def _route(x: Matrix, axes: Numbers, cuts: Vector, depth: int) -> NDArray[np.int32]:
+def _route(x: Points, axes: Numbers, cuts: Vector, depth: int) -> NDArray[np.int32]:
     leaf = np.empty(len(x), np.int32)
     for i in prange(len(x)):
         node = 0
@@ -110,7 +111,7 @@ def _by_leaf(leaf: NDArray[np.int32], leaves: int) -> tuple[Numbers, Numbers]:
 
 
 @njit(cache=True, parallel=True)
-def _columns(x: Matrix, start: Numbers, order: Numbers) -> tuple[Matrix, Vector, Vector]:
+def _columns(x: Points, start: Numbers, order: Numbers) -> tuple[Points, Vector, Vector]:
     d = x.shape[1]
     columns = np.empty((d, len(x)), x.dtype)
     low, high = np.full((len(start) - 1, d), np.inf), np.full((len(start) - 1, d), -np.inf)
@@ -149,7 +150,7 @@ def _box_distance(kind: int, low: Vector, high: Vector, b: int, centres: Vector,
 
 
 @njit(cache=True, fastmath=_NO_NANS)
-def _lower(kind: int, columns: Matrix, centres: Vector, c: int, nearest: Vector, a: int, b: int) -> float:
+def _lower(kind: int, columns: Points, centres: Vector, c: int, nearest: Vector, a: int, b: int) -> float:
     """Lower ``nearest[a:b]`` by the distances to a centre and return its maximum."""
     distance = np.zeros(b - a)
     for axis in range(len(columns)):

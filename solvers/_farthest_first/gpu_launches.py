@@ -8,8 +8,10 @@ from contextlib import contextmanager
 import torch
 import triton
 
+from mmdp.metrics import ANGULAR
 from solvers._farthest_first.gpu_kernels import lower_products, rank_gram, rank_points, traverse, traverse_step
-from solvers._farthest_first.tensor_traversal import ANGULAR, RANKED, distance_row, embed, matrix_fits, simple_ranking
+from solvers._farthest_first.tensor_traversal import distance_row, embed, matrix_fits, simple_ranking
+from solvers._framework.first_pick import RANKED
 
 METRICS = ("euclidean", "sqeuclidean", *ANGULAR)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.arrays import Points, Vector
 from solvers._framework.compilation import njit
-from solvers._framework.distance_forms import Matrix, Vector
 from solvers._framework.pair_sums import sum_of_scaled_squares, sum_of_squares
 
 Floats = NDArray[np.float32]
@@ -49,7 +49,7 @@ class Pairs(NamedTuple):
         No entry is farther than this from half the distance of the rule.
     """
 
-    x: Matrix
+    x: Points
     scale: Vector
     matrix: Floats
     error: float
@@ -74,7 +74,7 @@ def unknown(n: int) -> Nearest:
 
 
 @njit(cache=True, nogil=True)
-def squared_norms(x: Matrix) -> Vector:
+def squared_norms(x: Points) -> Vector:
     """Return the sum of squares of each row, in the order of the rule; NaN or infinity where a row has one."""
     squares, origin = np.empty(len(x)), np.zeros((1, x.shape[1]), x.dtype)
     for i in range(len(x)):
@@ -83,7 +83,7 @@ def squared_norms(x: Matrix) -> Vector:
 
 
 @njit(cache=True, nogil=True)
-def centred(x: Matrix, scale: Vector, centre: Vector) -> Floats:
+def centred(x: Points, scale: Vector, centre: Vector) -> Floats:
     """Return the rows, scaled as the rule scales them, less a point, in float32."""
     rows = np.empty(x.shape, np.float32)
     for i in range(len(x)):
@@ -123,7 +123,7 @@ def _rule(pairs: Pairs, i: int, j: int, work: Numbers) -> float:
 
 
 @njit(cache=True, nogil=True)
-def rule_distances(x: Matrix, scale: Vector, points: Numbers, others: Numbers) -> Vector:
+def rule_distances(x: Points, scale: Vector, points: Numbers, others: Numbers) -> Vector:
     """Half the squared distances of pairs of points as the rule has them."""
     distances = np.empty(len(others))
     for place in range(len(others)):

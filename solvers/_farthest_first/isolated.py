@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.arrays import Points, Vector
 from solvers._farthest_first.intervals import Floats, Numbers, rule_distances
-from solvers._framework.distance_forms import Matrix, Vector
 
 _FIRST_COLUMNS, _COLUMNS = 32, 256  # compared at once: few, as long as all points are left
 _LEADERS = 16  # points compared with all others after every other block
@@ -20,7 +20,7 @@ _FEW = 8  # points left that are compared with all others straight away
 _ROWS = 64  # at most, that float64 decides between
 
 
-def most_isolated(x: Matrix, scale: Vector, rows: Floats, half: Floats, error: float) -> tuple[int, int, int]:
+def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: float) -> tuple[int, int, int]:
     """Return the point whose nearest other is farthest.
 
     Parameters

@@ -15,8 +15,9 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from mmdp.arrays import Points, Vector
 from solvers._framework.compilation import njit
-from solvers._framework.distance_forms import Matrix, Vector, is_beyond, one_reduced_distance
+from solvers._framework.distance_forms import is_beyond, one_reduced_distance
 
 BLOCK = 256
 FEW_STALE = 16  # blocks that one thread visits sooner than others wake up
@@ -45,7 +46,7 @@ def _visit(
     kind: int,
     constant: float,
     factor: float,
-    x: Matrix,
+    x: Points,
     points: Waiting,
     between: Vector,
     picks: Numbers,
@@ -75,7 +76,7 @@ def _visit(
 
 
 @njit(cache=True)
-def _measure_pick(kind: int, x: Matrix, between: Vector, picks: Numbers, last: int) -> None:
+def _measure_pick(kind: int, x: Points, between: Vector, picks: Numbers, last: int) -> None:
     if last < len(between):
         for c in range(last):
             between[c, last] = between[last, c] = one_reduced_distance(kind, x, picks[c], x, picks[last])
@@ -86,7 +87,7 @@ def _visit_together(
     kind: int,
     constant: float,
     factor: float,
-    x: Matrix,
+    x: Points,
     points: Waiting,
     between: Vector,
     threads: int,
@@ -109,7 +110,7 @@ def advance(
     kind: int,
     constant: float,
     factor: float,
-    x: Matrix,
+    x: Points,
     points: Waiting,
     between: Vector,
     threads: int,

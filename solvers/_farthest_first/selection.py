@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from mmdp import InvalidProblemError, Problem, SolverContractError
 from mmdp.arrays import Array, Points, Vector, compiled_dtype, to_numpy
-from mmdp.metrics import METRICS
+from mmdp.metrics import ANGULAR, METRICS
 from mmdp.problem import selection_problem
 from solvers._farthest_first import intervals, isolated, plain_traversal
 from solvers._farthest_first.half_product import UNIT, half_product, one_thread, relative_error
 from solvers._framework.distance_forms import FEW_DIMENSIONS
 from solvers._framework.first_pick import RANKED, Rows, first_pick
 
-ANGULAR = ("cosine", "angular")
 MOST_POINTS = 8192  # whose matrix takes 256 MiB
 FEW_PICKS = 8  # a start that looks at one row is as fast without a matrix where n is more than so many times k
 MANY_POINTS = 512  # from which on the isolated point is looked for without all pairs, where few are picked

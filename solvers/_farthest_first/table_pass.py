@@ -13,12 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.arrays import Points, Vector
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import (
     FEW_DIMENSIONS,
     SQEUCLIDEAN,
-    Matrix,
-    Vector,
     is_beyond,
     one_reduced_distance,
     reduced_distance,
@@ -39,14 +38,14 @@ class _Tile(NamedTuple):
     """Rows as columns, with |x|^2, and |c|^2 - 2 x.c for every centre."""
 
     rows: Numbers
-    columns: Matrix
-    squares: Matrix
-    products: Matrix
-    least: Matrix
+    columns: Points
+    squares: Points
+    products: Points
+    least: Points
 
 
 @njit(cache=True, nogil=True, fastmath=_IN_ANY_ORDER)
-def _square(x: Matrix, row: int) -> float:
+def _square(x: Points, row: int) -> float:
     total = x[row, 0] * x[row, 0]
     for c in range(1, x.shape[1]):
         total += x[row, c] * x[row, c]
@@ -54,7 +53,7 @@ def _square(x: Matrix, row: int) -> float:
 
 
 @njit(cache=True, nogil=True, fastmath=_IN_ANY_ORDER)
-def _add_squares(products: Matrix, squares: Matrix, least: Matrix) -> None:
+def _add_squares(products: Points, squares: Points, least: Points) -> None:
     for c in range(len(squares)):
         square = squares[c]
         for r in range(len(least)):
@@ -64,12 +63,12 @@ def _add_squares(products: Matrix, squares: Matrix, least: Matrix) -> None:
 
 @njit(cache=True, nogil=True)
 def _visit(
-    x: Matrix,
+    x: Points,
     tile: _Tile,
     filled: int,
-    centres: Matrix,
-    minus_twice: Matrix,
-    squares: Matrix,
+    centres: Points,
+    minus_twice: Points,
+    squares: Points,
     slack: float,
     nearest: Vector,
     seen: Counts,
@@ -104,7 +103,7 @@ def _visit(
 
 
 @njit(cache=True, nogil=True)
-def _lower_by_products(x: Matrix, centres: Matrix, slack: float, nearest: Vector, seen: Counts, floor: float) -> None:
+def _lower_by_products(x: Points, centres: Points, slack: float, nearest: Vector, seen: Counts, floor: float) -> None:
     d, size = x.shape[1], max(1, min(_TILE, _PRODUCT // x.shape[1]))
     products, least = np.empty((len(centres), size), x.dtype), np.empty(size, x.dtype)
     tile = _Tile(np.empty(size, np.int64), np.zeros((d, size), x.dtype), np.zeros(size, x.dtype), products, least)
@@ -126,7 +125,7 @@ def _lower_by_products(x: Matrix, centres: Matrix, slack: float, nearest: Vector
 
 @njit(cache=True, nogil=True)
 def _lower_one_by_one(
-    kind: int, factor: float, x: Matrix, centres: Matrix, nearest: Vector, seen: Counts, floor: float
+    kind: int, factor: float, x: Points, centres: Points, nearest: Vector, seen: Counts, floor: float
 ) -> tuple[Numbers, float]:
     few = x.shape[1] <= FEW_DIMENSIONS
     far, size, outside = np.empty(len(x), np.int64), 0, -1.0
@@ -149,7 +148,7 @@ def _lower_one_by_one(
 
 
 def lower_block(
-    kind: int, x: Matrix, centres: Matrix, nearest: Vector, seen: Counts, floor: float
+    kind: int, x: Points, centres: Points, nearest: Vector, seen: Counts, floor: float
 ) -> tuple[Numbers, float]:
     """Compare rows with the centres they have not seen, each until it is closer than ``floor``.
 

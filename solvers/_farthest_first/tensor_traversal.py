@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
-from mmdp.metrics import resolve, unit_vectors
+from mmdp.metrics import ANGULAR, resolve, unit_vectors
+from solvers._framework.first_pick import RANKED
 
 KERNELS = ("sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard")
-ANGULAR = ("cosine", "angular")
-RANKED = ("isolated", "farthest_pair")  # starts that compare all pairs
 FEW_DIMENSIONS = 16  # above, a matrix of distances is cheaper than new rows of differences
 MATRIX_BYTES = 2**33  # the most that matrices of distances may take together
 SNAP = 8  # units of rounding below which a distance from a Gram matrix is taken for zero

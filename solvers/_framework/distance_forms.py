@@ -6,12 +6,11 @@ All rows are summed in one order, so duplicates of a point are at exactly the sa
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from mmdp.arrays import Points, Vector
 from solvers._framework.compilation import njit
 from solvers._framework.pair_sums import sum_of_absolutes, sum_of_squares
 
@@ -28,12 +27,9 @@ _SERIAL_WORK = 2**17  # coordinates below which starting threads costs more than
 _CHUNK = 64
 _SUM_IN_ANY_ORDER = {"reassoc", "nsz"}  # lets the loops vectorise; no contraction, so x - x stays exactly 0
 
-Matrix = NDArray[Any]
-Vector = NDArray[np.float64]
-
 
 @njit(inline="always", fastmath=_SUM_IN_ANY_ORDER)
-def reduced_distance(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
+def reduced_distance(kind: int, x: Points, i: int, y: Points, j: int) -> float:
     """Return the kernel ``kind`` of x[i] and y[j], as defined in ``mmdp.metrics``.
 
     By index, because threads that make views of the rows would fight over the reference count of the array.
@@ -63,13 +59,13 @@ def reduced_distance(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
 
 
 @njit(cache=True, fastmath=_SUM_IN_ANY_ORDER)
-def _whole_numbers(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
+def _whole_numbers(kind: int, x: Points, i: int, y: Points, j: int) -> float:
     """Return the forms that count or compare, which come out the same in any order."""
     return reduced_distance(kind, x, i, y, j)
 
 
 @njit(cache=True)
-def one_reduced_distance(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> float:
+def one_reduced_distance(kind: int, x: Points, i: int, y: Points, j: int) -> float:
     """Return the same for many dimensions, faster: in vectors, but in one order, so every caller gets the same bits."""
     if kind == SQEUCLIDEAN:
         return float(sum_of_squares(x, i, y, j))
@@ -78,7 +74,7 @@ def one_reduced_distance(kind: int, x: Matrix, i: int, y: Matrix, j: int) -> flo
     return _whole_numbers(kind, x, i, y, j)
 
 
-def single_precision(kind: int, x: Matrix) -> float:
+def single_precision(kind: int, x: Points) -> float:
     """Factor of :func:`is_beyond` for these points, 0 where it does not apply.
 
     A sum of d squared differences in float32 has a relative error below (d + 3) / 2^24, as no term is negative.
@@ -87,7 +83,7 @@ def single_precision(kind: int, x: Matrix) -> float:
 
 
 @njit(cache=True, fastmath=_SUM_IN_ANY_ORDER | {"contract"})
-def is_beyond(x: Matrix, i: int, y: Matrix, j: int, factor: float, limit: float) -> bool:
+def is_beyond(x: Points, i: int, y: Points, j: int, factor: float, limit: float) -> bool:
     """Whether arithmetic in float32 already tells that x[i] and y[j] are farther apart than ``limit``.
 
     Half the time of the exact distance. Sums that may have left the range of float32 tell nothing.
@@ -101,7 +97,7 @@ def is_beyond(x: Matrix, i: int, y: Matrix, j: int, factor: float, limit: float)
 
 
 @njit(cache=True)
-def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
+def _lower(kind: int, x: Points, centre: int, nearest: Vector, start: int, stop: int) -> None:
     for i in range(start, stop):
         distance = one_reduced_distance(kind, x, i, x, centre)
         if distance < nearest[i]:
@@ -109,7 +105,7 @@ def _lower(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop:
 
 
 @njit(cache=True)
-def _lower_in_order(kind: int, x: Matrix, centre: int, nearest: Vector, start: int, stop: int) -> None:
+def _lower_in_order(kind: int, x: Points, centre: int, nearest: Vector, start: int, stop: int) -> None:
     for i in range(start, stop):
         distance = reduced_distance(kind, x, i, x, centre)
         if distance < nearest[i]:
@@ -117,7 +113,7 @@ def _lower_in_order(kind: int, x: Matrix, centre: int, nearest: Vector, start: i
 
 
 @njit(cache=True, parallel=True)
-def _lower_parallel(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
+def _lower_parallel(kind: int, x: Points, centre: int, nearest: Vector) -> None:
     for chunk in prange((len(x) + _CHUNK - 1) // _CHUNK):
         if x.shape[1] <= FEW_DIMENSIONS:
             _lower_in_order(kind, x, centre, nearest, chunk * _CHUNK, min(len(x), (chunk + 1) * _CHUNK))
@@ -125,7 +121,7 @@ def _lower_parallel(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
             _lower(kind, x, centre, nearest, chunk * _CHUNK, min(len(x), (chunk + 1) * _CHUNK))
 
 
-def lower_nearest(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
+def lower_nearest(kind: int, x: Points, centre: int, nearest: Vector) -> None:
     """``nearest[i] = min(nearest[i], distance(x[i], x[centre]))`` for all i, in place; O(n d).
 
     Parameters
@@ -144,7 +140,7 @@ def lower_nearest(kind: int, x: Matrix, centre: int, nearest: Vector) -> None:
 
 
 @njit(cache=True, parallel=True)
-def neighbour_extremes(kind: int, x: Matrix, candidates: NDArray[np.int64]) -> tuple[Vector, Vector]:
+def neighbour_extremes(kind: int, x: Points, candidates: NDArray[np.int64]) -> tuple[Vector, Vector]:
     """Distance of each candidate to the nearest and to the farthest other candidate; O(n^2 d), no matrix.
 
     By the same functions as :func:`lower_nearest`, so that the first pick sees the distances that the others see.

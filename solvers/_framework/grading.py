@@ -128,9 +128,9 @@ def graded(
     )
 
 
-def held_problem(vectors: Points, k: int, geometry: Metric) -> Problem:
+def held_problem(vectors: Points, k: int, geometry: Metric, include: Sequence[int] = ()) -> Problem:
     """State the choice of k among embedded points, all of them in memory."""
-    return Problem(k, points=vectors, metric=replace(geometry, embed=METRICS["euclidean"].embed))
+    return Problem(k, points=vectors, metric=replace(geometry, embed=METRICS["euclidean"].embed), include=include)
 
 
 def graded_rows(

@@ -108,10 +108,3 @@ class CandidateSet:
         step = max(1, _BLOCK // n)
         blocks = [near_pairs(self._rows(row, row + step), row, threshold, cap) for row in range(0, n, step)]
         return stacked(blocks)
-
-
-def reduced_rows(problem: Problem, rows: Indices) -> Matrix:
-    """Reduced distances from some points to all; excluded points are infinitely far away."""
-    D = problem.reduced_distances(rows)
-    D[:, list(problem.exclude)] = np.inf
-    return D

@@ -6,7 +6,6 @@ import numpy as np
 
 from mmdp import Clock, Problem
 from mmdp.arrays import Indices, Matrix
-from solvers._local_search.candidate_set import reduced_rows
 
 
 def fewer_critical_pairs(problem: Problem, chosen: Indices, clock: Clock) -> Indices:
@@ -16,7 +15,7 @@ def fewer_critical_pairs(problem: Problem, chosen: Indices, clock: Clock) -> Ind
     """
     free = [i for i in range(problem.k) if chosen[i] not in set(problem.include)]
     chosen, improved = chosen.copy(), True
-    rows = reduced_rows(problem, chosen)
+    rows = _rows_to_all(problem, chosen)
     while improved and not clock.remaining <= 0:
         improved = False
         for i in free:
@@ -33,9 +32,16 @@ def fewer_critical_pairs(problem: Problem, chosen: Indices, clock: Clock) -> Ind
             best = int(fewest[total[fewest].argmax()])
             here = int(chosen[i])
             if (-critical[best], total[best]) > (-critical[here], total[here] * (1 + 1e-12)):
-                chosen[i], rows[i], improved = best, reduced_rows(problem, np.array([best]))[0], True
+                chosen[i], rows[i], improved = best, _rows_to_all(problem, np.array([best]))[0], True
     return chosen
 
 
 def _smallest(square: Matrix) -> float:
     return float(square[~np.eye(len(square), dtype=bool)].min()) if len(square) > 1 else np.inf
+
+
+def _rows_to_all(problem: Problem, rows: Indices) -> Matrix:
+    """Reduced distances from some points to all; excluded points are infinitely far away."""
+    D = problem.reduced_distances(rows)
+    D[:, list(problem.exclude)] = np.inf
+    return D
