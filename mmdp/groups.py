@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmdp.arrays import Indices, is_tensor, to_numpy
+from mmdp.arrays import Indices, describe_rows, is_tensor, to_numpy
 from mmdp.exceptions import InvalidProblemError
 
 Counts = Mapping[Any, int | tuple[int | None, int | None]]
@@ -74,7 +74,7 @@ def group_counts(
     InvalidProblemError
         If no solution keeps the counts; the message says which group cannot, or why k does not fit.
     """
-    labels = to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
+    labels = _labels(groups)
     if labels.shape != (n,) or labels.dtype.kind not in "fiubUS":
         raise InvalidProblemError(
             f"groups has shape {labels.shape} and dtype {labels.dtype}: give one number or text for each of {n} points"
@@ -96,6 +96,27 @@ def group_counts(
     result = GroupCounts(member, low, np.minimum(high, available), names)
     _check_feasible(result, available, k, result.taken(include))
     return result
+
+
+def _labels(groups: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
+    """Labels as an array of numbers or of texts, from lists, tensors and columns of any data frame."""
+    labels: NDArray[Any] = to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
+    if labels.dtype.kind != "O" or labels.ndim != 1:
+        return labels.astype(str) if labels.dtype.kind == "T" else labels
+    missing = [row for row, label in enumerate(labels) if label is None or label != label]
+    if missing:
+        raise InvalidProblemError(f"groups: {describe_rows(missing)} without a label; fill it, or drop such points")
+    if all(isinstance(label, str) for label in labels):
+        return labels.astype(str)
+    found = np.array(labels.tolist())
+    mixed = found.dtype.kind in "USO"
+    if mixed:
+        other = next(row for row, label in enumerate(labels) if type(label) is not type(labels[0]))
+        raise InvalidProblemError(
+            f"groups: row 0 has the label {labels[0]!r} and row {other} {labels[other]!r}; give numbers alone or texts "
+            "alone, as groups.astype(str) does"
+        )
+    return found
 
 
 def _bounds(label: Any, count: Any) -> tuple[int, int]:

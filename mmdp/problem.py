@@ -15,7 +15,7 @@ from mmdp import validation
 from mmdp.arrays import Array, Indices, Matrix, Points, Vector, compiled_dtype, is_tensor, to_numpy
 from mmdp.exceptions import InvalidProblemError, TooLargeError
 from mmdp.groups import Counts, GroupCounts, group_counts
-from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, resolve, unit_vectors
+from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, resolve, unit_vectors, warn_of_packed_bits
 
 _BLOCK_BYTES = 2**24
 _BAND = 64  # rows of the matrix computed at a time, from the diagonal on
@@ -95,6 +95,8 @@ class Problem:
         if self.groups is not None and self.counts is not None:
             checked = group_counts(self.groups, self.counts, n, self.k, self.include, self.candidates)
             object.__setattr__(self, "group_counts", checked)
+        if points is not None:
+            warn_of_packed_bits(self.geometry, points)
         if points is not None and not is_tensor(points):
             _ = self.vectors  # an embedding that does not exist is an error of the problem, not of a solver
 

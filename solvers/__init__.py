@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
 from mmdp.arrays import Array
 from mmdp.metrics import Metric
-from mmdp.tables import Partitions, Table, is_table, open_table
+from mmdp.tables import Partitions, Table, is_frame, is_table, open_table, read_frame
 from solvers._framework.base import Solver
-from solvers._framework.grading import Run
+from solvers._framework.grading import Run, renumbered
 from solvers._framework.registry import SolverInfo, SolverTable, available, load, make, names
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def solve(
     seed: int = 0,
     watch: Callable[[Incumbent], None] | None = None,
     certify_seconds: float = 0.0,
+    columns: str | Collection[str] | None = None,
+    drop: str | Collection[str] = (),
+    drop_null: bool = False,
     checkpoint: str | Path | None = None,
     progress: bool = False,
     **options: Any,
@@ -49,11 +52,12 @@ def solve(
 
     Parameters
     ----------
-    points : (n, d) array or Problem, path, or blocks
-        A numpy array, a torch tensor, or a :class:`mmdp.Problem` (for a distance matrix, required or excluded points).
-        Also the path of a .npy, CSV or Parquet file, a ``numpy.memmap``, or a list or iterator of (rows, d) blocks:
-        ``greedy`` reads these block by block, ``streaming`` once; other solvers load them, see
-        :func:`mmdp.tables.open_table`. Dask arrays and data frames need ``solver="coreset"``.
+    points : (n, d) array, data frame, Problem, path, or blocks
+        A numpy array, a torch tensor, a data frame of pandas or polars, an Arrow table, an xarray, or a
+        :class:`mmdp.Problem` (for a distance matrix, required or excluded points). Also the path of a file, a
+        ``numpy.memmap``, or a list or iterator of (rows, d) blocks: ``greedy`` reads these block by block,
+        ``streaming`` once; other solvers load them, see :func:`mmdp.tables.open_table`. Dask arrays and data frames
+        need ``solver="coreset"``, which also reads Parquet files partition by partition.
     k : int
         How many points to choose, at least 2; omit it with a Problem.
     solver : str or Solver
@@ -68,11 +72,18 @@ def solve(
         Called with each :class:`mmdp.Incumbent`.
     certify_seconds : float
         Seconds to spend after the run on a smaller upper bound, for points in memory.
+    columns : str or collection of str, optional
+        Of a data frame or file: the coordinates, columns of numbers or one of vectors. Without it all columns but an
+        index and those in ``drop``.
+    drop : str or collection of str
+        Columns that are not coordinates.
+    drop_null : bool
+        Leave out rows of a data frame or file with a missing value. Indices still count all rows.
     checkpoint : path, optional
         For a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
         finds it goes on from there.
     progress : bool
-        Show how far ``greedy`` is with a table.
+        Show how far ``greedy`` is with such a table.
     **options
         The solver's own fields, such as ``start="isolated"`` of greedy.
 
@@ -105,7 +116,7 @@ def solve(
     >>> result.objective, sorted(result.indices.tolist())
     (5.0, [0, 2])
     """
-    method = make(solver, **options)
+    method, row_numbers = make(solver, **options), None
     if isinstance(points, Problem):
         if k is not None or metric != "euclidean":
             raise InvalidProblemError("a Problem has its own k and metric; do not give them again")
@@ -113,13 +124,20 @@ def solve(
     elif k is None:
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
     elif is_table(points):
-        table = open_table(points)
+        table = open_table(points, columns, drop, drop_null=drop_null, partitioned=method.reads_partitions)
         return method.solve_table(table, k, metric, stop, seed, watch, certify_seconds, checkpoint, progress)
+    elif is_frame(points):
+        held = read_frame(points, columns, drop, drop_null)
+        problem, row_numbers = Problem(k, points=held.points, metric=metric), held.row_numbers
+        columns, drop, drop_null = None, (), False
     else:
         problem = Problem(k, points=points, metric=metric)
+    if columns is not None or drop or drop_null:
+        raise InvalidOptionError("columns, drop and drop_null are for data frames and files; these points are an array")
     if checkpoint is not None or progress:
         raise InvalidOptionError("checkpoint and progress are for tables, such as a path; these points are in memory")
-    return method.solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds)
+    result = method.solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds)
+    return renumbered(result, row_numbers)
 
 
 def __getattr__(name: str) -> Any:

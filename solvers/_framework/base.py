@@ -24,13 +24,13 @@ from mmdp import (
     Stop,
     TooLargeError,
 )
-from mmdp.arrays import Array, Points, is_tensor, namespace, to_numpy
+from mmdp.arrays import Array, Indices, Points, is_tensor, namespace, to_numpy
 from mmdp.bounds import cheap_bound
 from mmdp.metrics import Metric, resolve
 from mmdp.problem import selection_problem
 from mmdp.tables import Partitions, Table
 from solvers._framework.certify import prover
-from solvers._framework.grading import Run, checked_bound, checked_indices, graded, graded_rows
+from solvers._framework.grading import Run, checked_bound, checked_indices, graded, graded_rows, renumbered
 from solvers._framework.interrupts import interrupted
 from solvers._framework.table_problem import TableProblem, TableRun
 
@@ -67,8 +67,15 @@ class Solver(ABC):
     """Limits of a run for which the caller sets none; counted, not timed, so that a seed gives one answer."""
     resumable: ClassVar[bool] = False
     """Whether ``solve_table`` saves checkpoints and shows its progress."""
+    reads_partitions: ClassVar[bool] = False
+    """Whether ``solve_table`` takes a table in partitions."""
     keeps_group_counts: ClassVar[bool] = False
     """Whether solutions keep the group counts of a problem; a solver that does not refuses a problem that has some."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether limits can end a run; not if it constructs one solution and is done."""
+        return True
 
     @classmethod
     def keyword(cls) -> str:
@@ -201,7 +208,7 @@ class Solver(ABC):
         if not self._reads(asked):
             self._check_loading(asked)
             problem = Problem(k, points=table.load(), metric=metric)
-            return self.solve(problem, stop, seed, watch, certify_seconds)
+            return renumbered(self.solve(problem, stop, seed, watch, certify_seconds), _row_numbers(table))
         if certify_seconds:
             raise InvalidOptionError(
                 f"certify_seconds = {certify_seconds!r}: a proof needs all points in memory; pass an array"
@@ -214,7 +221,7 @@ class Solver(ABC):
             self.keyword(), read.chosen, read.run, asked.geometry, n=read.n, runtime=runtime, seed=seed
         )
         clock.report(result.indices, result.objective, result.upper_bound)
-        return result
+        return renumbered(result, _row_numbers(table))
 
     def _reads(self, asked: TableProblem) -> bool:
         """Whether ``_run_table`` chooses rows of this table without all of them in memory."""
@@ -226,7 +233,7 @@ class Solver(ABC):
             name = f"checkpoint = {str(asked.checkpoint)!r}" if asked.checkpoint is not None else "progress"
             raise InvalidOptionError(
                 f"{name}: this run of {self.keyword()} saves nothing on the way and shows no progress; greedy does for "
-                "tables of more than 4,096 rows, with a named metric and a start that does not compare all pairs"
+                "tables, with a named metric and a start that does not compare all pairs of more than 4,096 points"
             )
 
     def _warm_up_table(self, asked: TableProblem) -> None:
@@ -294,6 +301,10 @@ def check_whole(options: Solver, *names: str, least: int = 1) -> None:
         given = getattr(options, name)
         if not isinstance(given, (int, np.integer)) or given < least:
             raise InvalidOptionError(f"{name} = {given!r}: give a whole number of at least {least}")
+
+
+def _row_numbers(table: Table | Partitions) -> Indices | None:
+    return table.row_numbers if isinstance(table, Table) else None
 
 
 def _only_solution(problem: Problem) -> Run | None:

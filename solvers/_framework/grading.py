@@ -157,3 +157,14 @@ def graded_rows(
         seed=seed,
     )
     return replace(result, n=n)
+
+
+def renumbered(result: Result, row_numbers: Indices | None) -> Result:
+    """The result of points that are these rows of a table; as it is where they are all rows."""
+    if row_numbers is None:
+        return result
+    first, second = sorted(int(row_numbers[place]) for place in result.critical_pair)
+    notes = dict(result.notes)
+    if "optima" in notes:
+        notes["optima"] = [row_numbers[places].tolist() for places in notes["optima"]]
+    return replace(result, indices=row_numbers[result.indices], critical_pair=(first, second), notes=notes)

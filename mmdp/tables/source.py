@@ -1,0 +1,93 @@
+"""A table of named columns, wherever it is: what the readers of files give, and how points come out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mmdp.arrays import Indices
+from mmdp.exceptions import DataFileError
+from mmdp.tables.arrow import arrow
+from mmdp.tables.blocks import Table, spooled
+from mmdp.tables.columns import Column, chosen
+from mmdp.tables.coordinates import Decoder
+
+Batch = Sequence[Any]
+
+
+def _as_is(rows: Any) -> Any:
+    return rows
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table that can be read again and again, a batch of rows at a time.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    columns : tuple of Column
+    batches : callable
+        Begins a pass over the columns at some places: batches, each a list of Arrow arrays in the order asked for.
+    records : callable
+        Begins a pass over whole rows: Arrow tables; of a text file with its texts.
+    typed : callable
+        Gives the columns of such a table their types, where they are texts.
+    separator : str
+        Between the cells of a text file.
+    headed : bool
+        Whether the columns have names of their own.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    batches: Callable[[Sequence[int]], Iterator[Batch]] = field(repr=False)
+    records: Callable[[], Iterator[Any]] = field(repr=False)
+    typed: Callable[[Any], Any] = field(default=_as_is, repr=False)
+    separator: str = ","
+    headed: bool = True
+
+    def table(
+        self, wanted: str | Collection[str] | None = None, drop: str | Collection[str] = (), drop_null: bool = False
+    ) -> Table:
+        """Read the coordinates once, in full, and keep them as plain numbers.
+
+        Decoding is the expensive part, and the searches read points several times. What does not fit a small part of
+        the memory is written to a temporary file.
+        """
+        places = chosen(self.name, self.columns, wanted, drop)
+        decoder = Decoder(self.name, [self.columns[place] for place in places], drop_null)
+        blocks = decoder.blocks(self.batches(places))
+        names = tuple(self.columns[place].name for place in places)
+        return spooled(blocks, self.name, columns=names, row_numbers=decoder.row_numbers, whole_rows=self.rows)
+
+    def rows(self, indices: Indices) -> Any:
+        """The rows of these numbers, in this order, as an Arrow table with all columns."""
+        return self.typed(self.verbatim_rows(indices))
+
+    def verbatim_rows(self, indices: Indices) -> Any:
+        """These rows with the texts that a text file holds, such as 007 or 38.70."""
+        return picked(self.name, self.records(), indices)
+
+
+def picked(name: str, tables: Iterable[Any], indices: Indices) -> Any:
+    """Some rows of Arrow tables that come one after the other, in the order asked for."""
+    pa = arrow("pyarrow")
+    order = np.argsort(indices, kind="stable")
+    ascending = np.asarray(indices)[order]
+    parts: list[Any] = []
+    start = 0
+    for table in tables:
+        low, high = np.searchsorted(ascending, (start, start + len(table)))
+        if high > low or not parts:
+            parts.append(table.take(pa.array(ascending[low:high] - start)))
+        start += len(table)
+        if start > ascending[-1]:
+            break
+    if start <= ascending[-1]:
+        raise DataFileError(f"{name}: has {start} rows now, and row {ascending[-1]} was chosen; has it changed?")
+    return pa.concat_tables(parts, promote_options="permissive").take(pa.array(np.argsort(order)))
