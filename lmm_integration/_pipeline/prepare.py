@@ -78,10 +78,11 @@ class Preparation:
             _encoder_name(self.inner),
         )
 
-    def __call__(self, arguments: dict[str, Any], left: bool) -> tuple[dict[str, Any], Call | None]:
+    def __call__(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], Call | None]:
         """Return the shorter call and what to answer it with; the arguments as they are if there is nothing to prune.
 
-        ``left`` says where to pad rows of different length if the attention mask does not.
+        Rows of different length are padded where the attention mask has its padding. If it has none, every row ends in
+        the last column, and still does with padding on the left.
         """
         self.last, self.last_call = (), None
         visual = self.visual(arguments)
@@ -104,7 +105,7 @@ class Preparation:
             encoded[modality] = (features, samples, items)
             if given.get(modality) is not None:
                 given[modality] = features.taking(samples)
-        layout = Layout.of(keeps, mask, self._pads_left(mask, left))
+        layout = Layout.of(keeps, mask, _pads_left(mask))
         positions = arguments.get("position_ids")
         short = {**arguments, **dict(companions(layout, arguments, self._padding_token()))}
         if positions is not None and not self._original and not self.has_rope_index and layout.runs_along(positions):
@@ -217,12 +218,6 @@ class Preparation:
         token = getattr(self._config.get_text_config(), "pad_token_id", None) if token is None else token
         return 0 if token is None or token < 0 else int(token)
 
-    @staticmethod
-    def _pads_left(mask: Tensor | None, default: bool) -> bool:
-        if mask is None or bool(mask[:, 0].all() & mask[:, -1].all()):
-            return default
-        return not bool(mask[:, 0].all())
-
     def _encode(self, modality: str, pixels: Tensor, arguments: dict[str, Any]) -> Encoded:
         getter = getattr(self.inner, f"get_{modality}_features")
         parameters = list(inspect.signature(getter).parameters)
@@ -230,6 +225,10 @@ class Preparation:
         if modality == "image" and "image_sizes" in arguments and "kwargs" in parameters:
             given["image_sizes"] = arguments["image_sizes"]
         return Encoded.of(getter(pixels, **given, **_RETURN_DICT))
+
+
+def _pads_left(mask: Tensor | None) -> bool:
+    return mask is None or bool(mask[:, -1].all() | ~mask[:, 0].all())
 
 
 def _per_row(mask: Tensor) -> list[int]:
