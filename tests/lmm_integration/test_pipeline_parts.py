@@ -210,7 +210,7 @@ def test_a_rule_sees_each_image_with_its_context():
 
     choice, embed = chosen_by(rule, needs=("prompt", "attention"), attention=lambda features: features[:, 0])
     ids = torch.tensor([[1, 10, 10, 10, 10, 2], [10, 10, 10, 10, 3, 11]])
-    rows, kept = choice("image", ids == 10, Encoded.of(torch.arange(16.0).reshape(2, 4, 2)), ids, {})
+    rows, kept, _ = choice("image", ids == 10, Encoded.of(torch.arange(16.0).reshape(2, 4, 2)), ids, {})
     assert rows.tolist() == [False, True, True, False] * 2
     assert [(k.sample, k.modality, k.indices.tolist(), k.n, k.grid) for k in kept] == [
         (0, "image", [1, 2], 4, (1, 2, 2)),
@@ -227,7 +227,7 @@ def test_a_rule_sees_each_image_with_its_context():
 def test_pooled_images_share_a_budget_and_have_no_grid():
     choice, _ = chosen_by(lambda features, k, context: torch.arange(k), keep=3, pooled=True)
     ids = torch.tensor([[10, 10, 10, 10, 5, 10, 10, 10, 10]])
-    rows, kept = choice("image", ids == 10, Encoded.of(torch.rand(2, 4, 2)), ids, {})
+    rows, kept, _ = choice("image", ids == 10, Encoded.of(torch.rand(2, 4, 2)), ids, {})
     assert rows.sum() == 3
     assert [(k.n, k.grid) for k in kept] == [(8, None)]
 
