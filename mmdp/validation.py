@@ -140,13 +140,19 @@ def checked_picks(
         raise InvalidProblemError(
             f"k = {k} is out of range: choose at least 2 (a distance needs a pair) and at most n = {n}"
         )
-    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
-    if both := set(include) & set(exclude):
-        raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
+    include, exclude = fixed_picks(n, include, exclude)
     if len(include) > k:
         raise InvalidProblemError(f"include fixes {len(include)} points, more than k = {k}")
     if n - len(exclude) < k:
         raise InvalidProblemError(f"exclude leaves {n - len(exclude)} of {n} points, fewer than k = {k}")
+    return include, exclude
+
+
+def fixed_picks(n: int, include: Sequence[int], exclude: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Check the indices to include and to exclude against n and each other."""
+    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
+    if both := set(include) & set(exclude):
+        raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
     return include, exclude
 
 
