@@ -24,6 +24,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from mmdp.arrays import Matrix
+from mmdp.pairs import Pairs
 from mmdp.problem import Problem
 from mmdp.traversal import farthest_first
 
@@ -166,9 +167,11 @@ def _dsatur(conflicts: NDArray[np.bool_], colours: int) -> NDArray[np.int64] | N
 
 
 def cheap_bound(problem: Problem) -> float:
-    """The best bound that needs no n x n matrix of points, in O(n k d) time."""
+    """The best bound that needs no n x n matrix of points, in O(n k d) time; O(n^2) if all distances are known."""
     linear = (farthest_first_bound, averaging_bound, included_bound)
-    return min(bound(problem) for bound in (linear if problem.distances is None else (*linear, degree_bound)))
+    pairs = problem.geometry.function
+    is_known = problem.distances is not None or (isinstance(pairs, Pairs) and pairs.is_complete)
+    return min(bound(problem) for bound in ((*linear, degree_bound) if is_known else linear))
 
 
 def upper_bound(problem: Problem) -> float:

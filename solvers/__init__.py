@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,12 @@ from solvers._framework.registry import SolverInfo, SolverTable, available, load
 
 if TYPE_CHECKING:
     from solvers._adapters.scikit_learn import DiversitySelector
+    from solvers._spread.packing import Packing
+    from solvers._spread.spread import spread
 
 __all__ = [
     "DiversitySelector",
+    "Packing",
     "Run",
     "Solver",
     "SolverInfo",
@@ -28,7 +32,13 @@ __all__ = [
     "make",
     "names",
     "solve",
+    "spread",
 ]
+_LATER = {  # what compiles, or needs an optional package, is imported when it is asked for
+    "DiversitySelector": "solvers._adapters.scikit_learn",
+    "Packing": "solvers._spread.packing",
+    "spread": "solvers._spread.spread",
+}
 
 
 def solve(
@@ -126,7 +136,7 @@ def solve(
     elif is_table(points):
         table = open_table(points, columns, drop, drop_null=drop_null, partitioned=method.reads_partitions)
         return method.solve_table(table, k, metric, stop, seed, watch, certify_seconds, checkpoint, progress)
-    elif is_frame(points):
+    elif is_frame(points) and (columns is not None or drop or drop_null):
         held = read_frame(points, columns, drop, drop_null)
         problem, row_numbers = Problem(k, points=held.points, metric=metric), held.row_numbers
         columns, drop, drop_null = None, (), False
@@ -141,8 +151,6 @@ def solve(
 
 
 def __getattr__(name: str) -> Any:
-    if name == "DiversitySelector":  # of which scikit-learn is the base
-        from solvers._adapters.scikit_learn import DiversitySelector
-
-        return DiversitySelector
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

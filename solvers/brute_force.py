@@ -61,9 +61,8 @@ class BruteForce(Solver):
             if clock.iterations % 256 == 0 and clock.expired and clock.indices is not None:
                 break
         finished = not stack
-        assert clock.indices is not None
         status = Status.OPTIMAL if finished else Status.STOPPED
-        return Run(clock.indices, status=status, iterations=clock.iterations)
+        return Run(clock.best(), status=status, iterations=clock.iterations)
 
 
 def _allowed(problem: Problem, chosen: list[int]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from solvers._framework.slices import Slices
 from solvers._framework.warm_up import on_part
 from solvers._local_search.pick_distances import new_picks, reset
 from solvers._local_search.random_starts import randomized_greedy
-from solvers._local_search.tabu_move import LAST_GAIN, MOVES, drop_and_add, new_ages
+from solvers._local_search.tabu_move import BEST_AT, MADE, drop_and_add, new_ages
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,10 @@ class DropAdd(Solver):
         slices, before = Slices(clock, int(self.default_stop.no_improvement or 0)), 0
         while moves := slices.next():
             stuck = drop_and_add(state, ages, moves, self.patience)
-            clock.iterations = before + int(ages.counter[LAST_GAIN])
+            clock.iterations = before + int(ages.counter[BEST_AT])
             clock.report(ages.best, problem.value(float(ages.best_closest[0])))
-            slices.done(before + int(ages.counter[MOVES]))
+            slices.done(before + int(ages.counter[MADE]))
             if stuck:
                 before, ages = clock.iterations, new_ages(problem.k)
                 reset(state, randomized_greedy(problem, rng, greed=1.0))
-        assert clock.indices is not None
-        return Run(clock.indices, iterations=clock.iterations)
+        return Run(clock.best(), iterations=clock.iterations)

@@ -79,8 +79,7 @@ class Fair(Solver):
             if finished:
                 factor = (len(limits.low) + 1) ** root * (1 + self.epsilon) * (1 + 2 * _ROUNDING)
         _exchange(problem, limits, clock)
-        assert clock.indices is not None
-        return Run(clock.indices, bound, iterations=clock.iterations, notes={"approximation_factor": factor})
+        return Run(clock.best(), bound, iterations=clock.iterations, notes={"approximation_factor": factor})
 
     def _guess(self, problem: Problem, limits: GroupCounts, root: float, clock: Clock) -> tuple[float, bool]:
         """Report what the highest guess with a flow gives; return a bound, and whether the factor holds."""
@@ -187,8 +186,7 @@ def _farthest_first(problem: Problem, limits: GroupCounts) -> list[int]:
 
 def _exchange(problem: Problem, limits: GroupCounts, clock: Clock) -> None:
     """Replace a point of the closest pair by the point farthest from all others, while that is farther."""
-    assert clock.indices is not None
-    picks = np.array(clock.indices)
+    picks = clock.best().copy()
     if problem.n * problem.k > _SWAP_ENTRIES:
         return
     rows = problem.reduced_distances(picks)

@@ -63,8 +63,7 @@ class Grasp(Solver):
             self._keep(elite, z, state)
             clock.iterations += 1
             reset(state, _fixed_first(problem, randomized_greedy(problem, rng, self.greed)))
-        assert clock.indices is not None
-        return Run(clock.indices, iterations=clock.iterations)
+        return Run(clock.best(), iterations=clock.iterations)
 
     def _keep(self, elite: list[tuple[float, tuple[int, ...]]], z: float, state: Picks) -> None:
         entry = (z, tuple(np.sort(state.picks).tolist()))

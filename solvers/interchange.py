@@ -41,5 +41,4 @@ class Interchange(Solver):
             climb(problem, state, clock, rng)
             clock.iterations += 1
             reset(state, random_subset(problem, rng))
-        assert clock.indices is not None
-        return Run(clock.indices, iterations=clock.iterations)
+        return Run(clock.best(), iterations=clock.iterations)

@@ -75,7 +75,8 @@ class LocalSearch(Solver):
     def warm_up(self, problem: Problem) -> None:
         """Compile on the problem, or on a part of it that is searched in the same way, once a process."""
         large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
-        part = problem if problem.n <= _PART else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
+        is_small = problem.n <= _PART and problem.geometry.form != "callable"
+        part = problem if is_small else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
 
         def run() -> None:
             self._run(part, Clock(Stop(iterations=_WARM_UP_MOVES)), np.random.default_rng(0))

@@ -38,5 +38,4 @@ class Random(Solver):
             clock.report(indices, problem.objective(indices)[0])
             if clock.expired:
                 break
-        assert clock.indices is not None
-        return Run(clock.indices, iterations=clock.iterations)
+        return Run(clock.best(), iterations=clock.iterations)

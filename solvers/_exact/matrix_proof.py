@@ -43,19 +43,15 @@ def on_matrix(problem: Problem, clock: Clock) -> Problem:
         If the matrix does not fit the memory, or, once there is an incumbent, the time of the clock.
     """
     D = problem.matrix(lambda: clock.indices is not None and clock.remaining <= 0)
-    if problem.geometry.function is not None:  # may differ in the last digit between (x, y) and (y, x)
-        D = np.minimum(D, D.T)
-        np.fill_diagonal(D, 0.0)
     return Problem(problem.k, distances=D, include=problem.include, exclude=problem.exclude)
 
 
 def seconds_of_matrix(problem: Problem) -> float:
-    """Estimate how long :func:`on_matrix` takes, from a few rows; each pair is computed once, a function's twice."""
+    """Estimate how long :func:`on_matrix` takes, from a few rows; each pair is computed once."""
     rows = problem.candidates[: min(_SAMPLED_ROWS, len(problem.candidates))]
     started = time.perf_counter()
     problem.reduced_distances(rows)
-    sample = (time.perf_counter() - started) * problem.n / len(rows)
-    return sample if problem.geometry.function is not None else sample / 2
+    return (time.perf_counter() - started) * problem.n / len(rows) / 2
 
 
 class MatrixProof:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from solvers._framework.compilation import njit
 from solvers._local_search.pick_distances import Picks, closest, put
 
-MOVES, LAST_GAIN = range(2)
+MADE, BEST_AT = range(2)  # the moves made, and the one after which the best picks were found
 
 
 class Ages(NamedTuple):
@@ -54,13 +54,13 @@ def drop_and_add(s: Picks, ages: Ages, moves: int, patience: int) -> bool:
     for _ in range(moves):
         oldest = s.fixed + int(np.argmin(ages.since[s.fixed :]))
         put(s, oldest, _best_newcomer(s, oldest))
-        ages.counter[MOVES] += 1
-        ages.since[oldest] = ages.counter[MOVES]
+        ages.counter[MADE] += 1
+        ages.since[oldest] = ages.counter[MADE]
         z, _count = closest(s)
         if z > ages.best_closest[0]:
             ages.best_closest[0] = z
             ages.best[:] = s.picks
-            ages.counter[LAST_GAIN] = ages.counter[MOVES]
-        if ages.counter[MOVES] - ages.counter[LAST_GAIN] >= patience:
+            ages.counter[BEST_AT] = ages.counter[MADE]
+        if ages.counter[MADE] - ages.counter[BEST_AT] >= patience:
             return True
     return False
