@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.tables.arrow import arrow, column_of
 from mmdp.tables.blocks import BLOCK_BYTES
 from mmdp.tables.columns import Column, Kind, named
-from mmdp.tables.dialect import Dialect, TextOptions, dialect
+from mmdp.tables.dialect import Dialect, TextOptions, dialect, is_number
 from mmdp.tables.locations import Location, suffix_of
 from mmdp.tables.source import Source
 
@@ -110,11 +110,13 @@ class _Delimited:
         return tuple(map(self._told_of_commas, range(len(names)), kinds))
 
     def _told_of_commas(self, place: int, column: Column) -> Column:
-        """Text that looks like numbers with a decimal comma is refused with what to type."""
+        """Numbers that read as text: with a decimal comma, refused; with a word between them, which is named later."""
         cells = [record[place].strip() for record in self.dialect.first if place < len(record)]
         if column.kind is Kind.OTHER and cells and all(map(_COMMA_NUMBER.fullmatch, cells)):
             return Column(column.name, Kind.OTHER, f"numbers with a decimal comma, such as {cells[0]!r} (say "
                           "decimal=',' in open_table or --decimal ,)", column.is_index)  # fmt: skip
+        if column.holds == "text" and cells and 2 * sum(map(is_number, cells)) >= len(cells):
+            return replace(column, kind=Kind.NUMBERS)
         return column
 
     def _schema(self) -> Any:
@@ -181,8 +183,8 @@ class _Delimited:
             place, row, value = int(cell[1]), int(cell[2]) + before, cell[3]
             shown = value if len(value) <= 40 else f"{value[:40]}..."
             return DataFileError(
-                f"{self.name}: row {row}, column {names[place]!r}: {shown!r} is not a number; correct it, or name the "
-                "coordinates by columns= (--columns)"
+                f"{self.name}: row {row}, column {names[place]!r}: {shown!r} is not a number; correct it, or drop the "
+                f"column, as in drop={names[place]!r} (--drop {names[place]})"
             )
         if line := _BAD_ROW.search(text):
             return DataFileError(

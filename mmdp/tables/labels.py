@@ -114,17 +114,16 @@ def _file(path: Path) -> NDArray[Any]:
 
 
 def _values(source: Source, place: int) -> NDArray[Any]:
-    parts, start = [], 0
-    column = source.columns[place]
-    for batch in source.batches([place]):
-        values = batch[0]
-        if values.null_count:
-            row = start + int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
-            raise DataFileError(f"{source.name}: row {row} has no label; fill column {column.name!r} or drop such rows")
-        parts.append(values.to_numpy(zero_copy_only=False))
-        start += len(values)
-    labels = np.concatenate(parts) if parts else np.empty(0)
-    return _texts_or_numbers(labels.astype(np.int64) if column.holds.startswith("int") else labels)
+    values = source.column(place)
+    missing = values.is_null().to_numpy()
+    if source.typed is not None:
+        missing = missing | (values.cast("string").fill_null("").to_numpy() == "")
+    if missing.any():
+        raise DataFileError(
+            f"{source.name}: row {int(missing.argmax())} has no label; fill column {source.columns[place].name!r} "
+            "or drop such rows"
+        )
+    return _texts_or_numbers(values.to_numpy())
 
 
 def _texts_or_numbers(labels: NDArray[Any]) -> NDArray[Any]:

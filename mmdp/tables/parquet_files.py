@@ -102,8 +102,9 @@ def _records(location: Location) -> Iterator[Any]:
     pa = arrow("pyarrow")
     for file in location.files:
         folders = _folder_columns(location, file)
-        for batch in _iter(location, file, _open(location, file)):
-            table = pa.Table.from_batches([batch])
+        parquet = _open(location, file)
+        for batch in _iter(location, file, parquet):
+            table = pa.Table.from_batches([batch]).replace_schema_metadata(parquet.schema_arrow.metadata)
             for name, value in folders.items():
                 table = table.append_column(name, pa.array([value] * len(table)))
             yield table

@@ -18,10 +18,6 @@ from mmdp.tables.coordinates import Decoder
 Batch = Sequence[Any]
 
 
-def _as_is(rows: Any) -> Any:
-    return rows
-
-
 @dataclass(frozen=True)
 class Source:
     """A table that can be read again and again, a batch of rows at a time.
@@ -36,7 +32,7 @@ class Source:
     records : callable
         Begins a pass over whole rows: Arrow tables; of a text file with its texts.
     typed : callable
-        Gives the columns of such a table their types, where they are texts.
+        Of a text file: gives the columns of such a table of texts the types that the texts show.
     separator : str
         Between the cells of a text file.
     headed : bool
@@ -47,7 +43,7 @@ class Source:
     columns: tuple[Column, ...]
     batches: Callable[[Sequence[int]], Iterator[Batch]] = field(repr=False)
     records: Callable[[], Iterator[Any]] = field(repr=False)
-    typed: Callable[[Any], Any] = field(default=_as_is, repr=False)
+    typed: Callable[[Any], Any] | None = field(default=None, repr=False)
     separator: str = ","
     headed: bool = True
 
@@ -67,7 +63,17 @@ class Source:
 
     def rows(self, indices: Indices) -> Any:
         """The rows of these numbers, in this order, as an Arrow table with all columns."""
-        return self.typed(self.verbatim_rows(indices))
+        rows = self.verbatim_rows(indices)
+        return rows if self.typed is None else self.typed(rows)
+
+    def column(self, place: int) -> Any:
+        """All values of one column, as an array of Arrow."""
+        pa = arrow("pyarrow")
+        if self.typed is None:
+            parts = [batch[0] for batch in self.batches([place])]
+            return pa.chunked_array(parts) if parts else pa.chunked_array([], pa.null())
+        texts = [table.select([place]) for table in self.records()]
+        return self.typed(pa.concat_tables(texts)).column(0) if texts else pa.chunked_array([], pa.null())
 
     def verbatim_rows(self, indices: Indices) -> Any:
         """These rows with the texts that a text file holds, such as 007 or 38.70."""

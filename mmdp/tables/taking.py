@@ -38,7 +38,7 @@ def rows_of(table: Any, indices: Indices) -> Any:
         return table.rows(places)
     if getattr(table, "__dask_graph__", lambda: None)() is not None:
         return Partitions.of_dask(table).rows(places) if hasattr(table, "to_delayed") else _at_places(table, places)
-    if hasattr(table, "__len__") and len(table) <= places.max():
+    if hasattr(table, "__len__") and not hasattr(table, "data_vars") and len(table) <= places.max():
         raise InvalidProblemError(f"row {places.max()} was chosen, and this table has {len(table)} rows")
     return _at_places(table, places)
 

@@ -71,7 +71,7 @@ def writer_of_rows(
     suffix = suffix if suffix in (*TEXT, *JSON) else ".csv"
     chosen = source.verbatim_rows(result.indices)
     is_text = output is None or suffix_of(str(output)) in TEXT
-    typed = source.typed(chosen) if rank or not is_text else chosen
+    typed = source.typed(chosen) if source.typed is not None and (rank or not is_text) else chosen
     chosen = chosen if is_text else typed
     if rank:
         distances = pick_distances(read_frame(typed, table.columns).points, metric)
