@@ -134,7 +134,7 @@ def select(
     text = TextOptions(header, separator, decimal)
     source = None if suffix_of(points) in NUMPY else open_source(points, text)
     check_output(output, points, source, rows, rank)
-    check_free(output, checkpoint)
+    check_free(points, **{"-o": output, "--checkpoint": checkpoint})
     labels, column = (None, None) if groups is None else labels_of(points, groups, text)
     names, dropped = _names(columns, source), _names(drop, source) or []
     if column is not None and names is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import unquote, urlparse
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from mmdp import DataFileError, InvalidOptionError, Problem, Result
 from mmdp.arrays import Vector
 from mmdp.tables import Partitions, Table, read_frame
 from mmdp.tables.arrow import arrow
-from mmdp.tables.locations import suffix_of
+from mmdp.tables.locations import is_remote, suffix_of
 from mmdp.tables.source import Source
 from mmdp.tables.table_files import JSON, TEXT
 from mmdp.tables.writing import check_writable, write_indices, write_rows
@@ -29,25 +31,34 @@ def check_output(output: Path | None, points: str, source: Source | None, rows: 
     Raises
     ------
     DataFileError
-        If the file is part of the input, its folder is missing, or its format cannot hold the rows.
+        If the format is unknown or cannot hold the rows.
     """
     if rank and source is None:
         raise InvalidOptionError(f"--rank: the columns of {points} have no names, so none can be added")
     if rank and (taken := [column.name for column in source.columns if column.name in (RANK, DISTANCE)]):  # type: ignore[union-attr]
         raise InvalidOptionError(f"--rank: {points} has a column {taken[0]!r} already; rename it")
-    if output is None:
-        return
-    check_writable(output, source.columns if rows and source is not None else ())
-    here = output.resolve()
-    if here == Path(points).resolve() or Path(points).resolve() in here.parents:
-        raise DataFileError(f"-o {output}: is what is read, or lies inside; name another file, outside of {points}")
+    if output is not None:
+        check_writable(output, source.columns if rows and source is not None else ())
 
 
-def check_free(*paths: Path | None) -> None:
-    """Refuse paths that cannot be written."""
-    for path in paths:
+def check_free(points: str, **paths: Path | None) -> None:
+    """Refuse paths that cannot be written, or that belong to the input."""
+    read = files_of(points)
+    for flag, path in paths.items():
+        if path is not None and any(path.resolve() == file or file in path.resolve().parents for file in read):
+            raise DataFileError(
+                f"{flag} {path}: is what is read, or lies inside; name another file, outside of {points}"
+            )
+    for path in paths.values():
         if path is not None and not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
             raise DataFileError(f"{path}: cannot be written; is there such a folder, and may you write to it?")
+
+
+def files_of(points: str) -> list[Path]:
+    """Local files and folders that a path, a pattern or a URI stands for."""
+    if is_remote(points):
+        return [Path(unquote(urlparse(points).path)).resolve()] if points.startswith("file://") else []
+    return [Path(points).resolve(), *(Path(found).resolve() for found in glob.glob(points, recursive=True))]  # noqa: PTH207, of absolute patterns too
 
 
 def writer_of_indices(result: Result) -> Write:
