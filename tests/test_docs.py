@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)  # one marked "py" is not for running
-NEEDS = {"gpu": "torch", "pruning": "transformers", "scale": "distributed", "selectors": "torch"}
+NEEDS = {"data": "pyarrow", "gpu": "torch", "pruning": "transformers", "scale": "distributed", "selectors": "torch"}
 FROM_THE_ROOT = {"changelog.md": "CHANGELOG.md", "security.md": "SECURITY.md"}  # pages that the site makes
 API = (ROOT / "docs" / "api.md").read_text()
 HOUSE = (ROOT / "docs" / "contributing.md").read_text()

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from mmdp.arrays import Indices
 from mmdp.exceptions import DataFileError
 from mmdp.tables.arrow import arrow, columns_of
 from mmdp.tables.locations import Location
-from mmdp.tables.source import Source
+from mmdp.tables.source import Source, counted
 
 _STATE = "state.json"
 _SPLITS = "dataset_dict.json"
@@ -83,7 +84,6 @@ def _batches(location: Location, places: Sequence[int]) -> Iterator[list[Any]]:
         yield [batch.column(place) for place in places]
 
 
-def _records(location: Location) -> Iterator[Any]:
+def _records(location: Location, wanted: Indices | None) -> Iterator[tuple[int, Any]]:
     pa = arrow("pyarrow")
-    for batch in _read(location):
-        yield pa.Table.from_batches([batch])
+    return counted(pa.Table.from_batches([batch]) for batch in _read(location))

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from mmdp.arrays import LARGEST_WHOLE
+from mmdp.arrays import LARGEST_WHOLE, Indices
 from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.tables.arrow import arrow, column_of
 from mmdp.tables.blocks import BLOCK_BYTES
 from mmdp.tables.columns import Column, Kind, named
 from mmdp.tables.dialect import Dialect, TextOptions, dialect, is_number
 from mmdp.tables.locations import Location, suffix_of
-from mmdp.tables.source import Source
+from mmdp.tables.source import Source, counted
 
 _HEAD_BYTES = 2**18
 _LONG = 15  # digits of a whole number that float64 may round
@@ -43,9 +43,8 @@ def open_delimited(location: Location, options: TextOptions) -> Source:
                 yield batch
                 start += len(batch[0])
 
-    def records() -> Iterator[Any]:
-        for file in files:
-            yield from file.texts()
+    def records(wanted: Indices | None) -> Iterator[tuple[int, Any]]:
+        return counted(table for file in files for table in file.texts())
 
     said = first.dialect
     return Source(location.name, first.columns, batches, records, typed, separator=said.separator, headed=said.headed)
@@ -144,7 +143,7 @@ class _Delimited:
                 parse_options=parse,
                 convert_options=text.ConvertOptions(decimal_point=said.decimal, **convert),
             )
-        except (lib.ArrowException, OSError) as error:
+        except (lib.ArrowException, OSError, UnicodeDecodeError) as error:
             raise self._named(error) from error
 
     def _read(self, start: int, **convert: Any) -> Iterator[Any]:

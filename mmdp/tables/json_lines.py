@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from mmdp.arrays import Indices
 from mmdp.exceptions import DataFileError
 from mmdp.tables.arrow import arrow, columns_of
 from mmdp.tables.blocks import BLOCK_BYTES
@@ -59,9 +60,8 @@ def _in_float64(table: Any, column: Column) -> Any:
     return values.cast(pa.list_(pa.float64()) if column.kind is Kind.VECTORS else pa.float64())
 
 
-def _records(location: Location) -> Iterator[Any]:
-    for _, table in _tables(location):
-        yield table
+def _records(location: Location, wanted: Indices | None) -> Iterator[tuple[int, Any]]:
+    return _tables(location)
 
 
 def _tables(location: Location) -> Iterator[tuple[int, Any]]:

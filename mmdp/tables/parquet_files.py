@@ -14,6 +14,9 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
+
+from mmdp.arrays import Indices
 from mmdp.exceptions import DataFileError
 from mmdp.tables.arrow import arrow, columns_of
 from mmdp.tables.columns import Column, Kind
@@ -98,16 +101,27 @@ def _iter(location: Location, file: str, parquet: Any, **options: Any) -> Iterat
         raise DataFileError(f"{location.says(file)}: cannot be read to its end ({error})") from error
 
 
-def _records(location: Location) -> Iterator[Any]:
-    pa = arrow("pyarrow")
+def _records(location: Location, wanted: Indices | None) -> Iterator[tuple[int, Any]]:
+    """Whole rows, of the row groups alone that hold some of those wanted."""
+    start = 0
     for file in location.files:
-        folders = _folder_columns(location, file)
         parquet = _open(location, file)
-        for batch in _iter(location, file, parquet):
-            table = pa.Table.from_batches([batch]).replace_schema_metadata(parquet.schema_arrow.metadata)
-            for name, value in folders.items():
-                table = table.append_column(name, pa.array([value] * len(table)))
-            yield table
+        for group in range(parquet.num_row_groups):
+            end = start + parquet.metadata.row_group(group).num_rows
+            if wanted is None or np.searchsorted(wanted, start) < np.searchsorted(wanted, end):
+                for table in _group(location, file, parquet, group):
+                    yield start, table
+                    start += len(table)
+            start = end
+
+
+def _group(location: Location, file: str, parquet: Any, group: int) -> Iterator[Any]:
+    pa = arrow("pyarrow")
+    for batch in _iter(location, file, parquet, row_groups=[group]):
+        table = pa.Table.from_batches([batch]).replace_schema_metadata(parquet.schema_arrow.metadata)
+        for name, value in _folder_columns(location, file).items():
+            table = table.append_column(name, pa.array([value] * len(table)))
+        yield table
 
 
 def _folder_columns(location: Location, file: str) -> dict[str, str]:

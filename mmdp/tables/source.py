@@ -30,7 +30,8 @@ class Source:
     batches : callable
         Begins a pass over the columns at some places: batches, each a list of Arrow arrays in the order asked for.
     records : callable
-        Begins a pass over whole rows: Arrow tables; of a text file with its texts.
+        Begins a pass over whole rows: Arrow tables, of a text file with its texts, each with the number of its first
+        row. Given the numbers of some rows, ascending, it may leave out tables without any of them.
     typed : callable
         Of a text file: gives the columns of such a table of texts the types that the texts show.
     separator : str
@@ -42,7 +43,7 @@ class Source:
     name: str
     columns: tuple[Column, ...]
     batches: Callable[[Sequence[int]], Iterator[Batch]] = field(repr=False)
-    records: Callable[[], Iterator[Any]] = field(repr=False)
+    records: Callable[[Indices | None], Iterator[tuple[int, Any]]] = field(repr=False)
     typed: Callable[[Any], Any] | None = field(default=None, repr=False)
     separator: str = ","
     headed: bool = True
@@ -72,28 +73,31 @@ class Source:
         if self.typed is None:
             parts = [batch[0] for batch in self.batches([place])]
             return pa.chunked_array(parts) if parts else pa.chunked_array([], pa.null())
-        texts = [table.select([place]) for table in self.records()]
+        texts = [table.select([place]) for _, table in self.records(None)]
         return self.typed(pa.concat_tables(texts)).column(0) if texts else pa.chunked_array([], pa.null())
 
     def verbatim_rows(self, indices: Indices) -> Any:
         """These rows with the texts that a text file holds, such as 007 or 38.70."""
-        return picked(self.name, self.records(), indices)
+        pa = arrow("pyarrow")
+        order = np.argsort(indices, kind="stable")
+        ascending = np.asarray(indices)[order]
+        parts: list[Any] = []
+        end = 0
+        for start, table in self.records(ascending):
+            end = start + len(table)
+            low, high = np.searchsorted(ascending, (start, end))
+            if high > low or not parts:
+                parts.append(table.take(pa.array(ascending[low:high] - start)))
+            if end > ascending[-1]:
+                break
+        if end <= ascending[-1]:
+            raise DataFileError(f"{self.name}: has fewer rows now, and row {ascending[-1]} was chosen; has it changed?")
+        return pa.concat_tables(parts, promote_options="permissive").take(pa.array(np.argsort(order)))
 
 
-def picked(name: str, tables: Iterable[Any], indices: Indices) -> Any:
-    """Some rows of Arrow tables that come one after the other, in the order asked for."""
-    pa = arrow("pyarrow")
-    order = np.argsort(indices, kind="stable")
-    ascending = np.asarray(indices)[order]
-    parts: list[Any] = []
+def counted(tables: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Tables that come one after the other, each with the number of its first row."""
     start = 0
     for table in tables:
-        low, high = np.searchsorted(ascending, (start, start + len(table)))
-        if high > low or not parts:
-            parts.append(table.take(pa.array(ascending[low:high] - start)))
+        yield start, table
         start += len(table)
-        if start > ascending[-1]:
-            break
-    if start <= ascending[-1]:
-        raise DataFileError(f"{name}: has {start} rows now, and row {ascending[-1]} was chosen; has it changed?")
-    return pa.concat_tables(parts, promote_options="permissive").take(pa.array(np.argsort(order)))
