@@ -126,8 +126,14 @@ def csv_differs(path, table, options):
     said = dialect("t", path.read_bytes(), True, ".csv", AS_FOUND.__class__(header=options.get("header")))
     try:
         frame = pd.read_csv(
-            path, sep=said.separator, header=None, skiprows=said.skipped + int(said.headed), encoding=said.encoding, index_col=False, names=range(len(said.names)),
-        )  # fmt: skip
+            path,
+            sep=said.separator,
+            header=None,
+            skiprows=said.skipped + int(said.headed),
+            encoding=said.encoding,
+            index_col=False,
+            names=range(len(said.names)),
+        )
         if frame.shape[1] != len(said.names):
             raise ValueError("another width")
     except (ValueError, pd.errors.ParserError, UnicodeError):

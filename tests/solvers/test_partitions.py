@@ -38,7 +38,7 @@ def test_a_dask_frame_gives_its_rows_back():
         result = solve(frame, 9, solver="coreset", **options)
         assert result.indices.tolist() == solve(X, 9, solver=IN_FOUR).indices.tolist()
         assert result.of(frame)["id"].tolist() == [f"00{row}" for row in result.indices]
-    with pytest.raises(InvalidProblemError, match="partition [0-3]: column 'id' holds text"):
+    with pytest.raises(InvalidProblemError, match=r"partition [0-3]: column 'id' holds text"):
         solve(frame, 9, solver="coreset")
     with pytest.raises(DataFileError, match="has no column 'z'"):
         solve(frame, 9, solver="coreset", columns=["z"])
