@@ -423,10 +423,22 @@ def test_text_files(tmp_path, name):
 
 def test_decimal_commas(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("name;x;y\na;1,5;2,5\nb;3,5;4,25\n")
-    with pytest.raises(InvalidProblemError, match=r"numbers with a decimal comma, such as '1,5'.*--decimal ,"):
-        open_table(path, columns=["x", "y"])
-    assert open_table(path, columns=["x", "y"], decimal=",").load().tolist() == [[1.5, 2.5], [3.5, 4.25]]
+    path.write_text("name;x;note;y\na;1,5;;2,5\nb;3,5;;4,25\nc;9,0;;4,25\n")
+    for columns in (["x", "y"], None):
+        with pytest.raises(InvalidProblemError, match=r"column 'x' holds numbers with a decimal comma.*--decimal ,"):
+            open_table(path, columns=columns)
+    table = open_table(path, columns=["x", "y"], decimal=",")
+    assert table.load().tolist() == [[1.5, 2.5], [3.5, 4.25], [9, 4.25]]
+    assert table.rows(np.array([1])).column("x").to_pylist() == [3.5]
+    out = tmp_path / "out.csv"
+    cli("select", path, "-k", 2, "--columns", "x", "--decimal", ",", "--rows", "--rank", "-o", out)
+    assert out.read_text().splitlines() == ["name;x;note;y;rank;distance", "c;9,0;;4,25;0;", "a;1,5;;2,5;1;7,5"]
+
+
+def test_a_column_without_values_is_no_advice(tmp_path):
+    (tmp_path / "t.csv").write_text("name,x,note\na,1,\nb,2,\n")
+    with pytest.raises(InvalidProblemError, match=r"column 'name' holds text.*as in columns=\['x'\] \(--columns x\)"):
+        open_table(tmp_path / "t.csv")
 
 
 def test_a_table_in_utf_16(tmp_path):
