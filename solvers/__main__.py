@@ -147,7 +147,7 @@ def select(
         header=header,
         separator=separator,
         decimal=decimal,
-        partitioned=method.reads_partitions,
+        partitioned=method.reads_partitions and labels is None,
     )
     stop = None if seconds is None else Stop(seconds=seconds)
     if labels is None:

@@ -76,6 +76,27 @@ def test_rows_without_a_vector_are_left_out_and_indices_stay(tmp_path, groups):
             assert Problem(9, points=X).objective(result.indices) == (result.objective, result.critical_pair)
 
 
+def test_rows_of_an_array_with_gaps_are_left_out_too(tmp_path):
+    gaps = X.copy()
+    gaps[[4, 40], [1, 2]] = np.nan
+    np.save(tmp_path / "x.npy", gaps)
+    np.savez(tmp_path / "x.npz", gaps)
+    kept = np.delete(np.arange(64), [4, 40])
+    for name in ("x.npy", "x.npz"):
+        result = solve(tmp_path / name, 9, drop_null=True)
+        assert result.indices.tolist() == kept[solve(X[kept], 9).indices].tolist()
+        assert np.array_equal(result.of(tmp_path / name), X[result.indices])
+        with pytest.raises(InvalidProblemError, match="NaN or infinity"):
+            solve(tmp_path / name, 9)
+
+
+def test_a_frame_can_be_opened_as_a_table():
+    frame = pd.DataFrame({"id": ["a", "b", "c"], "x": [1.0, None, 3.0]})
+    table = open_table(frame, columns="x", drop_null=True)
+    assert (table.load().tolist(), table.columns) == ([[1], [3]], ("x",))
+    assert sorted(solve(table, 2).of(frame)["id"]) == sorted(table.rows(np.array([0, 2]))["id"]) == ["a", "c"]
+
+
 def test_all_optimal_subsets_count_all_rows():
     points = pd.DataFrame({"x": [np.nan, 0.0, 1.0, 5.0, 6.0]})
     result = solve(points, 2, solver="exact", max_optima=5, drop_null=True)
@@ -464,6 +485,7 @@ def test_json_lines_that_change_are_named(tmp_path):
         ('[{"x": 1}]\n', "holds one JSON list; write one object a line"),
         ('{"x": 1}\n{"x": \n', "is not an object like those before"),
         ("", "there are no rows"),
+        ('{"x": 1}\n{"x": 9007199254740993}\n', "column 'x' has more digits than float64 holds"),
         ('{"x": 1}\n{"y": 1}\n', "row 0 has no value in column 'y'|row 1 has no value in column 'x'"),
     ):
         path.write_text(text)
