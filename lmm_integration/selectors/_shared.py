@@ -1,4 +1,4 @@
-"""What several rules share: directions, cosines, stable orders, even shares, and two greedy maximisers.
+"""What several rules share: directions, cosines, weights, stable orders, even shares, and greedy maximisers.
 
 A pick is kept as a tensor of shape (1,), since indexing with a tensor of no dimension would ask the device for it.
 """
@@ -30,6 +30,22 @@ def cosines(features: Tensor) -> Tensor:
     return cosine
 
 
+def cosine_distances(features: Tensor) -> Tensor:
+    """Cosine distances (n, n) of the rows, not negative, and zero on the diagonal."""
+    return (1 - cosines(features)).clamp(min=0).fill_diagonal_(0)
+
+
+def scaled(scores: Tensor) -> Tensor:
+    """Scores moved to [0, 1] by their minimum and maximum; all ones if they are equal."""
+    low, high = scores.aminmax()
+    return ((scores - low) / (high - low)).where(high > low, 1.0)
+
+
+def unlikeness(features: Tensor) -> Tensor:
+    """How unlike the others each row is: minus its mean cosine to all rows, scaled to [0, 1], as (n,)."""
+    return scaled(-cosines(features).mean(1))
+
+
 def highest(scores: Tensor, k: int) -> Tensor:
     """Indices of the k highest scores, highest first, ties to the lower index."""
     return scores.argsort(descending=True, stable=True)[:k]
@@ -44,6 +60,30 @@ def shares(total: int, parts: int) -> list[int]:
 def spread(count: int, size: int) -> list[int]:
     """``count`` positions below ``size`` in even steps, each in the middle of its step; distinct up to ``size``."""
     return [(2 * i + 1) * size // (2 * count) for i in range(count)]
+
+
+def weighted_farthest_first(apart: Tensor, weight: Tensor, k: int, first: Tensor | None = None) -> Tensor:
+    """Add the row whose weight times distance to the nearest pick is largest, k - 1 times. O(n k) time.
+
+    Parameters
+    ----------
+    apart : Tensor of shape (n, n)
+        Distances, zero on the diagonal.
+    weight : Tensor of shape (n,)
+        Not negative.
+    k : int
+    first : Tensor of shape (1,), optional
+        The first pick; the row whose nearest other row is farthest, as in DivPrune, if not given.
+    """
+    others = apart.clone().fill_diagonal_(torch.inf)
+    pick = others.amin(0).argmax(0, keepdim=True) if first is None else first
+    picks = [pick]
+    nearest = apart[pick][0].index_fill(0, pick, -1.0)
+    for _ in range(k - 1):
+        pick = torch.where(nearest < 0, -1.0, weight * nearest).argmax(0, keepdim=True)
+        picks.append(pick)
+        nearest = torch.minimum(nearest, apart[pick][0]).index_fill(0, pick, -1.0)
+    return torch.cat(picks)
 
 
 def greedy_map(kernel: Tensor, k: int) -> Tensor:

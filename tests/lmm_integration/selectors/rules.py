@@ -169,15 +169,29 @@ def gist(X, k, diversity, epsilon):
     return max(sets, key=value), value
 
 
-def centred_greedy(X, k):
+def unlikeness(X):
+    likeness = [sum(cosine(x, y) for y in X) / len(X) for x in X]
+    low, high = min(likeness), max(likeness)
+    return [(high - value) / (high - low) if high > low else 1.0 for value in likeness]
+
+
+def centred(X):
     mean = [sum(column) / len(X) for column in zip(*X, strict=True)]
-    Y = [[a - m for a, m in zip(x, mean, strict=True)] for x in X]
-    weight = [1 - sum(cosine(x, y) for y in Y) / len(Y) for x in Y]
-    picks = [first_max(range(len(X)), weight.__getitem__)]
+    return [[a - m for a, m in zip(x, mean, strict=True)] for x in X]
+
+
+def weighted_farthest_first(Y, weight, k, first=None):
+    others = lambda i: [j for j in range(len(Y)) if j != i]  # noqa: E731
+    isolated = lambda i: min(1 - cosine(Y[i], Y[j]) for j in others(i))  # noqa: E731
+    picks = [first_max(range(len(Y)), isolated) if first is None else first]
     while len(picks) < k:
-        free = set(range(len(X))) - set(picks)
+        free = set(range(len(Y))) - set(picks)
         picks.append(first_max(free, lambda i: weight[i] * min(1 - cosine(Y[i], Y[j]) for j in picks)))
     return picks
+
+
+def centred_greedy(X, k):
+    return weighted_farthest_first(centred(X), unlikeness(X), k)
 
 
 def evs(X, k, grid):

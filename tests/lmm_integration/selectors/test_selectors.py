@@ -15,7 +15,7 @@ from mmdp.exceptions import InvalidOptionError, UnknownNameError
 
 torch = pytest.importorskip("torch")
 
-from lmm_integration import selectors  # noqa: E402
+from lmm_integration import select_tokens, selectors  # noqa: E402
 from lmm_integration.selectors import Context  # noqa: E402
 from tests.lmm_integration.selectors import rules  # noqa: E402
 
@@ -213,6 +213,19 @@ class TestRules:
         chosen = selectors.make("random_subset")(tokens(30), k, Context(seed=seed))
         other = selectors.make("random_subset")(tokens(30, seed=9), k, Context(seed=seed))
         assert chosen.tolist() == other.tolist()
+
+
+def test_centred_greedy_by_hand():
+    """Equations 5 to 7 of arXiv 2608.30263 for four tokens of mean (3, 3).
+
+    Less the mean they are (-2, -1), (-1, -2), (-2, 1) and (5, 2), with cosine distances of 0.2 (first and second), 0.4
+    (first and third), 1 (second and third), and 1.997, 1.747, 1.664 from the fourth, which is the first pick. As they
+    are, their mean cosines are 0.91, 0.86, 0.84 and 0.89, and the weights 0, 0.65, 1 and 0.22. So the third follows
+    with 1 * 1.664, where centring alone takes the first, and then the second with 0.65 * 1.
+    """
+    X = torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 4.0], [8.0, 5.0]])
+    assert selectors.make("centred_greedy")(X, 3).tolist() == [3, 2, 1]
+    assert select_tokens(X, 2, "greedy", centre=True).tolist() == [0, 3]
 
 
 def test_random_subset_is_uniform():
