@@ -57,6 +57,26 @@ def shares(total: int, parts: int) -> list[int]:
     return sorted((end - start for start, end in pairwise(borders)), reverse=True)
 
 
+def largest_remainders(weights: list[float], total: int, room: list[int], *, by_share: bool = False) -> list[int]:
+    """``total`` as whole numbers in proportion to ``weights`` (not negative), none above its ``room``.
+
+    Shares are rounded down, then raised by one in the order of their remainders, or of the shares themselves if
+    ``by_share``; ties to the lower place. What exceeds a room is shared out among the others in the same way.
+    """
+    given = [0] * len(weights)
+    while missing := total - sum(given):
+        free = [i for i in range(len(weights)) if given[i] < room[i]]
+        sum_of_weights = sum(weights[i] for i in free)
+        share = {i: missing * (weights[i] / sum_of_weights if sum_of_weights > 0 else 1 / len(free)) for i in free}
+        whole = {i: int(share[i]) for i in free}
+        rank = sorted(free, key=lambda i: -(share[i] if by_share else share[i] - whole[i]))
+        for i in rank[: missing - sum(whole.values())]:
+            whole[i] += 1
+        for i in free:
+            given[i] = min(given[i] + whole[i], room[i])
+    return given
+
+
 def spread(count: int, size: int) -> list[int]:
     """``count`` positions below ``size`` in even steps, each in the middle of its step; distinct up to ``size``."""
     return [(2 * i + 1) * size // (2 * count) for i in range(count)]
