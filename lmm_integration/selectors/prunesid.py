@@ -58,7 +58,8 @@ class PruneSID(Selector):
 def _components(features: Tensor, count: int) -> Tensor:
     """Share of each token in the first principal components, (n, count)."""
     bounded = features.sigmoid().T
-    return torch.linalg.svd(bounded - bounded.mean(0), full_matrices=False)[2][:count].T
+    components: Tensor = torch.linalg.svd(bounded - bounded.mean(0), full_matrices=False)[2][:count].T
+    return components
 
 
 def _mean_pair(cosine: Tensor) -> Tensor:
