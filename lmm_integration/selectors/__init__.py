@@ -126,7 +126,7 @@ class Selector(ABC):
                 raise InvalidOptionError(f"{type(self).__name__} needs {HOW_TO_GIVE[name]}")
         if not 1 <= k <= len(features):
             raise InvalidOptionError(f"k = {k} is out of range: choose at least 1 and at most all {len(features)} rows")
-        rows = features.detach().to(torch.promote_types(features.dtype, torch.float32))
+        rows = features.detach().to(torch.promote_types(features.dtype, torch.float32)).contiguous()
         context = context.fit(rows)
         return torch.arange(k, device=rows.device) if k == len(rows) else self.choose(rows, k, context)
 

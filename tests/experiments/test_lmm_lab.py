@@ -122,11 +122,11 @@ def test_training_goes_on_after_the_last_stage_and_its_checkpoint_loads(tmp_path
 def test_study_measures_once_and_reports_from_its_rows(tmp_path, monkeypatch):
     torch.manual_seed(0)
     model.new(width=32, layers=1).save_pretrained(tmp_path / "checkpoint")
-    kept = ("random", "greedy", "local_search", "exact", "greedy_centred", "grid", "cls_attention", "cdpruner")
+    kept = ("random", "greedy", "local_search", "exact", "greedy_centring_alone", "grid", "cls_attention", "cdpruner")
     everything = methods.methods
     monkeypatch.setattr(study, "KEEPS", (0.1, 0.05))
     monkeypatch.setattr(study, "methods", lambda *a: (m for m in everything(*a) if m.name in kept))
-    monkeypatch.setattr(report, "RIVALS", ("exact", "greedy_centred"))
+    monkeypatch.setattr(report, "RIVALS", ("exact", "greedy_centring_alone"))
     monkeypatch.setattr(figures, "SHOWN", {"exact": "green", "greedy": "orange"})
     rows = study.measure(tmp_path, scenes=4, seeds=1, folder=tmp_path / "checkpoint")
     assert len(rows) == 1 + 2 * len(kept)
