@@ -52,7 +52,7 @@ def group_counts(
         names += own_names
         attribute += [place] * len(own_bounds)
     member = np.stack(members, axis=1)
-    low, high = np.array(bounds, dtype=np.int64).T
+    low, high = np.ascontiguousarray(np.array(bounds, dtype=np.int64).T)
     available = np.bincount(member[candidates].ravel(), minlength=len(low))
     stated = GroupCounts(member, low, np.minimum(high, available), tuple(names), np.array(attribute, dtype=np.int64))
     _check_feasible(stated, available, k, np.asarray(include, dtype=np.int64), candidates)
