@@ -89,6 +89,24 @@ class GroupCounts:
         swapped = (taken > self.low)[own] & (taken < self.high)[self.member]
         return np.asarray(((self.member == own) | swapped).all(axis=1))
 
+    def least_of(self, groups: Sequence[int], taken: Indices, k: int) -> int:
+        """How many more points a solution takes from a union of groups of one attribute, at least.
+
+        Given what is ``taken`` of each group so far: what these groups want, or what the others leave of k.
+
+        Parameters
+        ----------
+        groups : sequence of int
+        taken : (m,) int64 array
+        k : int
+        """
+        inside = np.zeros(len(self.low), dtype=np.bool_)
+        inside[list(groups)] = True
+        own = self.attribute == self.attribute[groups[0]]
+        need = k - int(taken[own].sum())
+        wanted = int(np.maximum(self.low - taken, 0)[inside].sum())
+        return max(wanted, need - int((self.high - taken)[own & ~inside].sum()))
+
     def violation(self, indices: ArrayLike) -> str:
         """Say which count a solution violates; empty if it keeps them all."""
         for name, low, high, taken in zip(self.names, self.low, self.high, self.taken(indices), strict=True):

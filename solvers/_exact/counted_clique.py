@@ -60,7 +60,7 @@ class CountedCliqueSearch(PacedSearch):
                 full(m),
                 self._need,
                 mask,
-                _unions(limits.attribute, wanted, room),
+                unions(limits.attribute, wanted, room),
                 groups,
                 limits.attribute,
                 wanted,
@@ -83,7 +83,7 @@ class CountedCliqueSearch(PacedSearch):
             self._state = None
 
 
-def _unions(attribute: Indices, wanted: Indices, room: Indices) -> NDArray[np.bool_]:
+def unions(attribute: Indices, wanted: Indices, room: Indices) -> NDArray[np.bool_]:
     """Unions of groups of one attribute to be coloured, as rows of groups, (u, m) bool.
 
     All of them for an attribute of few groups; otherwise those of one group and of all but one. Groups with room for
