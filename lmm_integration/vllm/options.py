@@ -140,18 +140,13 @@ class Options:
                 raise InvalidOptionError(f"{scope}.keep has no effect; write keep at the top of mm_processor_kwargs")
         if "keep" not in request:
             return self
-        return replace(self, keep=check_keep(request["keep"]), max_keep=self.most.keep)
+        return replace(self, keep=check_keep(request["keep"]), max_keep=self.max_keep or self.keep)
 
     @staticmethod
     def check_configured(request: Mapping[str, Any]) -> None:
         """Refuse a ``keep`` in the processor's options of the whole server, which says it in ``visual_pruning``."""
         if any("keep" in named for named in (request, *(v for v in request.values() if isinstance(v, Mapping)))):
             raise InvalidOptionError("keep in --mm-processor-kwargs: for the whole server, write it in visual_pruning")
-
-    @property
-    def most(self) -> Options:
-        """The same with the largest ``keep`` that a request may name."""
-        return self if self.max_keep is None else replace(self, keep=self.max_keep)
 
     def count(self, n: int, modality: str = "image") -> int:
         """How many of n tokens in a row stay; an image of fewer tokens than a count keeps all, as with ``prune``.
@@ -170,6 +165,13 @@ class Options:
                 f"ask for less, or start it with max_keep={self.keep!r}"
             )
         return k
+
+    def most_of(self, n: int, runs: int, modality: str) -> int:
+        """At most how many stay of n tokens in up to so many runs, whatever ``keep`` a request names."""
+        most = replace(self, keep=self.max_keep or self.keep, max_keep=None)
+        if runs == 1 or modality not in self.modalities:
+            return most.count(n, modality)
+        return min(n, most.keep * runs if isinstance(most.keep, int) else most.count(n, modality) + runs)
 
     @property
     def identity(self) -> str:

@@ -40,7 +40,11 @@ class PrunedInfo(BaseProcessingInfo):
     def get_mm_max_tokens_per_item(self, seq_len: int, mm_counts: Mapping[str, int]) -> Mapping[str, int] | None:
         """See vLLM; after pruning."""
         most = super().get_mm_max_tokens_per_item(seq_len, mm_counts)
-        return most and {modality: self.pruning.most.count(n, modality) for modality, n in most.items()}
+        return most and {m: self.pruning.most_of(n, self.most_runs(m), m) for m, n in most.items()}
+
+    def most_runs(self, modality: str) -> int:
+        """How many runs an item may have, each with a budget of its own."""
+        return 1
 
 
 class PrunedProcessor(BaseMultiModalProcessor):

@@ -194,8 +194,83 @@ def qwen3_vl(folder: Path) -> None:
     _qwen(folder, "Qwen3VL", vision, [6, 5, 5], head_dim=32, layers=3, rope={"mrope_interleaved": True})
 
 
+def _tiled(folder: Path, name: str, vision: Any, side: int, tokens: PreTrainedTokenizerFast, **more: Any) -> None:
+    """LLaVA-NeXT and its like: an image, and tiles of it."""
+    of = tokens.convert_tokens_to_ids
+    onevision = name == "LlavaOnevision"
+    text = {"Qwen2Config": "Qwen2ForCausalLM", "LlamaConfig": "LlamaForCausalLM"}
+    text_name = "Qwen2Config" if onevision else "LlamaConfig"
+    pinpoints = [[side, 2 * side], [2 * side, side], [2 * side, 2 * side]]
+    video = {"video_token_index": of("<video>"), "video_token_id": of("<video>")} if onevision else {}
+    config = getattr(transformers, f"{name}Config")(
+        vision_config=vision,
+        text_config=getattr(transformers, text_name)(**text_config(), architectures=[text[text_name]]),
+        image_token_index=of("<image>"),
+        image_token_id=of("<image>"),
+        image_grid_pinpoints=pinpoints,
+        vision_feature_layer=-1 if onevision else -2,
+        vision_feature_select_strategy="full" if onevision else "default",
+        **video,
+    )
+    torch.manual_seed(0)
+    sizes = {"size": {"height": side, "width": side}} if onevision else {
+        "size": {"shortest_edge": side},
+        "crop_size": {"height": side, "width": side},
+    }
+    image = getattr(transformers, f"{name}ImageProcessor")(image_grid_pinpoints=pinpoints, **sizes)
+    of_video = {"video_processor": transformers.LlavaOnevisionVideoProcessor(**sizes)} if onevision else {"patch_size": 14}
+    processor = getattr(transformers, f"{name}Processor")(
+        image_processor=image,
+        tokenizer=tokens,
+        vision_feature_select_strategy="full" if onevision else "default",
+        chat_template=TEMPLATE.replace("PLACEHOLDER", "<image>"),
+        **of_video,
+        **more,
+    )
+    save(getattr(transformers, f"{name}ForConditionalGeneration")(config).eval(), processor, folder)
+
+
+def siglip_vision(side: int, patch: int = 14) -> Any:
+    """SigLIP's encoder."""
+    return transformers.SiglipVisionConfig(
+        image_size=side,
+        patch_size=patch,
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        vision_use_head=False,
+    )
+
+
+def llava_next(folder: Path) -> None:
+    """LLaVA-NeXT."""
+    _tiled(folder, "LlavaNext", clip_vision(56), 56, tokenizer("<image>"), num_additional_image_tokens=1)
+    rename(folder, _published_llava)
+
+
+def llava_onevision(folder: Path) -> None:
+    """LLaVA-OneVision."""
+    tokens = tokenizer("<image>", "<video>")
+    _tiled(folder, "LlavaOnevision", siglip_vision(56), 56, tokens, num_image_tokens=16)
+    rename(folder, _published_llava)
+
+
+def gemma3(folder: Path) -> None:
+    """Gemma 3."""
+    tokens = tokenizer("<image_soft_token>", "<start_of_image>", "<end_of_image>", words=("\u010a\u010a",))
+    tokens.add_tokens(["\n", "\n\n", "\n\n\n", "\n\n\n\n"])
+    for name in ("image_token", "boi_token", "eoi_token"):
+        token = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}[name]
+        setattr(tokens, name, token)
+        setattr(tokens, f"{name}_id", tokens.convert_tokens_to_ids(token))
+    raise NotImplementedError
+
+
 MAKERS: dict[str, Callable[[Path], None]] = {
     "llava": llava,
+    "llava_next": llava_next,
+    "llava_onevision": llava_onevision,
     "qwen2_vl": qwen2_vl,
     "qwen2_5_vl": qwen2_5_vl,
     "qwen3_vl": qwen3_vl,
