@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from vllm import __version__
 from vllm.distributed import get_tp_group
 from vllm.model_executor.models.interfaces import SupportsMultiModal
 
@@ -33,7 +34,7 @@ class PrunedModel(SupportsMultiModal):
         self._log = metrics.ChoiceLog(options)
 
     def _refuse(self, vllm_config: Any) -> None:
-        refusals.check(vllm_config, three_axes=False, has_grid=self.square)
+        refusals.check(vllm_config, __version__, three_axes=False, has_grid=self.square)
 
     def embed_multimodal(self, **kwargs: object) -> tuple[Tensor, ...]:
         """Features of the tokens that stay of each item, as many as its placeholders in the prompt."""

@@ -30,7 +30,7 @@ def check_version(version: str, options: Options) -> None:
         )
 
 
-def check(vllm_config: Any, *, three_axes: bool, has_grid: bool) -> None:
+def check(vllm_config: Any, version: str, *, three_axes: bool, has_grid: bool) -> None:
     """Refuse options and configurations that do not go together, before weights are loaded.
 
     Raises
@@ -38,10 +38,8 @@ def check(vllm_config: Any, *, three_axes: bool, has_grid: bool) -> None:
     UnsupportedModelError, InvalidOptionError, UnknownNameError
         With what to change.
     """
-    from vllm import __version__
-
     options = Options.of(getattr(vllm_config.model_config.hf_config, "visual_pruning", None))
-    check_version(__version__, options)
+    check_version(version, options)
     if "grid" in options.choose.needs and not has_grid:
         raise InvalidOptionError(
             f"solver={options.solver!r} needs the layout of the tokens in rows and columns, and images of this model "

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from vllm import __version__
 from vllm.model_executor.models.interfaces import SupportsMRoPE
 from vllm.multimodal.inputs import (
     MultiModalBatchedField,
@@ -38,6 +39,8 @@ class PrunedThreeAxes(PrunedModel, SupportsMRoPE):
 
     supports_multimodal_pruning: ClassVar[bool] = True
     supported_video_pruning_methods: ClassVar[tuple[str, ...]] = ()
+    with_text: ClassVar[tuple[str, ...]] = ()
+    """Modalities whose items bring text of their own around their runs, such as the times of frames."""
 
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
         runner.switch_on(vllm_config)
@@ -45,7 +48,7 @@ class PrunedThreeAxes(PrunedModel, SupportsMRoPE):
         self.is_multimodal_pruning_enabled = False  # that of vLLM's own video pruning
 
     def _refuse(self, vllm_config: Any) -> None:
-        refusals.check(vllm_config, three_axes=True, has_grid=True)
+        refusals.check(vllm_config, __version__, three_axes=True, has_grid=True)
 
     def get_mrope_input_positions(self, input_tokens: list[int], mm_features: list[Any]) -> tuple[Tensor, int]:
         """Positions of the whole prompt, without those of the tokens that go."""
@@ -110,7 +113,7 @@ class PrunedThreeAxes(PrunedModel, SupportsMRoPE):
             for name, value in kwargs.items()
             if isinstance(value, Tensor) and len(value) > item and name in _OF_POSITIONS
         }
-        span = PlaceholderRange(offset=1, length=len(tokens) - 2)
+        span = PlaceholderRange(offset=0 if modality in self.with_text else 1, length=len(tokens) - 1)
         feature = MultiModalFeatureSpec(MultiModalKwargsItem(data), modality, "", span)
         positions, _ = super().get_mrope_input_positions(tokens, [feature])
         return torch.cat([positions[:, run] - positions[:, run.start - 1, None] for run in runs], 1).T

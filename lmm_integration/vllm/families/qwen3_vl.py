@@ -30,5 +30,7 @@ class Processor(PrunedThreeAxesProcessor, Qwen3VLMultiModalProcessor):
 class PrunedQwen3VLForConditionalGeneration(PrunedThreeAxes, Qwen3VLForConditionalGeneration):
     """Qwen3-VL with fewer visual tokens."""
 
+    with_text = ("video",)
+
     def _seen_by_rule(self, features: Tensor) -> Tensor:
         return features[:, : self.visual_dim]

@@ -213,12 +213,18 @@ def _tiled(folder: Path, name: str, vision: Any, side: int, tokens: PreTrainedTo
         **video,
     )
     torch.manual_seed(0)
-    sizes = {"size": {"height": side, "width": side}} if onevision else {
-        "size": {"shortest_edge": side},
-        "crop_size": {"height": side, "width": side},
-    }
+    sizes = (
+        {"size": {"height": side, "width": side}}
+        if onevision
+        else {
+            "size": {"shortest_edge": side},
+            "crop_size": {"height": side, "width": side},
+        }
+    )
     image = getattr(transformers, f"{name}ImageProcessor")(image_grid_pinpoints=pinpoints, **sizes)
-    of_video = {"video_processor": transformers.LlavaOnevisionVideoProcessor(**sizes)} if onevision else {"patch_size": 14}
+    of_video = (
+        {"video_processor": transformers.LlavaOnevisionVideoProcessor(**sizes)} if onevision else {"patch_size": 14}
+    )
     processor = getattr(transformers, f"{name}Processor")(
         image_processor=image,
         tokenizer=tokens,
@@ -261,7 +267,9 @@ def gemma3(folder: Path) -> None:
     tokens = tokenizer("<image_soft_token>", "<start_of_image>", "<end_of_image>", words=("\u010a\u010a",))
     tokens.add_tokens(["\n", "\n\n", "\n\n\n", "\n\n\n\n"])
     for name in ("image_token", "boi_token", "eoi_token"):
-        token = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}[name]
+        token = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}[
+            name
+        ]
         setattr(tokens, name, token)
         setattr(tokens, f"{name}_id", tokens.convert_tokens_to_ids(token))
     raise NotImplementedError
