@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from lmm_integration.exceptions import UnsupportedModelError  # noqa: E402
-from lmm_integration.vllm import __main__ as command  # noqa: E402
-from lmm_integration.vllm import launch, pruned, refusals  # noqa: E402
-from lmm_integration.vllm.families import FAMILIES  # noqa: E402
-from lmm_integration.vllm.options import Options  # noqa: E402
-from mmdp.exceptions import InvalidOptionError, MissingDependencyError, UnknownNameError  # noqa: E402
+from lmm_integration.exceptions import UnsupportedModelError
+from lmm_integration.vllm import __main__ as command
+from lmm_integration.vllm import launch, pruned, refusals
+from lmm_integration.vllm.families import FAMILIES
+from lmm_integration.vllm.options import Options
+from mmdp.exceptions import InvalidOptionError, MissingDependencyError, UnknownNameError
 
 
 @pytest.fixture

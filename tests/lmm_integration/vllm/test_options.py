@@ -9,7 +9,7 @@ from mmdp.exceptions import InvalidOptionError, UnknownNameError
 
 pytest.importorskip("torch")
 
-from lmm_integration.vllm.options import Options  # noqa: E402
+from lmm_integration.vllm.options import Options
 
 KEEPS = st.one_of(st.floats(0, 1, exclude_min=True), st.integers(1, 3000))
 
@@ -105,8 +105,10 @@ def test_requests_that_name_nothing_share_the_servers_features():
 
 @pytest.mark.parametrize(
     "other",
-    [{"keep": 0.3}, {"keep": 1}, {"solver": "stride"}, {"metric": "euclidean"}, {"seed": 1}, {"start": 3}]
-    + [{"modalities": ["image"]}, {"centre": True}, {"stop": {"seconds": 1}}],
+    [
+        *({"keep": 0.3}, {"keep": 1}, {"solver": "stride"}, {"metric": "euclidean"}, {"seed": 1}, {"start": 3}),
+        *({"modalities": ["image"]}, {"centre": True}, {"stop": {"seconds": 1}}),
+    ],
 )
 def test_whatever_changes_the_choice_changes_the_cache_key(other):
     assert Options.of({"keep": 1.0, **other}).identity != Options.of({"keep": 1.0}).identity

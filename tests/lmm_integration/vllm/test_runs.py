@@ -8,7 +8,7 @@ from mmdp.exceptions import InvalidOptionError
 
 pytest.importorskip("torch")
 
-from lmm_integration.vllm.runs import Run, check_separated, run_lengths, shortened, whole  # noqa: E402
+from lmm_integration.vllm.runs import Run, check_separated, run_lengths, shortened, whole
 
 TEXT, VISUAL = 1, 9
 PROMPTS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 12), st.integers(1, 12)), max_size=5)

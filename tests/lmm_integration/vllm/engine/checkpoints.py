@@ -21,9 +21,9 @@ TEMPLATE = (
 )
 
 
-def tokenizer(*special: str, words: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
+def tokenizer(*special: str, **more: Any) -> PreTrainedTokenizerFast:
     """One token a byte, and some of more bytes."""
-    names = ["<s>", "</s>", "<pad>", *special, *words, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    names = ["<s>", "</s>", "<pad>", *special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     inner = Tokenizer(models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=[]))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
@@ -32,7 +32,7 @@ def tokenizer(*special: str, words: tuple[str, ...] = ()) -> PreTrainedTokenizer
         bos_token="<s>",
         eos_token="</s>",
         pad_token="<pad>",
-        additional_special_tokens=list(special),
+        **(more or {"additional_special_tokens": list(special)}),
     )
 
 
@@ -264,21 +264,70 @@ def llava_onevision(folder: Path) -> None:
 
 def gemma3(folder: Path) -> None:
     """Gemma 3."""
-    tokens = tokenizer("<image_soft_token>", "<start_of_image>", "<end_of_image>", words=("\u010a\u010a",))
-    tokens.add_tokens(["\n", "\n\n", "\n\n\n", "\n\n\n\n"])
-    for name in ("image_token", "boi_token", "eoi_token"):
-        token = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}[
-            name
-        ]
-        setattr(tokens, name, token)
-        setattr(tokens, f"{name}_id", tokens.convert_tokens_to_ids(token))
-    raise NotImplementedError
+    named = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}
+    tokens = tokenizer(*named.values(), extra_special_tokens=named)
+    tokens.add_tokens(["\n" * i for i in range(1, 5)])
+    of = tokens.convert_tokens_to_ids
+    config = transformers.Gemma3Config(
+        text_config=transformers.Gemma3TextConfig(**text_config(layers=3, head_dim=32, sliding_window=64)),
+        vision_config=siglip_vision(112),
+        mm_tokens_per_image=16,
+        image_token_index=of("<image_soft_token>"),
+        image_token_id=of("<image_soft_token>"),
+        boi_token_index=of("<start_of_image>"),
+        eoi_token_index=of("<end_of_image>"),
+    )
+    torch.manual_seed(0)
+    processor = transformers.Gemma3Processor(
+        image_processor=transformers.Gemma3ImageProcessor(size={"height": 112, "width": 112}),
+        tokenizer=tokens,
+        image_seq_length=16,
+        chat_template=TEMPLATE.replace("PLACEHOLDER", "<start_of_image>"),
+    )
+    save(transformers.Gemma3ForConditionalGeneration(config).eval(), processor, folder)
+    rename(folder, _published_llava)
+
+
+def internvl(folder: Path) -> None:
+    """InternVL, in transformers' own format."""
+    named = {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    }
+    tokens = tokenizer(*named.values(), extra_special_tokens=named)
+    config = transformers.InternVLConfig(
+        vision_config=transformers.InternVLVisionConfig(
+            image_size=[112, 112],
+            patch_size=[14, 14],
+            hidden_size=128,
+            intermediate_size=256,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+        ),
+        text_config=transformers.Qwen2Config(**text_config(), architectures=["Qwen2ForCausalLM"]),
+        image_token_id=tokens.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_seq_length=16,
+    )
+    torch.manual_seed(0)
+    size = {"height": 112, "width": 112}
+    processor = transformers.InternVLProcessor(
+        image_processor=transformers.GotOcr2ImageProcessor(size=size, crop_to_patches=True, max_patches=4),
+        video_processor=transformers.InternVLVideoProcessor(size=size),
+        tokenizer=tokens,
+        image_seq_length=16,
+        chat_template=TEMPLATE.replace("PLACEHOLDER", "<IMG_CONTEXT>"),
+    )
+    save(transformers.InternVLForConditionalGeneration(config).eval(), processor, folder)
 
 
 MAKERS: dict[str, Callable[[Path], None]] = {
     "llava": llava,
     "llava_next": llava_next,
     "llava_onevision": llava_onevision,
+    "gemma3": gemma3,
+    "internvl": internvl,
     "qwen2_vl": qwen2_vl,
     "qwen2_5_vl": qwen2_5_vl,
     "qwen3_vl": qwen3_vl,

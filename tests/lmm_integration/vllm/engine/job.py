@@ -39,9 +39,11 @@ def served(job: dict[str, Any]) -> dict[str, Any]:
         "block_size": 32,
         "enable_prefix_caching": True,
         "limit_mm_per_prompt": {"image": 3, **video},
+        "disable_log_stats": False,
         **job.get("engine", {}),
     }
     source = pruned(job["model"], **job["pruning"]) if job.get("pruning") else {"model": job["model"]}
+    positions = _watch(job.get("fault")) if kind.startswith("qwen") and job.get("pruning") else {}
     llm = LLM(**source, **engine)
     params = SamplingParams(temperature=0, max_tokens=job["new_tokens"], ignore_eos=True)
 
@@ -56,7 +58,7 @@ def served(job: dict[str, Any]) -> dict[str, Any]:
             for output in outputs
         ]
 
-    requests = [_request(kind, case, job.get("request", {})) for case in cases]
+    requests = [_request(kind, case, {}, uuids=job.get("uuids")) for case in cases]
     found = {"batch": answers(requests)}
     if "warm" in job["rounds"]:
         found["warm"] = answers(requests)
@@ -66,8 +68,33 @@ def served(job: dict[str, Any]) -> dict[str, Any]:
             llm.reset_prefix_cache()
             found["alone"] += answers([request])
     for name, options in job.get("again", {}).items():
-        found[name] = answers([_request(kind, case, options) for case in cases])
+        found[name] = answers([_request(kind, case, options, uuids=job.get("uuids")) for case in cases])
+    if job.get("count") == "positions":
+        return {**found, "positions": sorted(positions.values())}
+    if job.get("count") == "preemptions":
+        metrics = {metric.name: metric for metric in llm.get_metrics()}
+        return {**found, "preemptions": metrics["vllm:num_preemptions"].value}
     return found
+
+
+def _watch(fault: str | None) -> dict[tuple[int, ...], Any]:
+    """Collect the positions of prompts with images; with a fault, kept tokens lose theirs."""
+    from lmm_integration.vllm.three_axes import PrunedThreeAxes
+
+    seen: dict[tuple[int, ...], Any] = {}
+    original = PrunedThreeAxes.recompute_mrope_positions
+
+    def watched(
+        self: Any, input_ids: Any, multimodal_embeddings: Any, mrope_positions: Any, num_computed_tokens: int
+    ) -> Any:
+        before = mrope_positions
+        features, after, delta = original(self, input_ids, multimodal_embeddings, mrope_positions, num_computed_tokens)
+        if len(multimodal_embeddings):
+            seen[tuple(input_ids)] = after.tolist()
+        return features, before if fault == "positions" else after, delta
+
+    PrunedThreeAxes.recompute_mrope_positions = watched
+    return seen
 
 
 def reference(job: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +145,7 @@ def _case(fields: dict[str, Any]) -> Any:
     return Case(fields["text"], tuple(fields["images"]), tuple(fields["videos"]))
 
 
-def _request(kind: str, case: Any, options: dict[str, Any]) -> dict[str, Any]:
+def _request(kind: str, case: Any, options: dict[str, Any], uuids: bool | None) -> dict[str, Any]:
     from tests.lmm_integration.vllm.engine import cases as made
 
     data: dict[str, Any] = {}
@@ -130,6 +157,8 @@ def _request(kind: str, case: Any, options: dict[str, Any]) -> dict[str, Any]:
         data["video"] = [(video, about) for video in videos] if kind in ("qwen2_5_vl", "qwen3_vl") else videos
         options = {"do_sample_frames": False, **options}
     request = {"prompt": case.prompt(kind), "multi_modal_data": data} if data else {"prompt": case.prompt(kind)}
+    if uuids:
+        request["multi_modal_uuids"] = {"image": [f"image-{seed}" for seed in case.images]}
     return {**request, "mm_processor_kwargs": options} if options and data else request
 
 
