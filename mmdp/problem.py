@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import psutil
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mmdp import validation
 from mmdp.arrays import Array, Indices, Matrix, Points, Vector, compiled_dtype, is_tensor, to_numpy
 from mmdp.exceptions import InvalidProblemError, TooLargeError
-from mmdp.groups import Counts, GroupCounts, group_counts
+from mmdp.group_checks import group_counts
+from mmdp.groups import Counts, GroupCounts, Labels
 from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, by_lookup, resolve, unit_vectors
 from mmdp.pairs import Pairs
 
@@ -42,12 +43,12 @@ class Problem:
         pair whose distance is needed. "precomputed" says that ``points`` are distances, as in scikit-learn.
     include, exclude : sequence of int
         Indices that every solution must contain, and indices that no solution may contain.
-    groups : (n,) sequence of numbers or strings, optional
-        Label of each point, for ``counts``.
+    groups : (n,) sequence of numbers or strings, or mapping of several, optional
+        Label of each point, for ``counts``; for several attributes ``{attribute: labels}``.
     counts : mapping, optional
         How many points of each group a solution contains: ``{label: number}``, or ``{label: (at least, at most)}``,
-        with None for no limit. Groups that are not mentioned have no limits. Solvers that do not keep counts raise an
-        error.
+        with None for no limit; for several attributes ``{attribute: {label: number}}``. Groups that are not mentioned
+        have no limits. Solvers that do not keep counts raise an error.
 
     Attributes
     ----------
@@ -68,6 +69,10 @@ class Problem:
     >>> problem = Problem(k=2, points=[[0.0], [1.0], [5.0]])
     >>> problem.objective([0, 2])
     (5.0, (0, 2))
+    >>> labels = {"sex": ["f", "m", "f"], "city": ["Oslo", "Oslo", "Rome"]}
+    >>> both = Problem(2, points=np.eye(3), groups=labels, counts={"sex": {"f": 1}, "city": {"Oslo": (None, 1)}})
+    >>> both.group_counts.violation([0, 1])
+    "2 points of group 'Oslo' of 'city', which takes 0 to 1"
     """
 
     k: int
@@ -76,8 +81,8 @@ class Problem:
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean"
     include: Sequence[int] = ()
     exclude: Sequence[int] = ()
-    groups: Sequence[Any] | NDArray[Any] | None = None
-    counts: Counts | None = None
+    groups: Labels | Mapping[Any, Labels] | None = None
+    counts: Counts | Mapping[Any, Counts] | None = None
     geometry: Metric = field(init=False)
     group_counts: GroupCounts | None = field(init=False, default=None)
 

@@ -43,6 +43,8 @@ def methods(lab: Lab, seeds: int) -> Iterator[Method]:
         for seed in range(seeds if name in _RANDOM else 1):
             yield _diverse(name, seed)
     for name in selectors.names():
+        if "keys" in selectors.load(name).needs:  # of the tower's layers, which the lab does not record
+            continue
         for seed in range(seeds if name == "random_subset" else 1):
             yield Method(name, "selector", seed, name)
     for name, transform in TRANSFORMS.items():
@@ -95,7 +97,7 @@ def _per_head(features: Tensor, _: Tensor) -> Tensor:
 
 
 TRANSFORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "centred": _centred,
+    "centring_alone": _centred,
     "whitened": _whitened,
     "tower": lambda _, seen: seen,
     "per_head": _per_head,

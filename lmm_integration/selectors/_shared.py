@@ -1,4 +1,4 @@
-"""What several rules share: directions, cosines, stable orders, even shares, and two greedy maximisers.
+"""What several rules share: directions, cosines, weights, stable orders, even shares, and greedy maximisers.
 
 A pick is kept as a tensor of shape (1,), since indexing with a tensor of no dimension would ask the device for it.
 """
@@ -30,6 +30,22 @@ def cosines(features: Tensor) -> Tensor:
     return cosine
 
 
+def cosine_distances(features: Tensor) -> Tensor:
+    """Cosine distances (n, n) of the rows, not negative, and zero on the diagonal."""
+    return (1 - cosines(features)).clamp(min=0).fill_diagonal_(0)
+
+
+def scaled(scores: Tensor) -> Tensor:
+    """Scores moved to [0, 1] by their minimum and maximum; all ones if they are equal."""
+    low, high = scores.aminmax()
+    return ((scores - low) / (high - low)).where(high > low, 1.0)
+
+
+def unlikeness(features: Tensor) -> Tensor:
+    """How unlike the others each row is: minus its mean cosine to all rows, scaled to [0, 1], as (n,)."""
+    return scaled(-cosines(features).mean(1))
+
+
 def highest(scores: Tensor, k: int) -> Tensor:
     """Indices of the k highest scores, highest first, ties to the lower index."""
     return scores.argsort(descending=True, stable=True)[:k]
@@ -41,9 +57,53 @@ def shares(total: int, parts: int) -> list[int]:
     return sorted((end - start for start, end in pairwise(borders)), reverse=True)
 
 
+def largest_remainders(weights: list[float], total: int, room: list[int], *, by_share: bool = False) -> list[int]:
+    """``total`` as whole numbers in proportion to ``weights`` (not negative), none above its ``room``.
+
+    Shares are rounded down, then raised by one in the order of their remainders, or of the shares themselves if
+    ``by_share``; ties to the lower place. What exceeds a room is shared out among the others in the same way.
+    """
+    given = [0] * len(weights)
+    while missing := total - sum(given):
+        free = [i for i in range(len(weights)) if given[i] < room[i]]
+        sum_of_weights = sum(weights[i] for i in free)
+        share = {i: missing * (weights[i] / sum_of_weights if sum_of_weights > 0 else 1 / len(free)) for i in free}
+        whole = {i: int(share[i]) for i in free}
+        rank = sorted(free, key=lambda i: -(share[i] if by_share else share[i] - whole[i]))
+        for i in rank[: missing - sum(whole.values())]:
+            whole[i] += 1
+        for i in free:
+            given[i] = min(given[i] + whole[i], room[i])
+    return given
+
+
 def spread(count: int, size: int) -> list[int]:
     """``count`` positions below ``size`` in even steps, each in the middle of its step; distinct up to ``size``."""
     return [(2 * i + 1) * size // (2 * count) for i in range(count)]
+
+
+def weighted_farthest_first(apart: Tensor, weight: Tensor, k: int, first: Tensor | None = None) -> Tensor:
+    """Add the row whose weight times distance to the nearest pick is largest, k - 1 times. O(n k) time.
+
+    Parameters
+    ----------
+    apart : Tensor of shape (n, n)
+        Distances, zero on the diagonal.
+    weight : Tensor of shape (n,)
+        Not negative.
+    k : int
+    first : Tensor of shape (1,), optional
+        The first pick; the row whose nearest other row is farthest, as in DivPrune, if not given.
+    """
+    others = apart.clone().fill_diagonal_(torch.inf)
+    pick = others.amin(0).argmax(0, keepdim=True) if first is None else first
+    picks = [pick]
+    nearest = apart[pick][0].index_fill(0, pick, -1.0)
+    for _ in range(k - 1):
+        pick = torch.where(nearest < 0, -1.0, weight * nearest).argmax(0, keepdim=True)
+        picks.append(pick)
+        nearest = torch.minimum(nearest, apart[pick][0]).index_fill(0, pick, -1.0)
+    return torch.cat(picks)
 
 
 def greedy_map(kernel: Tensor, k: int) -> Tensor:

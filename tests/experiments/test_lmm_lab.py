@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")
 pytest.importorskip("skimage")
 
 from experiments.lmm_lab import (  # noqa: E402
@@ -22,6 +22,7 @@ from experiments.lmm_lab import (  # noqa: E402
     study,
 )
 from experiments.lmm_lab import train as training  # noqa: E402
+from mmdp import DataFileError  # noqa: E402
 
 needs_checkpoint = pytest.mark.skipif(
     not (model.CHECKPOINT / "model.safetensors").exists(), reason="no checkpoint: python -m experiments lmm_lab train"
@@ -121,11 +122,11 @@ def test_training_goes_on_after_the_last_stage_and_its_checkpoint_loads(tmp_path
 def test_study_measures_once_and_reports_from_its_rows(tmp_path, monkeypatch):
     torch.manual_seed(0)
     model.new(width=32, layers=1).save_pretrained(tmp_path / "checkpoint")
-    kept = ("random", "greedy", "local_search", "exact", "greedy_centred", "grid", "cls_attention", "cdpruner")
+    kept = ("random", "greedy", "local_search", "exact", "greedy_centring_alone", "grid", "cls_attention", "cdpruner")
     everything = methods.methods
     monkeypatch.setattr(study, "KEEPS", (0.1, 0.05))
     monkeypatch.setattr(study, "methods", lambda *a: (m for m in everything(*a) if m.name in kept))
-    monkeypatch.setattr(report, "RIVALS", ("exact", "greedy_centred"))
+    monkeypatch.setattr(report, "RIVALS", ("exact", "greedy_centring_alone"))
     monkeypatch.setattr(figures, "SHOWN", {"exact": "green", "greedy": "orange"})
     rows = study.measure(tmp_path, scenes=4, seeds=1, folder=tmp_path / "checkpoint")
     assert len(rows) == 1 + 2 * len(kept)
@@ -145,6 +146,14 @@ def test_rank_correlation_sees_order_and_nothing_else():
 
 
 @needs_checkpoint
+@pytest.mark.skipif(transformers.__version__ >= "5", reason="needs transformers 4")
+def test_weights_of_a_newer_transformers_are_refused():
+    with pytest.raises(DataFileError, match="saved by transformers 5"):
+        model.load()
+
+
+@needs_checkpoint
+@pytest.mark.skipif(transformers.__version__ < "5", reason="needs transformers 5")
 def test_the_checkpoint_answers_the_same_twice():
     lab = evaluate.Lab(model.load(), 12)
     first, second = (lab.ask("greedy", 1.0).right for _ in range(2))
