@@ -148,7 +148,7 @@ class Problem:
         if self.distances is not None:
             blocks = (self.distances[block] for block in self.blocks(self.n))
             return 1 if all((block == np.floor(block)).all() for block in blocks) else None
-        if self.geometry.form == "hamming":
+        if self.geometry.form == "hamming" and self.geometry.values_as_is:
             return int(self.vectors.shape[1])
         return 1 if self.geometry.is_whole else None
 

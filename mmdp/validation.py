@@ -150,7 +150,7 @@ def checked_picks(
         k = operator.index(k)
     except TypeError as error:
         raise InvalidProblemError(
-            f"k is how many points to choose, a whole number, or a share of them between 0 and 1, not {k!r}"
+            f"k is how many points to choose, a whole number, not {k!r}; a share of them lies between 0 and 1"
         ) from error
     if not 2 <= k <= n:
         raise InvalidProblemError(

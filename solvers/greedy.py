@@ -182,7 +182,7 @@ class Greedy(Solver):
             )
         found = from_table.traverse_table(asked, first)
         constant = geometry.triangle_constant
-        bound = np.inf if constant is None else float(geometry.value(np.asarray(constant * found.radius)))
+        bound = np.inf if constant is None else geometry.bound(constant * found.radius)
         run = Run(found.picks, bound, iterations=asked.k, notes={"passes": found.passes})
         return TableRun(run, found.vectors, table.n)
 
@@ -256,4 +256,4 @@ def _any_row(rng: np.random.Generator, asked: TableProblem) -> int:
 
 def _radius_bound(problem: Problem, radius: float) -> float:
     constant = problem.geometry.triangle_constant
-    return np.inf if constant is None else float(problem.value(constant * radius))
+    return np.inf if constant is None else problem.geometry.bound(constant * radius)

@@ -139,7 +139,7 @@ class Doubling:
         """No k points seen are farther apart than four times the threshold, where the triangle inequality holds."""
         if self.geometry.triangle_constant is None:
             return math.inf
-        return float(self.geometry.value(np.asarray(self.constant**2 * self.threshold)))
+        return self.geometry.bound(self.constant**2 * self.threshold)
 
     def _far(self, batch: Indices) -> NDArray[np.bool_]:
         if not len(self.centres):

@@ -162,14 +162,17 @@ class _Traversal:
 
     @property
     def _identity(self) -> dict[str, Any]:
+        fixed: dict[str, Any] = {}
+        if self.include or self.exclude:
+            digest = hashlib.sha256(np.sort(self.exclude).astype(np.int64).tobytes()).hexdigest()[:16]
+            fixed = {"include": self.include, "exclude": digest}
         return {
             "table": self.table.name,
             "n": self.table.n,
             "d": self.table.d,
             "metric": self.geometry.name,
             "first": self.first,
-            "include": self.include,
-            "exclude": hashlib.sha256(np.sort(self.exclude).astype(np.int64).tobytes()).hexdigest()[:16],
+            **fixed,
         }
 
     def _resume(self) -> list[int]:

@@ -128,7 +128,7 @@ def test_a_share_is_that_many_points(share, n, k, tmp_path):
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 1.5, -0.1, float("nan")])
 def test_what_is_no_share_is_named(share):
-    with pytest.raises(InvalidProblemError, match="a share of them between 0 and 1"):
+    with pytest.raises(InvalidProblemError, match="a share of them lies between 0 and 1"):
         solve(np.eye(5), share)
 
 
