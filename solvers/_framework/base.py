@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,16 +21,18 @@ from mmdp import (
     InvalidProblemError,
     Problem,
     Result,
+    SolverContractError,
     Status,
     Stop,
     TooLargeError,
 )
-from mmdp.arrays import Array, Points, is_tensor, namespace, to_numpy
+from mmdp.arrays import Array, Indices, Points, is_tensor, namespace, to_numpy
 from mmdp.bounds import cheap_bound
 from mmdp.metrics import Metric, resolve
 from mmdp.pairs import Pairs
 from mmdp.problem import selection_problem
 from mmdp.tables import Partitions, Table
+from mmdp.validation import checked_picks, whole_k
 from solvers._framework.certify import prover
 from solvers._framework.first_answer import first_answer
 from solvers._framework.grading import Run, checked_bound, checked_indices, graded, graded_rows
@@ -117,7 +120,7 @@ class Solver(ABC):
                 f"{self.keyword()} does not keep group counts; `mmdp solvers` and solvers.available() say which do"
             )
         generator = checked_options(stop, seed, certify_seconds)
-        run = _only_solution(problem)
+        run = self._only_solution(problem, generator)
         if run is None:
             self.warm_up(problem)
         clock = Clock(self.default_stop if stop is None else stop, watch)
@@ -186,6 +189,8 @@ class Solver(ABC):
         certify_seconds: float = 0.0,
         checkpoint: str | Path | None = None,
         progress: bool = False,
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
     ) -> Result:
         """Choose k rows of a table; by default it is loaded and solved, and some solvers read it block by block.
 
@@ -201,6 +206,8 @@ class Solver(ABC):
             Where a solver that is ``resumable`` saves how far it is, so that the same call goes on after a kill.
         progress : bool
             Whether a solver that is ``resumable`` shows a bar.
+        include, exclude : sequence of int
+            Rows that are chosen in any case, and rows that never are.
 
         Raises
         ------
@@ -208,11 +215,21 @@ class Solver(ABC):
             If the solver cannot do what is asked for.
         """
         where = None if checkpoint is None else Path(checkpoint)
-        asked = TableProblem(table, k, resolve(metric), stop, seed, where, progress)
+        if isinstance(table, Table):
+            k = whole_k(table.n, k)
+            include, exclude = checked_picks(table.n, k, include, exclude)
+        elif len(include) or len(exclude) or isinstance(k, float):
+            raise InvalidOptionError(
+                "the rows of partitions have no numbers before they are counted: give k as a whole number, without "
+                "include and exclude, or pass an array or a file"
+            )
+        asked = TableProblem(
+            table, k, resolve(metric), stop, seed, where, progress, include=tuple(include), exclude=tuple(exclude)
+        )
         checked_options(stop, seed, certify_seconds)
         if not self._reads(asked):
             self._check_loading(asked)
-            problem = Problem(k, points=table.load(), metric=metric)
+            problem = Problem(k, points=table.load(), metric=metric, include=include, exclude=exclude)
             return self.solve(problem, stop, seed, watch, certify_seconds)
         if certify_seconds:
             raise InvalidOptionError(
@@ -220,10 +237,14 @@ class Solver(ABC):
             )
         self._warm_up_table(asked)
         clock = Clock(Stop(), watch)
-        read = self._run_table(asked)
+        read = _only_rows(asked) or self._run_table(asked)
         runtime = clock.elapsed
+        rows = np.asarray(read.run.indices)
+        if not np.isin(asked.include, rows).all() or np.isin(rows, asked.exclude).any():
+            raise SolverContractError(f"{self.keyword()} returned rows without all included, or with an excluded one")
+        blocks = partial(_rows_again, table, asked.geometry) if isinstance(table, Table) else None
         result = graded_rows(
-            self.keyword(), read.chosen, read.run, asked.geometry, n=read.n, runtime=runtime, seed=seed
+            self.keyword(), read.chosen, read.run, asked.geometry, n=read.n, runtime=runtime, seed=seed, read=blocks
         )
         clock.report(result.indices, result.objective, result.upper_bound)
         return result
@@ -248,6 +269,18 @@ class Solver(ABC):
     def _run_table(self, asked: TableProblem) -> TableRun:
         """Choose rows without all of them in memory."""
         raise NotImplementedError
+
+    def _only_solution(self, problem: Problem, rng: np.random.Generator) -> Run | None:
+        """Return the solution of a problem that has one alone; None if there are several."""
+        if len(problem.include) == problem.k:
+            return Run(problem.include, status=Status.OPTIMAL)
+        if len(problem.candidates) == problem.k:
+            return Run(self._order(problem, rng), status=Status.OPTIMAL)
+        return None
+
+    def _order(self, problem: Problem, rng: np.random.Generator) -> Indices:
+        """All candidates in the order in which the method would choose them; by default farthest first."""
+        return problem.max_min_order()
 
     def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
         """What a proven optimum, that of the clock, has to say besides; by default nothing."""
@@ -308,12 +341,16 @@ def check_whole(options: Solver, *names: str, least: int = 1) -> None:
             raise InvalidOptionError(f"{name} = {given!r}: give a whole number of at least {least}")
 
 
-def _only_solution(problem: Problem) -> Run | None:
-    if len(problem.include) == problem.k:
-        return Run(problem.include, status=Status.OPTIMAL)
-    if len(problem.candidates) == problem.k:
-        return Run(problem.max_min_order(), status=Status.OPTIMAL)
-    return None
+def _only_rows(asked: TableProblem) -> TableRun | None:
+    """Return the included rows where these are all that is asked for."""
+    if len(asked.include) < asked.k or not isinstance(asked.table, Table):
+        return None
+    run = Run(asked.include, upper_bound=0.0)  # which becomes what they reach
+    return TableRun(run, asked.table.rows(asked.include, asked.geometry), asked.table.n)
+
+
+def _rows_again(table: Table, geometry: Metric) -> Iterator[Points]:
+    return (block for _, block in table.blocks(geometry, checked=True))
 
 
 def _first_pick(points: Points, metric: str) -> int:

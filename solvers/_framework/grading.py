@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from mmdp import Clock, Incumbent, InvalidOptionError, Problem, Result, SolverContractError, Status, TooLargeError
 from mmdp.arrays import Indices, Points
 from mmdp.bounds import attainable, averaging_bound, cheap_bound, included_bound
+from mmdp.coverage import in_blocks, in_memory
 from mmdp.metrics import METRICS, Metric
 
 ROUNDING = 1e-9  # relative; a kernel may sum in another order than the referee
@@ -127,6 +128,7 @@ def graded(
         k=problem.k,
         seed=seed,
         notes=run.notes,
+        origin=in_memory(problem, indices),
     )
 
 
@@ -136,9 +138,20 @@ def held_problem(vectors: Points, k: int, geometry: Metric, include: Sequence[in
 
 
 def graded_rows(
-    keyword: str, chosen: Points, run: Run, geometry: Metric, *, n: int, runtime: float, seed: int
+    keyword: str,
+    chosen: Points,
+    run: Run,
+    geometry: Metric,
+    *,
+    n: int,
+    runtime: float,
+    seed: int,
+    read: Callable[[], Iterator[Points]] | None = None,
 ) -> Result:
-    """Grade the embedded points ``chosen``, which are rows ``run.indices`` of a table of n rows."""
+    """Grade the embedded points ``chosen``, which are rows ``run.indices`` of a table of n rows.
+
+    ``read`` gives all embedded rows block by block, where that is possible.
+    """
     rows = np.asarray(run.indices, dtype=np.int64)
     if len(np.unique(rows)) < len(rows) or rows.min() < 0 or rows.max() >= n:
         raise SolverContractError(f"{keyword} returned rows that are not {len(rows)} different ones of {n}")
@@ -158,4 +171,4 @@ def graded_rows(
         runtime=runtime,
         seed=seed,
     )
-    return replace(result, n=n)
+    return replace(result, n=n, origin=None if read is None else in_blocks(held, geometry, read))
