@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lmm_integration._pipeline import forward, generation
 from lmm_integration._pipeline.hooks import Hooks, Running, is_hooked
 from lmm_integration._pipeline.prepare import PIXELS, Preparation
+from lmm_integration.attention import EncoderAttention
 from lmm_integration.budget import check_keep
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError
 from lmm_integration.families import Family, family_of
@@ -108,7 +109,7 @@ def prune(
     seed: int = 0,
     centre: bool = False,
     stop: Stop | None = None,
-    attention: Callable[[Tensor], Tensor] | None = None,
+    attention: str | int | EncoderAttention | Callable[[Tensor], Tensor] = "auto",
     logits: str = "kept",
     family: Family | None = None,
     **options: Any,
@@ -142,8 +143,11 @@ def prune(
         Whether the rule sees the features minus their mean over the image; the model gets them unchanged.
     stop : Stop, optional
         Limits of a solver that searches or proves, for each image, such as ``Stop(seconds=0.1)``.
-    attention : callable, optional
-        Maps the feature rows (n, d) of one image to attention scores (n,), for selectors that rank by attention.
+    attention : {"auto", "cls", "received"}, int, EncoderAttention or callable
+        For selectors that rank by attention: which attention inside of the vision encoder is recorded for them, as a
+        score or a layer of :class:`~lmm_integration.EncoderAttention`; or a function from the feature rows (n, d) of
+        one image to their scores (n,). Recording needs to know how the model merges patches; docs/pruning.md lists the
+        families, others are refused.
     logits : {"kept", "all"}
         Whether ``forward`` returns logits for the columns that the model saw, or for all columns of your prompt. With
         "all", a dropped column gets the logits of the last kept column before it, so that they line up with your
@@ -205,6 +209,23 @@ def prune(
         pooled=scope == "sample",
         positions=positions,
         modalities=tuple(modalities),
-        attention=attention,
+        attention=_attention(attention),
     )
     return Pruning(model, pruned, preparation, logits == "all")
+
+
+def _attention(
+    given: str | int | EncoderAttention | Callable[[Tensor], Tensor],
+) -> EncoderAttention | Callable[[Tensor], Tensor]:
+    if isinstance(given, EncoderAttention):
+        return given
+    if isinstance(given, str):
+        return EncoderAttention(given)  # type: ignore[arg-type]  # it checks by itself
+    if isinstance(given, int):
+        return EncoderAttention(layer=given)
+    if not callable(given):
+        raise InvalidOptionError(
+            f"attention={given!r}; choose 'auto', 'cls', 'received', a layer, an EncoderAttention, or give a function "
+            "from the features (n, d) of an image to (n,) scores"
+        )
+    return given

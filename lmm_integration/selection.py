@@ -24,7 +24,10 @@ Rule = str | Solver | Selector | Callable[[Tensor, int], Any]
 
 @dataclass(frozen=True)
 class Chooser:
-    """Any rule behind one call: (..., n, d) features to (..., k) distinct indices in ascending order."""
+    """Any rule behind one call: (..., n, d) features to (..., k) distinct indices in ascending order.
+
+    Of a rule that merges: to (..., k, n) weights, in ascending order of the largest in each row.
+    """
 
     rule: Solver | Selector | Callable[[Tensor, int], Any]
     metric: str = "cosine"
@@ -72,24 +75,38 @@ def centred(features: Tensor) -> Tensor:
 
 
 def checked(chosen: Any, features: Tensor, k: int) -> Tensor:
-    """Return ``chosen`` as sorted int64 indices on the features' device.
+    """Return ``chosen`` as sorted int64 indices on the features' device, or as weights sorted by their places.
 
     Raises
     ------
     SolverContractError
-        If they are not k distinct integers in [0, n).
+        If they are neither k distinct integers in [0, n), nor (k, n) finite weights, the largest of each in a column
+        of its own.
     """
     found = chosen if isinstance(chosen, Tensor) else np.asarray(chosen)
     expected = (*features.shape[:-2], k)
+    if tuple(found.shape) == (*expected, features.shape[-2]) and "float" in str(found.dtype):
+        return _checked_weights(torch.as_tensor(found).to(features.device))
     if tuple(found.shape) != expected or "int" not in str(found.dtype):
         raise SolverContractError(
-            f"the rule returned {found.dtype} of shape {tuple(found.shape)}; expected integers of {expected}"
+            f"the rule returned {found.dtype} of shape {tuple(found.shape)}; expected integers of {expected}, or to "
+            f"merge tokens floats of {(*expected, features.shape[-2])}"
         )
     indices = torch.as_tensor(found).to(features.device).long().sort(dim=-1).values
     outside = (indices < 0) | (indices >= features.shape[-2])
     if bool(outside.any() | (indices.diff(dim=-1) == 0).any()):
         raise SolverContractError(f"the rule must return {k} distinct indices below {features.shape[-2]}: {indices}")
     return indices
+
+
+def _checked_weights(weights: Tensor) -> Tensor:
+    places, order = weights.argmax(-1).sort(dim=-1)
+    if not bool(weights.isfinite().all()) or bool((places.diff(dim=-1) == 0).any()):
+        raise SolverContractError(
+            "weights must be finite, and the largest of each merged token in a column of its own, where the token "
+            f"goes; the largest are in columns {places.tolist()}"
+        )
+    return weights.gather(-2, order[..., None].expand_as(weights))
 
 
 def chooser(
@@ -147,6 +164,7 @@ def select_tokens(
     prompt: Tensor | None = None,
     attention: Tensor | None = None,
     grid: selectors.Grid | None = None,
+    keys: Tensor | None = None,
     **options: Any,
 ) -> Tensor:
     """Choose the feature rows that stay, for your own forward pass.
@@ -168,16 +186,18 @@ def select_tokens(
         Whether the rule sees the features minus their mean over the rows; a prompt is not changed.
     stop : Stop, optional
         Limits of a solver, for each item; its ``default_stop`` if not given.
-    prompt, attention, grid
-        For the selectors that need them, see :class:`~lmm_integration.selectors.Context`; a prompt and an attention
-        may also have the leading dimensions of the features.
+    prompt, attention, grid, keys
+        For the selectors that need them, see :class:`~lmm_integration.selectors.Context`; all but the grid may also
+        have the leading dimensions of the features.
     **options
         Options of the solver or selector.
 
     Returns
     -------
     Tensor of shape (..., k)
-        Distinct row indices in ascending order, int64, on the device of the features.
+        Distinct row indices in ascending order, int64, on the device of the features. A rule that merges, such as
+        "visionzip", gives floats of shape (..., k, n) instead: the tokens that stay are ``weights @ features``, in the
+        places of the largest weights.
 
     Raises
     ------
@@ -206,9 +226,10 @@ def select_tokens(
     choose = chooser(solver, metric, seed, centre=centre, stop=stop, **options)
     k = retained_count(features.shape[-2], keep)
     if features.ndim == 2:
-        return choose(features, k, Context(prompt, attention, grid, seed))
-    context = Context(_flat(prompt, 2), _flat(attention, 1), grid, seed)
-    return choose(features.flatten(0, -3), k, context).reshape(*features.shape[:-2], k)
+        return choose(features, k, Context(prompt, attention, grid, seed, keys))
+    context = Context(_flat(prompt, 2), _flat(attention, 1), grid, seed, _flat(keys, 2))
+    chosen = choose(features.flatten(0, -3), k, context)
+    return chosen.reshape(*features.shape[:-2], *chosen.shape[1:])
 
 
 def _flat(extra: Tensor | None, dimensions: int) -> Tensor | None:

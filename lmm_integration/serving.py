@@ -97,7 +97,7 @@ def compute_retention_mask(
     Raises
     ------
     InvalidOptionError
-        If the embeddings are not of that size, q is out of range, or the solver needs a prompt or attention.
+        If the embeddings are not of that size, q is out of range, or the solver merges or needs a prompt or attention.
     InvalidProblemError
         If an embedding is NaN or infinite.
 
@@ -116,5 +116,7 @@ def compute_retention_mask(
     k = compute_retained_tokens_count(rows * columns, frames, q, solver, **options)
     grid = (frames, rows, columns)
     kept = select_tokens(video_embeds, k, solver, metric=metric, seed=seed, grid=grid, **options)
+    if kept.is_floating_point():
+        raise InvalidOptionError(f"solver={solver!r} merges tokens, which a mask cannot tell; choose one that selects")
     mask = torch.zeros(len(video_embeds), dtype=torch.bool, device=video_embeds.device)
     return mask.index_fill(0, kept, True)

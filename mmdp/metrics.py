@@ -30,14 +30,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from mmdp.arrays import Array, Matrix, Points, Vector, describe_rows, is_tensor, namespace
+from mmdp.arrays import Array, Matrix, Points, Vector, compiled_dtype, describe_rows, is_tensor, namespace, to_numpy
 from mmdp.exceptions import InvalidProblemError, UnknownNameError
+from mmdp.pairs import FunctionPairs, Pairs, as_items
 
 ANGULAR = ("cosine", "angular")  # metrics that compare directions
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
@@ -180,7 +181,8 @@ class Metric:
     is_whole : bool
         Whether every true distance is a whole number.
     function : callable, optional
-        For form "callable": ``function(x, y)``, symmetric and non-negative, of two vectors.
+        For form "callable": ``function(x, y)``, symmetric and non-negative, of two points. In the ``geometry`` of a
+        problem, what looks the distances up.
 
     Examples
     --------
@@ -197,7 +199,7 @@ class Metric:
     embed: Callable[[Array], Array] = _as_is
     value: Callable[[Vector], Vector] = _as_is
     is_whole: bool = False
-    function: Callable[[Array, Array], float] | None = None
+    function: Callable[[Any, Any], float] | Pairs | None = None
 
     @property
     def embeds_as_is(self) -> bool:
@@ -227,8 +229,14 @@ class Metric:
             return None  # rounded distances, for one
         return math.log2(constant)
 
+    def of_embedded(self) -> Metric:
+        """Return the same distance for points that are embedded already."""
+        return replace(self, embed=_as_is)
+
     def pairwise(self, x: Points, y: Points) -> Matrix:
         """Reduced distances, (a, b) float64, between embedded numpy vectors (a, d') and (b, d')."""
+        if isinstance(self.function, Pairs):
+            return self.function.between(x[:, 0].astype(np.int64), y[:, 0].astype(np.int64))
         if self.function is not None:
             distances = np.asarray(cdist(x, y, self.function), dtype=np.float64)
             if not (distances >= 0).all() or np.isinf(distances).any():
@@ -280,3 +288,16 @@ def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:
     if callable(metric):
         return Metric(getattr(metric, "__name__", "callable"), "callable", False, function=metric)
     raise UnknownNameError(f"metric is a name, a function of two vectors or a Metric, not {type(metric).__name__}")
+
+
+def by_lookup(points: Any, metric: Metric, read: Callable[[Any], Array]) -> tuple[Array, Metric] | None:
+    """State points that no distance form compares by their row numbers, and the metric as one that looks rows up.
+
+    ``read`` checks a table of numbers. None if the points are compared as they are.
+    """
+    if metric.function is None or isinstance(metric.function, Pairs):
+        return None
+    items = as_items(points)
+    rows = compiled_dtype(metric.embed(to_numpy(read(points)))) if items is None else items
+    numbers = np.arange(len(rows), dtype=np.float64)[:, None]
+    return numbers, replace(metric.of_embedded(), function=FunctionPairs(metric.function, rows))

@@ -21,6 +21,7 @@ from mmdp.arrays import (
     value_range,
 )
 from mmdp.exceptions import InvalidProblemError
+from mmdp.metrics import PRECOMPUTED
 
 _STRIP = 64  # rows and columns of a matrix that are compared at a time
 _ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
@@ -33,16 +34,19 @@ def no_points() -> InvalidProblemError:
     )
 
 
-def data(points: Array, distances: Array) -> tuple[Array, Array]:
-    """Check that exactly one of the two is given, and that one thoroughly."""
+def one_of(points: Any, distances: Any, metric: Any) -> tuple[Any, Any]:
+    """Check that exactly one of the two is given, and return them; points may be distances by the metric's name."""
+    is_precomputed = metric is PRECOMPUTED or (isinstance(metric, str) and metric == PRECOMPUTED.name)
     if (points is None) == (distances is None):
         raise InvalidProblemError(
             f"give points or distances, exactly one of them; {'neither' if points is None else 'both'} came. "
             "Problem(k, points=X) for an (n, d) array, Problem(k, distances=D) for an (n, n) matrix"
         )
-    if points is not None:
-        return _points(points), None
-    return None, _distances(distances)
+    if distances is not None and not is_precomputed and metric != "euclidean":
+        raise InvalidProblemError(
+            f"metric = {metric!r} is a distance of points, and distances are given; leave out one of them"
+        )
+    return (None, points) if points is not None and is_precomputed else (points, distances)
 
 
 def _table(x: Any, name: str) -> Array:
@@ -77,7 +81,8 @@ def _table(x: Any, name: str) -> Array:
     return x
 
 
-def _points(points: Any) -> Array:
+def point_table(points: Any) -> Array:
+    """Check coordinates."""
     x = _table(points, "points")
     check_whole("points", x)
     largest = max(map(abs, value_range(x))) if x.dtype.itemsize >= WIDE_BYTES else 0.0
@@ -89,7 +94,8 @@ def _points(points: Any) -> Array:
     return x
 
 
-def _distances(distances: Any) -> Any:
+def distance_matrix(distances: Any) -> Any:
+    """Check distances, and mend what only rounding made wrong."""
     D = to_numpy(_table(distances, "distances"))
     check_whole("distances", D)
     if D.shape[0] != D.shape[1]:
@@ -140,13 +146,19 @@ def checked_picks(
         raise InvalidProblemError(
             f"k = {k} is out of range: choose at least 2 (a distance needs a pair) and at most n = {n}"
         )
-    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
-    if both := set(include) & set(exclude):
-        raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
+    include, exclude = fixed_picks(n, include, exclude)
     if len(include) > k:
         raise InvalidProblemError(f"include fixes {len(include)} points, more than k = {k}")
     if n - len(exclude) < k:
         raise InvalidProblemError(f"exclude leaves {n - len(exclude)} of {n} points, fewer than k = {k}")
+    return include, exclude
+
+
+def fixed_picks(n: int, include: Sequence[int], exclude: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Check the indices to include and to exclude against n and each other."""
+    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
+    if both := set(include) & set(exclude):
+        raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
     return include, exclude
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,12 @@ from solvers._framework.registry import SolverInfo, SolverTable, available, load
 
 if TYPE_CHECKING:
     from solvers._adapters.scikit_learn import DiversitySelector
+    from solvers._spread.packing import Packing
+    from solvers._spread.spread import spread
 
 __all__ = [
     "DiversitySelector",
+    "Packing",
     "Run",
     "Solver",
     "SolverInfo",
@@ -28,7 +32,13 @@ __all__ = [
     "make",
     "names",
     "solve",
+    "spread",
 ]
+_LATER = {  # what compiles, or needs an optional package, is imported when it is asked for
+    "DiversitySelector": "solvers._adapters.scikit_learn",
+    "Packing": "solvers._spread.packing",
+    "spread": "solvers._spread.spread",
+}
 
 
 def solve(
@@ -123,8 +133,6 @@ def solve(
 
 
 def __getattr__(name: str) -> Any:
-    if name == "DiversitySelector":  # of which scikit-learn is the base
-        from solvers._adapters.scikit_learn import DiversitySelector
-
-        return DiversitySelector
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

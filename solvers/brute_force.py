@@ -48,6 +48,8 @@ class BruteForce(Solver):
             if smallest <= best:
                 continue
             if len(chosen) == problem.k:
+                if problem.group_counts is not None and problem.group_counts.violation(chosen):
+                    continue
                 best = smallest
                 clock.report(chosen, problem.value(best))
             allowed = _allowed(problem, chosen)
@@ -66,7 +68,7 @@ class BruteForce(Solver):
 
 
 def _allowed(problem: Problem, chosen: list[int]) -> NDArray[np.bool_]:
-    """Points whose group may give one more to a set that can be completed."""
+    """Points whose groups may give one more; with one group a point, exactly those with which counts can be kept."""
     if problem.group_counts is None:
         return np.ones(problem.n, dtype=bool)
-    return problem.group_counts.open(problem.group_counts.taken(chosen), problem.k)[problem.group_counts.member]
+    return problem.group_counts.addable(problem.group_counts.taken(chosen), problem.k)

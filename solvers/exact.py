@@ -31,6 +31,9 @@ _MANY = 100_000  # points from which the optimum of a sample is a better start t
 class Exact(Solver):
     """Best heuristic first, then one infeasibility proof: OPT >= t iff the pairs at distance >= t have a k-clique.
 
+    With group counts the clique has to keep them, and the search carries what is left of each group. It then takes the
+    matrix, whatever the number of points, and one thread.
+
     Parameters
     ----------
     method : str
@@ -56,6 +59,7 @@ class Exact(Solver):
     """
 
     exact = True
+    keeps_group_counts = True
     cost = "exponential time; memory O(n^2), or O(n) in few dimensions"
 
     method: str = "auto"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
 from mmdp.arrays import Array, is_tensor
+from mmdp.groups import GroupCounts
 from mmdp.tables import Partitions, Table
 from mmdp.validation import checked_picks
 from solvers._farthest_first import from_table, plain_traversal, selection
 from solvers._framework.base import Solver, check_k
+from solvers._framework.counted_picks import within_counts
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
 from solvers._framework.first_pick import RANKED, default_start
 from solvers._framework.grading import Run
@@ -45,6 +47,10 @@ class Greedy(Solver):
         - "auto" (default): "isolated" up to 4,096 points, "sweep" beyond
 
         With required points (``Problem(include=...)``) the traversal starts from these and ``start`` is not used.
+
+    With group counts the next pick is the farthest point with which they can still be kept, on the CPU. Of a start that
+    is a rule, a first pick that counts forbid gives way to the farthest one that they allow. The guarantee is lost.
+
     backend : str
         For ``solve``: "numba", "torch", or "auto", which is torch for tensors on an accelerator and Numba otherwise.
         ``select`` follows its input: Numba for arrays and tensors on the CPU, Triton kernels for tensors on CUDA, torch
@@ -62,6 +68,7 @@ class Greedy(Solver):
 
     approximation_factor = 2.0
     resumable = True
+    keeps_group_counts = True
     cost = "O(n k d), memory O(n)"
     device = "CPU, any torch device"
 
@@ -99,6 +106,8 @@ class Greedy(Solver):
         if isinstance(self.start, (int, np.integer)) and self.start not in candidates:
             raise InvalidOptionError(f"start = {self.start} is not among the {len(candidates)} points to choose from")
         start = self._start(len(candidates))
+        if problem.group_counts is not None:
+            return Run(self._within_counts(problem, problem.group_counts, rng), iterations=problem.k)
         if self._on_torch(problem):
             from solvers._farthest_first import tensors
 
@@ -110,6 +119,19 @@ class Greedy(Solver):
         else:
             radius = selection.radius_of_last(problem.vectors, picks)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)
+
+    def _within_counts(self, problem: Problem, limits: GroupCounts, rng: np.random.Generator) -> list[int]:
+        """Farthest-first within the counts, from the first two picks without counts as far as these allow them."""
+        if self.backend == "torch":
+            raise InvalidOptionError("backend = 'torch' does not keep group counts; choose auto or numba")
+        first: list[int] = []
+        if not problem.include:
+            free = replace(problem, k=2, groups=None, counts=None)
+            first = [int(i) for i in np.asarray(self._run(free, Clock(Stop()), rng).indices)]
+        picks = within_counts(problem, limits, first)
+        if isinstance(self.start, (int, np.integer)) and not problem.include and self.start not in picks:
+            raise InvalidOptionError(f"start = {self.start}: with this point, no {problem.k} points keep the counts")
+        return picks
 
     def _from_products(self, problem: Problem, start: str | int) -> list[int]:
         """Picks of :mod:`solvers._farthest_first.selection`, perhaps not all; none where it does not apply."""

@@ -111,7 +111,7 @@ class _Search:
         if group_counts := problem.group_counts:
             member = group_counts.member[self._points]
             bounds = zip(group_counts.low.tolist(), np.minimum(group_counts.high, problem.k).tolist(), strict=True)
-            self._counts = [(np.flatnonzero(member == group), *both) for group, both in enumerate(bounds)]
+            self._counts = [(np.flatnonzero((member == group).any(axis=1)), *both) for group, both in enumerate(bounds)]
         self.values = np.unique(self._D[np.triu_indices(len(self._D), 1)])
         self.low = self._rank(clock.objective)
         self.high = max(self.low, self._rank(clock.upper_bound * (1 + ROUNDING)))

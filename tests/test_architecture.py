@@ -16,13 +16,14 @@ LAYERS = {  # inside a package, what each part may import beside itself; a part 
     "solvers._local_search": {"solvers._framework", "solvers._farthest_first"},
     "solvers._exact": {"solvers._framework", "solvers._farthest_first", "solvers._local_search"},
     "solvers._ilp": {"solvers._framework", "solvers._exact"},
+    "solvers._spread": {"solvers._framework", "solvers._exact"},
     "solvers.*": {
         *("solvers._framework", "solvers._farthest_first", "solvers._local_search", "solvers._exact", "solvers._ilp"),
     },
     "solvers._adapters": {"solvers", "solvers._framework"},
     "solvers.__main__": {"solvers", "solvers._framework"},
+    "solvers": {"solvers.*", "solvers._framework", "solvers._farthest_first", "solvers._adapters", "solvers._spread"},
     "objectives": {"objectives"},
-    "solvers": {"solvers.*", "solvers._framework", "solvers._farthest_first", "solvers._adapters"},
 }
 MEASURED = {  # private parts that an experiment imports because it measures or rebuilds just them
     ("experiments.gpu.checks", "solvers._farthest_first.gpu_launches"),

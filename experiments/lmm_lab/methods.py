@@ -43,6 +43,8 @@ def methods(lab: Lab, seeds: int) -> Iterator[Method]:
         for seed in range(seeds if name in _RANDOM else 1):
             yield _diverse(name, seed)
     for name in selectors.names():
+        if "keys" in selectors.load(name).needs:  # of the tower's layers, which the lab does not record
+            continue
         for seed in range(seeds if name == "random_subset" else 1):
             yield Method(name, "selector", seed, name)
     for name, transform in TRANSFORMS.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
@@ -58,11 +59,14 @@ def load(folder: Path = CHECKPOINT) -> Any:
     Raises
     ------
     DataFileError
-        If the folder holds none.
+        If the folder holds none, or this release of transformers does not know its weights by their names.
     """
     if not (folder / "model.safetensors").exists():
         raise DataFileError(f"{folder} holds no model.safetensors: run python -m experiments lmm_lab train")
-    model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, attn_implementation=_ATTENTION)
+    read: Any = LlavaForConditionalGeneration.from_pretrained
+    model, loading = read(folder, dtype=torch.float32, attn_implementation=_ATTENTION, output_loading_info=True)
+    if loading["missing_keys"]:
+        raise DataFileError(f"{folder} was saved by transformers 5, and {transformers.__version__} cannot read it")
     return model.eval()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmm_integration._pipeline.caches import continued, mark
+from lmm_integration._pipeline.caches import cached_columns, continued, mark
 from lmm_integration._pipeline.hooks import Running
 from lmm_integration._pipeline.prepare import Preparation
 from lmm_integration._pipeline.pruned_call import Call
@@ -35,10 +35,9 @@ def run(
         arguments, prepare.visual(arguments), brings_pixels=prepare.brings_pixels(arguments), whole_text=False
     )
     if earlier is not None:
-        if arguments.get("position_ids") is None:
-            prepare.restore_offset(earlier)
-        return original(**earlier.continue_forward(arguments, first))
-    short, call = prepare(arguments, left=False)
+        prepare.restore_offset(earlier)
+        return original(**earlier.continue_forward(arguments, cached_columns(arguments["past_key_values"]), first))
+    short, call = prepare(arguments)
     if call is None:
         return original(**arguments)
     if call.kept_positions is not None and short.get("position_ids") is None:

@@ -27,9 +27,11 @@ from mmdp import (
 from mmdp.arrays import Array, Points, is_tensor, namespace, to_numpy
 from mmdp.bounds import cheap_bound
 from mmdp.metrics import Metric, resolve
+from mmdp.pairs import Pairs
 from mmdp.problem import selection_problem
 from mmdp.tables import Partitions, Table
 from solvers._framework.certify import prover
+from solvers._framework.first_answer import first_answer
 from solvers._framework.grading import Run, checked_bound, checked_indices, graded, graded_rows
 from solvers._framework.interrupts import interrupted
 from solvers._framework.table_problem import TableProblem, TableRun
@@ -119,10 +121,19 @@ class Solver(ABC):
         if run is None:
             self.warm_up(problem)
         clock = Clock(self.default_stop if stop is None else stop, watch)
+        takes_long = isinstance(problem.geometry.function, Pairs) and np.isfinite(clock.remaining)
         try:
-            if clock.stop.gap is not None:  # which needs a bound from the start
-                clock.upper_bound = min(clock.upper_bound, cheap_bound(problem))
-            run = run or self._run(problem, clock, generator)
+            if takes_long and run is None and problem.group_counts is None:
+                first = first_answer(problem, clock.remaining)
+                clock.report(first, problem.objective(first)[0])
+            with problem.within(math.inf if clock.indices is None else clock.remaining):
+                if clock.stop.gap is not None:  # which needs a bound from the start
+                    clock.upper_bound = min(clock.upper_bound, cheap_bound(problem))
+                run = run or self._run(problem, clock, generator)
+        except TooLargeError:
+            if clock.remaining > 0 or clock.indices is None:
+                raise
+            run = Run(clock.indices, status=Status.STOPPED if self.exact else Status.HEURISTIC)
         except (KeyboardInterrupt, SystemError) as stopped:
             if clock.indices is None or not interrupted(stopped):
                 raise
@@ -132,14 +143,15 @@ class Solver(ABC):
         objective, pair = problem.objective(indices)
         bound = np.inf
         try:
-            bound = checked_bound(self.keyword(), problem, run, clock, objective)
+            with problem.within(math.inf if not takes_long else clock.remaining):
+                bound = checked_bound(self.keyword(), problem, run, clock, objective)
             clock.report(indices, objective, bound)
             if certify_seconds > 0 and bound > objective:
                 prover().warm_up_proof(problem)
                 proof = Clock(Stop(seconds=certify_seconds))
                 proof.report(indices, objective, bound)
                 try:
-                    with suppress(TooLargeError):  # whose matrix fits neither memory nor time
+                    with suppress(TooLargeError), problem.within(certify_seconds):  # fits neither memory nor time
                         prover().prove(problem, proof)
                 finally:
                     bound = max(objective, proof.upper_bound)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmdp import Clock, Incumbent, InvalidOptionError, Problem, Result, SolverContractError, Status
+from mmdp import Clock, Incumbent, InvalidOptionError, Problem, Result, SolverContractError, Status, TooLargeError
 from mmdp.arrays import Indices, Points
 from mmdp.bounds import attainable, averaging_bound, cheap_bound, included_bound
 from mmdp.metrics import METRICS, Metric
@@ -86,7 +87,8 @@ def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, object
     if run.status is Status.OPTIMAL:
         claimed = min(claimed, objective)
     elif math.isinf(claimed):
-        claimed = cheap_bound(problem)
+        with suppress(TooLargeError):  # distances that take longer than the time that is left
+            claimed = cheap_bound(problem)
     else:
         claimed = min(claimed, averaging_bound(problem), included_bound(problem))
     if claimed < objective * (1 - ROUNDING):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")
 pytest.importorskip("skimage")
 
 from experiments.lmm_lab import (  # noqa: E402
@@ -29,6 +29,7 @@ from experiments.lmm_lab import (  # noqa: E402
     tasks,
 )
 from experiments.lmm_lab import train as training  # noqa: E402
+from mmdp import DataFileError  # noqa: E402
 
 needs_checkpoint = pytest.mark.skipif(
     not (model.CHECKPOINT / "model.safetensors").exists(), reason="no checkpoint: python -m experiments lmm_lab train"
@@ -300,6 +301,14 @@ def test_rank_correlation_sees_order_and_nothing_else():
 
 
 @needs_checkpoint
+@pytest.mark.skipif(transformers.__version__ >= "5", reason="needs transformers 4")
+def test_weights_of_a_newer_transformers_are_refused():
+    with pytest.raises(DataFileError, match="saved by transformers 5"):
+        model.load()
+
+
+@needs_checkpoint
+@pytest.mark.skipif(transformers.__version__ < "5", reason="needs transformers 5")
 def test_the_checkpoint_answers_the_same_twice():
     lab = evaluate.Lab(model.load(), 12)
     first, second = (lab.ask("greedy", 1.0).right for _ in range(2))

@@ -41,11 +41,7 @@ def rules() -> list[str]:
 @pytest.mark.parametrize("rule", rules())
 def test_every_rule_prunes(name: str, rule: str) -> None:
     model, inputs = tiny.build(name), tiny.batch(name, (1,))
-    if rule in selectors.names() and "attention" in selectors.load(rule).needs:
-        options: dict[str, Any] = {"attention": lambda features: features.norm(dim=-1)}
-    else:
-        options = {}
-    with prune(model, solver=rule, keep=3, **options) as pruning:
+    with prune(model, solver=rule, keep=3) as pruning:
         answer = generated(model, inputs)
     assert answer.shape[1] == inputs["input_ids"].shape[1] + NEW
     assert [len(kept.indices.unique()) for kept in pruning.last] == [3]

@@ -110,6 +110,22 @@ def vispruner(X, k, attention, important, per_round):
     return order[:first] + thin(X, order[first:], k - first, per_round)
 
 
+def visionzip(attention, keys, k, count):
+    """Weights of the rows that stay: the attended ones in order, then the merged ones."""
+    n = len(attention)
+    dominant = sorted(cls_attention(attention, k - count))
+    rest = [i for i in range(n) if i not in dominant]
+    targets = rest[:: len(rest) // count][:count] if count else []
+    members = {t: [] for t in targets}
+    for i in rest:
+        if count and i not in targets:
+            members[first_max(targets, lambda t: cosine(keys[i], keys[t]))].append(i)  # noqa: B023
+    weights = [[float(i == j) for j in range(n)] for i in dominant]
+    for target, merged in members.items():
+        weights.append([float(j == target) + (1 / len(merged) if j in merged else 0.0) for j in range(n)])
+    return weights
+
+
 def dart(X, k, pivots):
     chosen = ranked(range(len(X)), lambda i: sum(map(abs, X[i])))[: min(pivots, k)]
     group_counts, more = divmod(k - len(chosen), len(chosen))

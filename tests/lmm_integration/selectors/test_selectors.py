@@ -33,6 +33,7 @@ def context(n, d, seed=0, frames=1):
         attention=torch.rand(n, generator=generator, dtype=torch.float64),
         grid=(frames, 1, n // frames),
         seed=seed,
+        keys=torch.randn(n, 5, generator=generator, dtype=torch.float64),
     )
 
 
@@ -46,6 +47,10 @@ def tokens(n=40, d=12, seed=0, clusters=9):
 
 
 def check(chosen, n, k):
+    if chosen.is_floating_point():  # of a rule that merges: each token in the place of its largest weight
+        assert chosen.shape == (k, n)
+        assert (chosen >= 0).all()
+        chosen = chosen.argmax(-1)
     assert chosen.dtype == torch.int64
     assert chosen.shape == (k,)
     assert len(set(chosen.tolist())) == k
@@ -87,7 +92,7 @@ def test_degenerate_rows(name, rows):
     }[rows]
     extra = context(n, 4, frames=3)
     if rows.startswith("all"):
-        extra = Context(torch.zeros(2, 4), torch.zeros(n), (3, 2, 2))
+        extra = Context(torch.zeros(2, 4), torch.zeros(n), (3, 2, 2), keys=torch.zeros(n, 4))
     for k in (1, 2, 5, n - 1, n):
         check(selectors.make(name)(X, k, extra), n, k)
 
@@ -212,6 +217,13 @@ class TestRules:
 
     def test_cls_attention(self, seed, k):
         self.same("cls_attention", seed, k, lambda _, extra: rules.cls_attention(plain(extra.attention), k))
+
+    @pytest.mark.parametrize("contextual", [10 / 64, 0.5, 1.0])
+    def test_visionzip(self, seed, k, contextual):
+        def expected(_, extra):
+            return rules.visionzip(plain(extra.attention), plain(extra.keys), k, round(k * contextual))
+
+        self.same("visionzip", seed, k, expected, contextual=contextual)
 
     def test_dart(self, seed, k):
         self.same("dart", seed, k, lambda X, _: rules.dart(X, k, 3), pivots=3)
@@ -514,6 +526,17 @@ BAD = {
     "pivots": (lambda: selectors.make("dart", pivots=0), InvalidOptionError, "at least one"),
     "per round": (lambda: selectors.make("duplicate_removal", per_round=0), InvalidOptionError, "at least one"),
     "thinning": (lambda: selectors.make("vispruner", per_round=0), InvalidOptionError, "at least one"),
+    "no keys": (
+        lambda: selectors.make("visionzip")(X4, 2, Context(attention=torch.zeros(4))),
+        InvalidOptionError,
+        "needs the encoder's keys",
+    ),
+    "keys": (
+        lambda: selectors.make("visionzip")(X4, 2, Context(attention=torch.zeros(4), keys=torch.zeros(3, 2))),
+        InvalidOptionError,
+        r"keys of shape \(3, 2\); 4 features",
+    ),
+    "merged share": (lambda: selectors.make("visionzip", contextual=2), InvalidOptionError, r"\[0, 1\]"),
     "share": (lambda: selectors.make("vispruner", important=2), InvalidOptionError, r"\[0, 1\]"),
     "temperature": (lambda: selectors.make("mmtok_vision", temperature=0), InvalidOptionError, "positive"),
     "text": (lambda: selectors.make("mmtok", text_temperature=-1), InvalidOptionError, "positive"),
