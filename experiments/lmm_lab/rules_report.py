@@ -31,7 +31,7 @@ def write(rows: Rows, folder: Path) -> list[Path]:
     text = [
         "# Which objective keeps a model's answers?",
         "The study is registered in [REGISTRATION.md](../lmm_lab/REGISTRATION.md), which was committed first. Scenes "
-        "are those of the confirmation, on which no rule was tried. Points are percentage points of questions answered; "
+        "are those of the confirmation, on which no rule was tried. Points are percentage points; "
         "intervals are 95 %, by bootstrap over scenes.",
         _coverage_of_plan(frame, models, keeps),
         "## The rule of our own against the others",
