@@ -140,7 +140,7 @@ def checked_picks(
         raise InvalidProblemError(
             f"k = {k} is out of range: choose at least 2 (a distance needs a pair) and at most n = {n}"
         )
-    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
+    include, exclude = distinct(n, include, "include"), distinct(n, exclude, "exclude")
     if both := set(include) & set(exclude):
         raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
     if len(include) > k:
@@ -150,7 +150,8 @@ def checked_picks(
     return include, exclude
 
 
-def _distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+def distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+    """Return indices of n points as integers, once each; ``name`` says in messages what they are."""
     try:
         chosen = tuple(operator.index(i) for i in indices)
     except TypeError as error:
