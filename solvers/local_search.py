@@ -74,6 +74,7 @@ class LocalSearch(Solver):
     """
 
     keeps_group_counts = True
+    takes_initial = True
     cost = "near pairs of two points a move, memory O(near pairs)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=100_000)
 
@@ -109,6 +110,8 @@ class LocalSearch(Solver):
         if problem.group_counts is not None:
             fair_solution(problem, problem.group_counts, clock)
             first = np.sort(clock.best())
+        elif clock.indices is not None:
+            first = np.sort(clock.indices)
         else:
             first = np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
         clock.report(first, problem.objective(first)[0], included_bound(problem))
