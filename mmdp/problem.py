@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import psutil
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mmdp import validation
 from mmdp.arrays import Array, Indices, Matrix, Points, Vector, compiled_dtype, is_tensor, to_numpy
 from mmdp.exceptions import InvalidProblemError, TooLargeError
-from mmdp.groups import Counts, GroupCounts, group_counts
+from mmdp.group_checks import group_counts
+from mmdp.groups import Counts, GroupCounts, Labels
 from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, by_lookup, resolve, unit_vectors, warn_of_packed_bits
 from mmdp.pairs import Pairs
 
@@ -29,8 +30,8 @@ class Problem:
 
     Parameters
     ----------
-    k : int
-        How many to choose, 2 <= k <= n.
+    k : int or float
+        How many to choose, 2 <= k <= n; or a share of the n points, such as 0.1, which becomes that number.
     points : (n, d) array, optional
         A numpy array or torch tensor of any float, integer or boolean dtype, on any device, or anything that
         ``numpy.asarray`` accepts. With a function as ``metric``, a sequence of any objects too, such as texts; it is
@@ -42,12 +43,12 @@ class Problem:
         pair whose distance is needed. "precomputed" says that ``points`` are distances, as in scikit-learn.
     include, exclude : sequence of int
         Indices that every solution must contain, and indices that no solution may contain.
-    groups : (n,) sequence of numbers or strings, optional
-        Label of each point, for ``counts``.
+    groups : (n,) sequence of numbers or strings, or mapping of several, optional
+        Label of each point, for ``counts``; for several attributes ``{attribute: labels}``.
     counts : mapping, optional
         How many points of each group a solution contains: ``{label: number}``, or ``{label: (at least, at most)}``,
-        with None for no limit. Groups that are not mentioned have no limits. Solvers that do not keep counts raise an
-        error.
+        with None for no limit; for several attributes ``{attribute: {label: number}}``. Groups that are not mentioned
+        have no limits. Solvers that do not keep counts raise an error.
 
     Attributes
     ----------
@@ -68,6 +69,10 @@ class Problem:
     >>> problem = Problem(k=2, points=[[0.0], [1.0], [5.0]])
     >>> problem.objective([0, 2])
     (5.0, (0, 2))
+    >>> labels = {"sex": ["f", "m", "f"], "city": ["Oslo", "Oslo", "Rome"]}
+    >>> both = Problem(2, points=np.eye(3), groups=labels, counts={"sex": {"f": 1}, "city": {"Oslo": (None, 1)}})
+    >>> both.group_counts.violation([0, 1])
+    "2 points of group 'Oslo' of 'city', which takes 0 to 1"
     """
 
     k: int
@@ -76,8 +81,8 @@ class Problem:
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean"
     include: Sequence[int] = ()
     exclude: Sequence[int] = ()
-    groups: Sequence[Any] | NDArray[Any] | None = None
-    counts: Counts | None = None
+    groups: Labels | Mapping[Any, Labels] | None = None
+    counts: Counts | Mapping[Any, Counts] | None = None
     geometry: Metric = field(init=False)
     group_counts: GroupCounts | None = field(init=False, default=None)
 
@@ -92,11 +97,12 @@ class Problem:
         else:
             points = validation.point_table(points)
         n = len(distances) if points is None else len(points)
-        include, exclude = validation.checked_picks(n, self.k, self.include, self.exclude)
+        k = validation.whole_k(n, self.k)
+        include, exclude = validation.checked_picks(n, k, self.include, self.exclude)
         for name, checked in {
             "points": points,
             "distances": distances,
-            "k": int(self.k),
+            "k": int(k),
             "include": include,
             "exclude": exclude,
             "geometry": geometry,
@@ -144,7 +150,7 @@ class Problem:
         if self.distances is not None:
             blocks = (self.distances[block] for block in self.blocks(self.n))
             return 1 if all((block == np.floor(block)).all() for block in blocks) else None
-        if self.geometry.form == "hamming":
+        if self.geometry.form == "hamming" and self.geometry.values_as_is:
             return int(self.vectors.shape[1])
         return 1 if self.geometry.is_whole else None
 

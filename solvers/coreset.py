@@ -138,7 +138,7 @@ class Coreset(Solver):
             )
         radius = max(far for _, far in again)
         constant = geometry.triangle_constant
-        bound = math.inf if constant is None else float(problem.value(constant * radius))
+        bound = math.inf if constant is None else problem.geometry.bound(constant * radius)
         reach = max(hop for *_, hop in cores)
         notes = {
             "approximation_factor": approximation_factor(geometry, inner, method.approximation_factor, reach),

@@ -37,7 +37,7 @@ class Table:
     row_numbers : (n,) int64 array, optional
         Which row of the file or frame each point is, where rows were left out.
     whole_rows : callable, optional
-        The rows of some numbers with all their columns; see :meth:`rows`.
+        The rows of some numbers with all their columns; see :meth:`take`.
 
     Raises
     ------
@@ -57,7 +57,7 @@ class Table:
         if self.n == 0 or self.d == 0:
             raise InvalidProblemError(f"{self.name}: there are no points, but {self.n} rows of {self.d} columns")
 
-    def rows(self, indices: Indices) -> Any:
+    def take(self, indices: Indices) -> Any:
         """The rows of these numbers, in this order, as they were given.
 
         Returns
@@ -103,6 +103,20 @@ class Table:
             while (block := pending.result()) is not None:
                 pending = reader.submit(next, coming, None)
                 yield block
+
+    def rows(self, wanted: Sequence[int], geometry: Metric) -> Points:
+        """Read the embedded points of some rows, in the order asked for; one pass, up to the last of them."""
+        order = np.argsort(wanted)
+        ascending, parts = np.asarray(wanted)[order], []
+        for start, block in self.blocks(geometry):
+            low, high = np.searchsorted(ascending, (start, start + len(block)))
+            parts.append(block[ascending[low:high] - start])
+            if high == len(ascending):
+                break
+        rows = np.concatenate(parts)
+        out = np.empty_like(rows)
+        out[order] = rows
+        return out
 
     def _embedded(
         self, part: Callable[[], Points], number: int, start: int, geometry: Metric, checked: bool

@@ -95,7 +95,7 @@ def _complete(table: Table) -> Table:
     """The rows of an array without NaN."""
     decoder = Decoder(table.name, [Column("points", Kind.VECTORS, "numbers")], drop_null=True)
     blocks = decoder.blocks([block] for block in table.read())
-    return spooled(blocks, table.name, row_numbers=decoder.row_numbers, whole_rows=table.rows)
+    return spooled(blocks, table.name, row_numbers=decoder.row_numbers, whole_rows=table.take)
 
 
 def _located(path: str | Path) -> tuple[Location, str]:

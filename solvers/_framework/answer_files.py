@@ -77,7 +77,7 @@ def writer_of_rows(
 ) -> Write:
     """Write the chosen rows: from text to text as they stand in the file, else with their types."""
     if source is None:
-        return partial(write_rows, rows=table.rows(result.indices))
+        return partial(write_rows, rows=table.take(result.indices))
     suffix = suffix_of(str(output) if output is not None else points)
     suffix = suffix if suffix in (*TEXT, *JSON) else ".csv"
     chosen = source.verbatim_rows(result.indices)

@@ -94,7 +94,7 @@ def test_a_frame_can_be_opened_as_a_table():
     frame = pd.DataFrame({"id": ["a", "b", "c"], "x": [1.0, None, 3.0]})
     table = open_table(frame, columns="x", drop_null=True)
     assert (table.load().tolist(), table.columns) == ([[1], [3]], ("x",))
-    assert sorted(solve(table, 2).of(frame)["id"]) == sorted(table.rows(np.array([0, 2]))["id"]) == ["a", "c"]
+    assert sorted(solve(table, 2).of(frame)["id"]) == sorted(table.take(np.array([0, 2]))["id"]) == ["a", "c"]
 
 
 def test_all_optimal_subsets_count_all_rows():
@@ -450,7 +450,7 @@ def test_decimal_commas(tmp_path):
             open_table(path, columns=columns)
     table = open_table(path, columns=["x", "y"], decimal=",")
     assert table.load().tolist() == [[1.5, 2.5], [3.5, 4.25], [9, 4.25]]
-    assert table.rows(np.array([1])).column("x").to_pylist() == [3.5]
+    assert table.take(np.array([1])).column("x").to_pylist() == [3.5]
     out = tmp_path / "out.csv"
     cli("select", path, "-k", 2, "--columns", "x", "--decimal", ",", "--rows", "--rank", "-o", out)
     assert out.read_text().splitlines() == ["name;x;note;y;rank;distance", "c;9,0;;4,25;0;", "a;1,5;;2,5;1;7,5"]
