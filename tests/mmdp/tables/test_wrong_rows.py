@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, MMDPError, Problem
 from mmdp.tables import open_table, read_frame
-from solvers import solve
+from solvers import rank, solve
 from solvers.__main__ import application
 
 pa = pytest.importorskip("pyarrow")
@@ -95,6 +95,22 @@ def test_a_frame_can_be_opened_as_a_table():
     table = open_table(frame, columns="x", drop_null=True)
     assert (table.load().tolist(), table.columns) == ([[1], [3]], ("x",))
     assert sorted(solve(table, 2).of(frame)["id"]) == sorted(table.take(np.array([0, 2]))["id"]) == ["a", "c"]
+
+
+def test_required_rows_count_all_rows_too(tmp_path):
+    gaps = pd.DataFrame(X[:, :3].astype(float), columns=list("abc"))
+    gaps.loc[[0, 5], "b"] = np.nan
+    gaps.to_csv(tmp_path / "t.csv", index=False)
+    kept = np.delete(np.arange(64), [0, 5])
+    problem = Problem(6, points=gaps.to_numpy()[kept], include=[8, 1], exclude=[20])
+    expected = kept[solve(problem).indices].tolist()
+    for table in (gaps, tmp_path / "t.csv"):
+        result = solve(table, 6, drop_null=True, include=[10, 2], exclude=[22, 5])
+        assert result.indices.tolist() == expected
+        assert len(result.assignment().labels) == 62
+        with pytest.raises(InvalidProblemError, match="include names row 5, which has a missing value"):
+            solve(table, 6, drop_null=True, include=[5])
+    assert rank(gaps.iloc[1:5], columns=["a", "b"]).k == 4
 
 
 def test_all_optimal_subsets_count_all_rows():
