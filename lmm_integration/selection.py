@@ -57,6 +57,8 @@ class Chooser:
             return replace(self, centre=False)(centred(features), k, context)
         if isinstance(self.rule, Solver) and (k == 1 or not (self.seed or self.stop)):
             chosen = self.rule.select(features.detach(), k, metric=self.metric)
+        elif isinstance(self.rule, Selector) and self.rule.batched:
+            chosen = self.rule(features, k, context)
         elif features.ndim > 2:
             return torch.stack([self(item, k, context.of_item(i)) for i, item in enumerate(features)])
         elif isinstance(self.rule, Solver):
@@ -72,8 +74,9 @@ class Chooser:
 def centred(features: Tensor) -> Tensor:
     """Subtract from (..., n, d) features their mean over the n rows; half precisions are widened to float32.
 
-    Features of one image share a large common part, which makes all their cosines high and nearly equal (Centering
-    before Pruning, arXiv 2608.30263); without it, directions tell tokens apart. O(n d) time.
+    Features of one image share a large common part, which makes all their cosines high and nearly equal. Taking it off
+    is one half of Centering before Pruning (arXiv 2608.30263), which reports that this half alone makes pruning worse;
+    :class:`~lmm_integration.selectors.centred_greedy.CentredGreedy` is the whole rule. O(n d) time.
     """
     wide = features.detach().to(torch.promote_types(features.dtype, torch.float32))
     return wide - wide.mean(-2, keepdim=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from mmdp.arrays import (
     value_range,
 )
 from mmdp.exceptions import InvalidProblemError
+from mmdp.metrics import PRECOMPUTED
 
 _STRIP = 64  # rows and columns of a matrix that are compared at a time
 _ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
@@ -33,16 +35,19 @@ def no_points() -> InvalidProblemError:
     )
 
 
-def data(points: Array, distances: Array) -> tuple[Array, Array]:
-    """Check that exactly one of the two is given, and that one thoroughly."""
+def one_of(points: Any, distances: Any, metric: Any) -> tuple[Any, Any]:
+    """Check that exactly one of the two is given, and return them; points may be distances by the metric's name."""
+    is_precomputed = metric is PRECOMPUTED or (isinstance(metric, str) and metric == PRECOMPUTED.name)
     if (points is None) == (distances is None):
         raise InvalidProblemError(
             f"give points or distances, exactly one of them; {'neither' if points is None else 'both'} came. "
             "Problem(k, points=X) for an (n, d) array, Problem(k, distances=D) for an (n, n) matrix"
         )
-    if points is not None:
-        return _points(points), None
-    return None, _distances(distances)
+    if distances is not None and not is_precomputed and metric != "euclidean":
+        raise InvalidProblemError(
+            f"metric = {metric!r} is a distance of points, and distances are given; leave out one of them"
+        )
+    return (None, points) if points is not None and is_precomputed else (points, distances)
 
 
 def _table(x: Any, name: str) -> Array:
@@ -77,7 +82,8 @@ def _table(x: Any, name: str) -> Array:
     return x
 
 
-def _points(points: Any) -> Array:
+def point_table(points: Any) -> Array:
+    """Check coordinates."""
     x = _table(points, "points")
     check_whole("points", x)
     largest = max(map(abs, value_range(x))) if x.dtype.itemsize >= WIDE_BYTES else 0.0
@@ -89,7 +95,8 @@ def _points(points: Any) -> Array:
     return x
 
 
-def _distances(distances: Any) -> Any:
+def distance_matrix(distances: Any) -> Any:
+    """Check distances, and mend what only rounding made wrong."""
     D = to_numpy(_table(distances, "distances"))
     check_whole("distances", D)
     if D.shape[0] != D.shape[1]:
@@ -128,6 +135,13 @@ def _largest_skew(D: Any) -> tuple[float, int, int]:
     return largest, *place
 
 
+def whole_k(n: int, k: Any) -> Any:
+    """Return how many points a share of n is, to the nearest whole number and at least 2; anything else as it is."""
+    if isinstance(k, (float, np.floating)) and 0 < k < 1:
+        return min(n, max(2, math.floor(k * n + 0.5)))
+    return k
+
+
 def checked_picks(
     n: int, k: Any, include: Sequence[int] = (), exclude: Sequence[int] = ()
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -135,14 +149,14 @@ def checked_picks(
     try:
         k = operator.index(k)
     except TypeError as error:
-        raise InvalidProblemError(f"k is how many points to choose, a whole number, not {k!r}") from error
+        raise InvalidProblemError(
+            f"k is how many points to choose, a whole number, not {k!r}; a share of them lies between 0 and 1"
+        ) from error
     if not 2 <= k <= n:
         raise InvalidProblemError(
             f"k = {k} is out of range: choose at least 2 (a distance needs a pair) and at most n = {n}"
         )
-    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
-    if both := set(include) & set(exclude):
-        raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
+    include, exclude = fixed_picks(n, include, exclude)
     if len(include) > k:
         raise InvalidProblemError(f"include fixes {len(include)} points, more than k = {k}")
     if n - len(exclude) < k:
@@ -150,7 +164,16 @@ def checked_picks(
     return include, exclude
 
 
-def _distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+def fixed_picks(n: int, include: Sequence[int], exclude: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Check the indices to include and to exclude against n and each other."""
+    include, exclude = distinct(n, include, "include"), distinct(n, exclude, "exclude")
+    if both := set(include) & set(exclude):
+        raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
+    return include, exclude
+
+
+def distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+    """Return indices of n points as integers, once each; ``name`` says in messages what they are."""
     try:
         chosen = tuple(operator.index(i) for i in indices)
     except TypeError as error:

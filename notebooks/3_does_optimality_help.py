@@ -43,7 +43,7 @@ for question in example.questions[0]:
 
 # %%
 rules = {rule.name: rule.rule for rule in methods(lab, seeds=1)}
-names = ("random", "greedy", "exact", "greedy_centred")
+names = ("random", "greedy", "exact", "greedy_centring_alone")
 figure, axes = plt.subplots(1, len(names), figsize=(11, 3), layout="constrained")
 for axis, name in zip(axes, names, strict=True):
     axis.imshow(overlay((255 * image).astype(np.uint8), lab.ask(rules[name], 0.05).kept[0]))

@@ -97,7 +97,7 @@ def _per_head(features: Tensor, _: Tensor) -> Tensor:
 
 
 TRANSFORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "centred": _centred,
+    "centring_alone": _centred,
     "whitened": _whitened,
     "tower": lambda _, seen: seen,
     "per_head": _per_head,

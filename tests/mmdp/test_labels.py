@@ -97,9 +97,9 @@ BAD = {
     "too many": (["--groups", "city", "--count", "Oslo=10:"], InvalidProblemError, "at least 10 points.*k = 9"),
     "too few there": (["--groups", "city", "--count", "Oslo=21"], InvalidProblemError, "'Oslo', and 20 can be chosen"),
     "solver": (
-        ["--groups", "city", *typed(TYPED), "--solver", "greedy"],
+        ["--groups", "city", *typed(TYPED), "--solver", "gist"],
         InvalidOptionError,
-        "greedy does not keep group counts",
+        "gist does not keep group counts",
     ),
 }
 
