@@ -58,10 +58,11 @@ def test_the_rest_goes_to_vllm_as_it_is(model):
 
 
 @pytest.mark.parametrize(("text", "keep"), [("1", 1), ("1.0", 1.0), ("64", 64), ("0.5", 0.5)])
-def test_a_count_and_a_fraction_differ(model, text, keep):
+def test_a_count_and_a_fraction_differ(model, capsys, text, keep):
     merged = json.loads(command.vllm_arguments([model, "--keep", text])[3])
     assert merged["visual_pruning"]["keep"] == keep
     assert type(merged["visual_pruning"]["keep"]) is type(keep)
+    assert ("keeps one token" in capsys.readouterr().err) == (text == "1")
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_compiled(kind):
     check(found("served", kind, cases.IMAGES, pruning={"keep": KEEP}, engine=engine), expected)
 
 
-@of_kinds(["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+@of_kinds(["qwen2_5_vl", "qwen3_vl"])
 def test_positions_in_bfloat16(kind):
     """Stride does not look at features, so that both precisions keep the same tokens."""
     pruning = {"keep": KEEP, "solver": "stride"}
@@ -104,6 +104,13 @@ def test_positions_in_bfloat16(kind):
     assert half["positions"] == wide["positions"]
     assert len(half["positions"]) == sum(bool(case.images) for case in cases.IMAGES)
     check({"batch": wide["batch"]}, reference(kind, "IMAGES", solver="stride"))
+
+
+@of_kinds(["llava"])
+def test_in_the_code_of_transformers(kind):
+    """One class of vLLM runs models of many types with transformers' own modules."""
+    pruning = {"keep": KEEP, "hf_overrides": {"architectures": ["TransformersMultiModalForCausalLM"]}}
+    check(found("served", kind, cases.IMAGES, pruning=pruning), reference(kind, "IMAGES"))
 
 
 @of_kinds(["llava", "qwen2_5_vl"])
