@@ -1,5 +1,6 @@
 """vLLM's answers are those of ``prune`` on the Hugging Face model, token by token."""
 
+import os
 import shutil
 
 import pytest
@@ -104,6 +105,16 @@ def test_positions_in_bfloat16(kind):
     assert half["positions"] == wide["positions"]
     assert len(half["positions"]) == sum(bool(case.images) for case in cases.IMAGES)
     check({"batch": wide["batch"]}, reference(kind, "IMAGES", solver="stride"))
+
+
+@of_kinds(["llava"])
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="each rank is bound to a core")
+def test_two_ranks(kind):
+    """Tensor parallelism: the first rank chooses for both."""
+    engine = {"tensor_parallel_size": 2, "distributed_executor_backend": "mp"}
+    cores = {"VLLM_CPU_OMP_THREADS_BIND": "0|1"}
+    served = found("served", kind, cases.IMAGES, cores, pruning={"keep": KEEP}, engine=engine)
+    check(served, reference(kind, "IMAGES"))
 
 
 @of_kinds(["llava"])
