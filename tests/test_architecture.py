@@ -10,7 +10,9 @@ from tests.import_graph import ROOT, circles, graph, sources
 PACKAGES = ("mmdp", "solvers", "objectives", "lmm_integration", "experiments")  # each may import those before it
 LAYERS = {  # inside a package, what each part may import beside itself; a part is a module or a folder
     "mmdp.tables": {"mmdp"},
-    "mmdp": set(),
+    "mmdp.validation": {"mmdp", "mmdp.tables"},  # which reads data frames
+    "mmdp.result": {"mmdp", "mmdp.tables"},  # which takes rows from what the points came from
+    "mmdp": {"mmdp.validation", "mmdp.result"},
     "solvers._framework": set(),
     "solvers._farthest_first": {"solvers._framework"},
     "solvers._local_search": {"solvers._framework", "solvers._farthest_first"},
@@ -32,6 +34,7 @@ MEASURED = {  # private parts that an experiment imports because it measures or 
     ("experiments.gpu.run", "solvers._farthest_first.gpu_launches"),
     ("experiments.gpu.run", "solvers._farthest_first.tensor_traversal"),
     ("experiments.lmm_lab.methods", "solvers._local_search.random_starts"),  # subsets of every quality
+    ("experiments.lmm_lab.rules", "solvers._local_search.random_starts"),
 }
 IMPORTS = graph(sources(*PACKAGES))
 
