@@ -18,6 +18,7 @@ import solvers
 from experiments._common.console import Console, Progress
 from experiments._common.rows import Rows
 from experiments.lmm_lab.evaluate import Lab
+from experiments.lmm_lab.methods import selectors_without_keys
 from experiments.lmm_lab.model import load
 from experiments.lmm_lab.tasks import CHECKPOINTS, Checkpoint
 from lmm_integration import selectors
@@ -79,7 +80,7 @@ def rules(lab: Lab, quick: bool) -> Iterator[Rule]:
         yield Rule("random", "random", _blend(lab, 0.0, draw), draw)
         for share in (25, 50, 75):
             yield Rule(f"blend_{share}", "random", _blend(lab, share / 100, draw), draw)
-    for name in selectors.names():
+    for name in selectors_without_keys():
         rule = selectors.make(name)
         several_words = lab.task.longest_answer > 1
         if name not in CONFIRMED and name != "random_subset" and not ("prompt" in rule.needs and several_words):

@@ -30,7 +30,7 @@ def write(rows: Rows, folder: Path) -> list[Path]:
     last = frame.iloc[-1]
     text = [
         "# Which objective keeps a model's answers?",
-        "The study is registered in [REGISTRATION.md](../lmm_lab/REGISTRATION.md), which was committed first. Scenes "
+        "The study is registered in `experiments/lmm_lab/REGISTRATION.md`, which was committed first. Scenes "
         "are those of the confirmation, on which no rule was tried. Points are percentage points; "
         "intervals are 95 %, by bootstrap over scenes.",
         _coverage_of_plan(frame, models, keeps),
