@@ -36,7 +36,7 @@ _CLAIM_ROUNDING = 1e-9  # relative; a bound this little below a value that dista
 
 def _distance(problem: Problem, reduced_distance: float) -> float:
     """The true distance of a bounding reduced distance, rounded up, and down to one that the problem can have."""
-    return attainable(problem, float(problem.value(reduced_distance * (1 + _ROUNDING))))
+    return attainable(problem, problem.geometry.bound(reduced_distance * (1 + _ROUNDING)))
 
 
 def attainable(problem: Problem, bound: float) -> float:

@@ -82,6 +82,8 @@ class FunctionPairs(Pairs):
 
     def between(self, rows: Indices, columns: Indices) -> Matrix:
         """Reduced distances; those that are not known are computed."""
+        if len(columns) < len(rows):  # so that fewer rows are kept
+            return np.ascontiguousarray(self.between(columns, rows).T)
         out = np.empty((len(rows), len(columns)))
         for place, i in enumerate(rows.tolist()):
             row = self._row(i)

@@ -30,8 +30,8 @@ class Problem:
 
     Parameters
     ----------
-    k : int
-        How many to choose, 2 <= k <= n.
+    k : int or float
+        How many to choose, 2 <= k <= n; or a share of the n points, such as 0.1, which becomes that number.
     points : (n, d) array, optional
         A numpy array or torch tensor of any float, integer or boolean dtype, on any device, or anything that
         ``numpy.asarray`` accepts. With a function as ``metric``, a sequence of any objects too, such as texts; it is
@@ -97,11 +97,12 @@ class Problem:
         else:
             points = validation.point_table(points)
         n = len(distances) if points is None else len(points)
-        include, exclude = validation.checked_picks(n, self.k, self.include, self.exclude)
+        k = validation.whole_k(n, self.k)
+        include, exclude = validation.checked_picks(n, k, self.include, self.exclude)
         for name, checked in {
             "points": points,
             "distances": distances,
-            "k": int(self.k),
+            "k": int(k),
             "include": include,
             "exclude": exclude,
             "geometry": geometry,
@@ -147,7 +148,7 @@ class Problem:
         if self.distances is not None:
             blocks = (self.distances[block] for block in self.blocks(self.n))
             return 1 if all((block == np.floor(block)).all() for block in blocks) else None
-        if self.geometry.form == "hamming":
+        if self.geometry.form == "hamming" and self.geometry.values_as_is:
             return int(self.vectors.shape[1])
         return 1 if self.geometry.is_whole else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -134,6 +135,13 @@ def _largest_skew(D: Any) -> tuple[float, int, int]:
     return largest, *place
 
 
+def whole_k(n: int, k: Any) -> Any:
+    """Return how many points a share of n is, to the nearest whole number and at least 2; anything else as it is."""
+    if isinstance(k, (float, np.floating)) and 0 < k < 1:
+        return min(n, max(2, math.floor(k * n + 0.5)))
+    return k
+
+
 def checked_picks(
     n: int, k: Any, include: Sequence[int] = (), exclude: Sequence[int] = ()
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -141,7 +149,9 @@ def checked_picks(
     try:
         k = operator.index(k)
     except TypeError as error:
-        raise InvalidProblemError(f"k is how many points to choose, a whole number, not {k!r}") from error
+        raise InvalidProblemError(
+            f"k is how many points to choose, a whole number, not {k!r}; a share of them lies between 0 and 1"
+        ) from error
     if not 2 <= k <= n:
         raise InvalidProblemError(
             f"k = {k} is out of range: choose at least 2 (a distance needs a pair) and at most n = {n}"
@@ -156,13 +166,14 @@ def checked_picks(
 
 def fixed_picks(n: int, include: Sequence[int], exclude: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Check the indices to include and to exclude against n and each other."""
-    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
+    include, exclude = distinct(n, include, "include"), distinct(n, exclude, "exclude")
     if both := set(include) & set(exclude):
         raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
     return include, exclude
 
 
-def _distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+def distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+    """Return indices of n points as integers, once each; ``name`` says in messages what they are."""
     try:
         chosen = tuple(operator.index(i) for i in indices)
     except TypeError as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
 from mmdp.arrays import Array
@@ -31,6 +31,7 @@ __all__ = [
     "load",
     "make",
     "names",
+    "rank",
     "solve",
     "spread",
 ]
@@ -43,7 +44,7 @@ _LATER = {  # what compiles, or needs an optional package, is imported when it i
 
 def solve(
     points: Array | Problem | Table | Partitions | str | Path,
-    k: int | None = None,
+    k: int | float | None = None,
     *,
     solver: str | Solver = "greedy",
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean",
@@ -51,8 +52,11 @@ def solve(
     seed: int = 0,
     watch: Callable[[Incumbent], None] | None = None,
     certify_seconds: float = 0.0,
+    include: Sequence[int] = (),
+    exclude: Sequence[int] = (),
     checkpoint: str | Path | None = None,
     progress: bool = False,
+    initial: Sequence[int] | None = None,
     **options: Any,
 ) -> Result:
     """Choose k of n points so that their smallest pairwise distance is as large as the solver can make it.
@@ -60,16 +64,17 @@ def solve(
     Parameters
     ----------
     points : (n, d) array or Problem, path, or blocks
-        A numpy array, a torch tensor, or a :class:`mmdp.Problem` (for a distance matrix, required or excluded points).
+        A numpy array, a torch tensor, or a :class:`mmdp.Problem`, such as one with group counts.
         Also the path of a .npy, CSV or Parquet file, a ``numpy.memmap``, or a list or iterator of (rows, d) blocks:
         ``greedy`` reads these block by block, ``streaming`` once; other solvers load them, see
         :func:`mmdp.tables.open_table`. Dask arrays and data frames need ``solver="coreset"``.
-    k : int
-        How many points to choose, at least 2; omit it with a Problem.
+    k : int or float
+        How many points to choose, at least 2, or a share of them between 0 and 1; omit it with a Problem.
     solver : str or Solver
         A keyword of :func:`available`, or an instance.
     metric : str, Metric or callable
-        A name in ``mmdp.METRICS``, or a symmetric function of two vectors; omit it with a Problem.
+        A name in ``mmdp.METRICS``, "precomputed" where ``points`` are distances, or a symmetric function of two points,
+        which may then be any objects; omit it with a Problem.
     stop : Stop, optional
         Limits on a search. ``greedy`` and ``streaming`` construct a single solution and ignore them.
     seed : int
@@ -78,11 +83,17 @@ def solve(
         Called with each :class:`mmdp.Incumbent`.
     certify_seconds : float
         Seconds to spend after the run on a smaller upper bound, for points in memory.
+    include, exclude : sequence of int
+        Rows that are chosen in any case, and rows that never are.
     checkpoint : path, optional
         For a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
         finds it goes on from there.
     progress : bool
         Show how far ``greedy`` is with a table.
+    initial : sequence of int, optional
+        A solution for a search or a proof to start from, of points in memory. One that is none is repaired: its points
+        are kept, the first ones first, as far as k, ``exclude`` and group counts allow, and
+        ``result.notes["initial"]`` tells. The result is never worse than this start.
     **options
         The solver's own fields, such as ``start="isolated"`` of greedy.
 
@@ -115,21 +126,77 @@ def solve(
     >>> result.objective, sorted(result.indices.tolist())
     (5.0, [0, 2])
     """
-    method = make(solver, **options)
+    method, size = make(solver, **options), cast(int, k)  # a share becomes a number where n is known
     if isinstance(points, Problem):
-        if k is not None or metric != "euclidean":
-            raise InvalidProblemError("a Problem has its own k and metric; do not give them again")
+        if k is not None or metric != "euclidean" or len(include) or len(exclude):
+            raise InvalidProblemError("a Problem has its own k, metric, include and exclude; do not give them again")
         problem = points
     elif k is None:
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
     elif is_table(points):
+        if initial is not None:
+            raise InvalidOptionError("initial is for points in memory; pass an array instead of a table")
         table = open_table(points)
-        return method.solve_table(table, k, metric, stop, seed, watch, certify_seconds, checkpoint, progress)
+        return method.solve_table(
+            table,
+            size,
+            metric,
+            stop,
+            seed,
+            watch,
+            certify_seconds,
+            checkpoint,
+            progress,
+            include=include,
+            exclude=exclude,
+        )
     else:
-        problem = Problem(k, points=points, metric=metric)
+        problem = Problem(size, points=points, metric=metric, include=include, exclude=exclude)
     if checkpoint is not None or progress:
         raise InvalidOptionError("checkpoint and progress are for tables, such as a path; these points are in memory")
-    return method.solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds)
+    return method.solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds, initial=initial)
+
+
+def rank(
+    points: Array | Table | str | Path,
+    *,
+    metric: str | Metric | Callable[[Any, Any], float] = "euclidean",
+    include: Sequence[int] = (),
+    exclude: Sequence[int] = (),
+    seed: int = 0,
+    **options: Any,
+) -> Result:
+    """Put all points in farthest-first order, so that every beginning of it is spread out.
+
+    The first k of the order are what ``solve(points, k)`` chooses with the greedy. ``result.radii`` says how far each
+    point is from all before it, so the points up to a radius r are at least r apart.
+
+    Parameters
+    ----------
+    points : (n, d) array, path or table
+    metric, include, exclude, seed
+        As for :func:`solve`; included points come first, excluded ones do not come at all.
+    **options
+        Of :class:`solvers.greedy.Greedy`, such as ``start="sweep"``.
+
+    Returns
+    -------
+    Result
+        With ``indices`` of all points that are not excluded.
+
+    Notes
+    -----
+    O(n^2 d) time, and memory for the points.
+
+    Examples
+    --------
+    >>> rank([[0.0], [1.0], [5.0], [3.5]]).indices.tolist()
+    [2, 0, 3, 1]
+    """
+    table = open_table(points) if is_table(points) else points
+    loaded: Any = table.load() if isinstance(table, Table) else table
+    k = len(loaded) - len(exclude)
+    return solve(loaded, k, metric=metric, include=include, exclude=exclude, seed=seed, solver="greedy", **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -111,7 +111,7 @@ class Coreset(Solver):
         centres = vectors[_core(problem, max(2, k - 1))[0][: k - 1]]
         radius = max(_compute([delayed(_radius)(block, i, geometry, centres) for i, block in enumerate(blocks)]))
         constant = geometry.triangle_constant
-        bound = math.inf if constant is None else float(problem.value(constant * radius))
+        bound = math.inf if constant is None else problem.geometry.bound(constant * radius)
         reach = max(hop for *_, hop in cores)
         notes = {
             "approximation_factor": approximation_factor(geometry, inner, method.approximation_factor, reach),

@@ -71,6 +71,20 @@ class Table:
                 pending = reader.submit(next, coming, None)
                 yield block
 
+    def rows(self, wanted: Sequence[int], geometry: Metric) -> Points:
+        """Read the embedded points of some rows, in the order asked for; one pass, up to the last of them."""
+        order = np.argsort(wanted)
+        ascending, parts = np.asarray(wanted)[order], []
+        for start, block in self.blocks(geometry):
+            low, high = np.searchsorted(ascending, (start, start + len(block)))
+            parts.append(block[ascending[low:high] - start])
+            if high == len(ascending):
+                break
+        rows = np.concatenate(parts)
+        out = np.empty_like(rows)
+        out[order] = rows
+        return out
+
     def _embedded(
         self, part: Callable[[], Points], number: int, start: int, geometry: Metric, checked: bool
     ) -> tuple[int, Points]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
-from mmdp.arrays import Vector
+from mmdp.arrays import Indices, Matrix
+from mmdp.pairs import Pairs
 from solvers._framework.base import Solver
 
 MANY_COORDINATES = 2**17  # from which on the accelerated greedy is faster than the plain loop, so both are compiled
@@ -44,12 +46,17 @@ def part_of(problem: Problem, size: int, k: int) -> Problem:
         return Problem(k, distances=problem.distances[np.ix_(chosen, chosen)])
     assert problem.points is not None
     if problem.geometry.form == "callable":  # whose function is not called ahead of the clock
-        return Problem(k, points=chosen[:, None], metric=_any_distance)
+        numbers = np.arange(len(chosen), dtype=np.float64)[:, None]
+        return Problem(k, points=numbers, metric=replace(problem.geometry, function=_AnyPairs(len(chosen))))
     return Problem(k, points=problem.points[chosen], metric=problem.metric)
 
 
-def _any_distance(x: Vector, y: Vector) -> float:
-    return float(abs(x[0] - y[0]) % 7.0)
+class _AnyPairs(Pairs):
+    """Distances that take no time, in place of those of a function."""
+
+    def between(self, rows: Indices, columns: Indices) -> Matrix:
+        """Reduced distances of row numbers."""
+        return np.asarray(np.abs(rows[:, None] - columns) % 7, dtype=np.float64)
 
 
 def kind_of(problem: Problem) -> tuple[object, ...]:
