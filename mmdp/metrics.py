@@ -148,18 +148,6 @@ def _bits(x: Array) -> Array:
     return x.to(xp.uint8) if is_tensor(x) else np.asarray(x, dtype=np.uint8)
 
 
-def _unpacked(x: Array) -> Array:
-    xp = namespace(x)
-    if x.dtype != xp.uint8:
-        raise InvalidProblemError(
-            f"packed_hamming compares the bits of bytes: give uint8, as np.packbits does, not {x.dtype}"
-        )
-    shifts = (
-        xp.arange(7, -1, -1, dtype=xp.uint8, device=x.device) if is_tensor(x) else np.arange(7, -1, -1, dtype=np.uint8)
-    )
-    return ((x[..., None] >> shifts) & 1).reshape(*x.shape[:-1], -1)
-
-
 def _centred_directions(x: Array) -> Array:
     centred = _double(x)
     centred = centred - centred.mean(-1)[..., None]
@@ -191,6 +179,18 @@ def _dice(s: Vector) -> Vector:
 def _twice_over(s: Vector) -> Vector:
     s = np.minimum(s, 1.0)
     return 2.0 * s / (1.0 + s)
+
+
+def _unpacked(x: Array) -> Array:
+    xp = namespace(x)
+    if x.dtype != xp.uint8:
+        raise InvalidProblemError(
+            f"packed_hamming compares the bits of bytes: give uint8, as np.packbits does, not {x.dtype}"
+        )
+    shifts = (
+        xp.arange(7, -1, -1, dtype=xp.uint8, device=x.device) if is_tensor(x) else np.arange(7, -1, -1, dtype=np.uint8)
+    )
+    return ((x[..., None] >> shifts) & 1).reshape(*x.shape[:-1], -1)
 
 
 def _arc(s: Vector) -> Vector:
@@ -358,7 +358,6 @@ METRICS: dict[str, Metric] = {
     )
 }
 """All named metrics, by name."""
-_PACKED = 127  # the largest byte that may well be the number of a category
 ALIASES = {
     "l1": "manhattan",
     "cityblock": "manhattan",
@@ -370,6 +369,7 @@ ALIASES = {
     "great_circle": "haversine",
 }
 """Other names of metrics, such as those of scipy and scikit-learn."""
+_PACKED = 127  # the largest byte that may well be the number of a category
 PRECOMPUTED = Metric("precomputed", "precomputed", False)
 
 

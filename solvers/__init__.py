@@ -52,11 +52,11 @@ def solve(
     seed: int = 0,
     watch: Callable[[Incumbent], None] | None = None,
     certify_seconds: float = 0.0,
+    include: Sequence[int] = (),
+    exclude: Sequence[int] = (),
     columns: str | Collection[str] | None = None,
     drop: str | Collection[str] = (),
     drop_null: bool = False,
-    include: Sequence[int] = (),
-    exclude: Sequence[int] = (),
     checkpoint: str | Path | None = None,
     progress: bool = False,
     initial: Sequence[int] | None = None,
@@ -68,10 +68,10 @@ def solve(
     ----------
     points : (n, d) array, data frame, Problem, path, or blocks
         A numpy array, a torch tensor, a data frame of pandas or polars, an Arrow table, an xarray, or a
-              :class:`mmdp.Problem`, such as one with group counts. Also the path of a file, a
-        ``numpy.memmap``, or a list or iterator of (rows, d) blocks: ``greedy`` reads these block by block,
-        ``streaming`` once; other solvers load them, see :func:`mmdp.tables.open_table`. Dask arrays and data frames
-        need ``solver="coreset"``, which also reads Parquet files partition by partition.
+        :class:`mmdp.Problem`, such as one with group counts. Also the path of a file, a ``numpy.memmap``, or a list or
+        iterator of (rows, d) blocks: ``greedy`` reads these block by block, ``streaming`` once; other solvers load
+        them, see :func:`mmdp.tables.open_table`. Dask arrays and data frames need ``solver="coreset"``, which also
+        reads Parquet files partition by partition.
     k : int or float
         How many points to choose, at least 2, or a share of them between 0 and 1; omit it with a Problem.
     solver : str or Solver
@@ -87,6 +87,8 @@ def solve(
         Called with each :class:`mmdp.Incumbent`.
     certify_seconds : float
         Seconds to spend after the run on a smaller upper bound, for points in memory.
+    include, exclude : sequence of int
+        Rows that are chosen in any case, and rows that never are.
     columns : str or collection of str, optional
         Of a data frame or file: the coordinates, columns of numbers or one of vectors. Without it all columns but an
         index and those in ``drop``.
@@ -94,13 +96,11 @@ def solve(
         Columns that are not coordinates.
     drop_null : bool
         Leave out rows of a data frame or file with a missing value. Indices still count all rows.
-    include, exclude : sequence of int
-        Rows that are chosen in any case, and rows that never are.
     checkpoint : path, optional
         For a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
         finds it goes on from there.
     progress : bool
-        Show how far ``greedy`` is with such a table.
+        Show how far ``greedy`` is with a table.
     initial : sequence of int, optional
         A solution for a search or a proof to start from, of points in memory. One that is none is repaired: its points
         are kept, the first ones first, as far as k, ``exclude`` and group counts allow, and
@@ -137,7 +137,8 @@ def solve(
     >>> result.objective, sorted(result.indices.tolist())
     (5.0, [0, 2])
     """
-    method, size, row_numbers = make(solver, **options), cast(int, k), None  # a share is a number where n is known
+    method, size = make(solver, **options), cast(int, k)  # a share becomes a number where n is known
+    row_numbers = None
     if isinstance(points, Problem):
         if k is not None or metric != "euclidean" or len(include) or len(exclude):
             raise InvalidProblemError("a Problem has its own k, metric, include and exclude; do not give them again")
@@ -163,12 +164,10 @@ def solve(
         )
     elif is_frame(points) and (columns is not None or drop or drop_null):
         held = read_frame(points, columns, drop, drop_null)
-        row_numbers = held.row_numbers
-        include, exclude = places_of(row_numbers, include, exclude)
-        if initial is not None:
-            initial = places_of(row_numbers, initial, ())[0]
+        row_numbers, columns, drop, drop_null = held.row_numbers, None, (), False
+        include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
+        initial = None if initial is None else places_of(initial, row_numbers, "initial")
         problem = Problem(size, points=held.points, metric=metric, include=include, exclude=exclude)
-        columns, drop, drop_null = None, (), False
     else:
         problem = Problem(size, points=points, metric=metric, include=include, exclude=exclude)
     if columns is not None or drop or drop_null:

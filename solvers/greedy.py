@@ -179,12 +179,10 @@ class Greedy(Solver):
         assert isinstance(table, Table)
         start = self._start(table.n)
         rng = np.random.default_rng(asked.seed)
-        if start in RANKED and not asked.include:
-            held = Problem(asked.k, points=table.load(), metric=geometry, exclude=asked.exclude)
+        if start in RANKED:
+            held = Problem(asked.k, table.load(), metric=geometry, include=asked.include, exclude=asked.exclude)
             start = first_pick(Rows(held), start)
-        first = (
-            None if start == "sweep" or start in RANKED else int(_any_row(rng, asked) if start == "random" else start)
-        )
+        first = None if start == "sweep" else int(_any_row(rng, asked) if start == "random" else start)
         if first is not None and (not 0 <= first < table.n or first in asked.exclude):
             raise InvalidOptionError(
                 f"start = {first} is not among the {table.n - len(asked.exclude)} points to choose from"

@@ -104,7 +104,7 @@ class Table:
                 pending = reader.submit(next, coming, None)
                 yield block
 
-    def rows(self, wanted: Sequence[int], geometry: Metric) -> Points:
+    def vectors(self, wanted: Sequence[int], geometry: Metric) -> Points:
         """Read the embedded points of some rows, in the order asked for; one pass, up to the last of them."""
         order = np.argsort(wanted)
         ascending, parts = np.asarray(wanted)[order], []

@@ -22,7 +22,7 @@ from mmdp import (
     Status,
     TooLargeError,
 )
-from mmdp.arrays import Indices, Points
+from mmdp.arrays import Indices, Points, describe_rows
 from mmdp.bounds import attainable, averaging_bound, cheap_bound, included_bound
 from mmdp.coverage import in_blocks, in_memory
 from mmdp.metrics import METRICS, Metric
@@ -199,19 +199,11 @@ def renumbered(result: Result, row_numbers: Indices | None) -> Result:
     return replace(result, indices=row_numbers[result.indices], critical_pair=(first, second), notes=notes)
 
 
-def places_of(
-    row_numbers: Indices | None, include: Sequence[int], exclude: Sequence[int]
-) -> tuple[Sequence[int], Sequence[int]]:
-    """Places among the points of rows that must or must not be chosen, where some rows were left out.
-
-    Raises
-    ------
-    InvalidProblemError
-        If a required row was left out.
-    """
-    if row_numbers is None:
-        return include, exclude
-    place = {int(row): place for place, row in enumerate(row_numbers)}
-    if gone := [row for row in include if int(row) not in place]:
-        raise InvalidProblemError(f"include names row {gone[0]}, which has a missing value or is none of the table")
-    return [place[int(row)] for row in include], [place[int(row)] for row in exclude if int(row) in place]
+def places_of(rows: Sequence[int], row_numbers: Indices | None, name: str) -> Sequence[int]:
+    """Places of some rows of a table among the points that it gives; as they are where all rows are points."""
+    if row_numbers is None or not len(rows):
+        return rows
+    places = np.minimum(np.searchsorted(row_numbers, rows), len(row_numbers) - 1)
+    if lost := [row for row, place in zip(rows, places, strict=True) if row_numbers[place] != row]:
+        raise InvalidProblemError(f"{name}: {describe_rows(lost)} is no point, because a value is missing there")
+    return [int(place) for place in places]
