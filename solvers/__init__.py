@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
-from mmdp.arrays import Array
+from mmdp.arrays import Array, count_rows
 from mmdp.metrics import Metric
 from mmdp.tables import Partitions, Table, is_table, open_table
 from solvers._framework.base import Solver
@@ -188,7 +188,7 @@ def rank(
     """
     table = open_table(points) if is_table(points) else points
     loaded: Any = table.load() if isinstance(table, Table) else table
-    k = len(loaded) - len(exclude)
+    k = count_rows(loaded) - len(exclude)
     return solve(loaded, k, metric=metric, include=include, exclude=exclude, seed=seed, solver="greedy", **options)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmdp import Clock, Incumbent, InvalidProblemError, Problem, SolverContractError, Status, Stop
-from mmdp.arrays import Array, Indices, Vector
+from mmdp.arrays import Array, Indices, Vector, count_rows
 from mmdp.metrics import Metric
 from mmdp.tables import Table, is_table, open_table
 from mmdp.validation import fixed_picks
@@ -103,7 +103,7 @@ def spread(
         raise InvalidProblemError("spread takes an array, a matrix or a file; a Problem has a k, and Dask partitions")
     table = open_table(points) if is_table(points) else points
     loaded: Any = table.load() if isinstance(table, Table) else table
-    n = len(loaded)
+    n = count_rows(loaded)
     include, exclude = fixed_picks(n, include, exclude)
     if len(exclude) == n:
         raise InvalidProblemError(f"exclude leaves none of {n} points")
