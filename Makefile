@@ -102,7 +102,7 @@ test-newest:
 	@touch $@
 
 test-vllm: .venv-vllm/.test
-	.venv-vllm/bin/python -m pytest -n $(WORKERS) --dist loadgroup tests/lmm_integration/vllm/engine
+	.venv-vllm/bin/python -m pytest -W default -n $(WORKERS) --dist loadgroup tests/lmm_integration/vllm/engine
 
 clean:
 	rm -rf $(VENV) .venv-vllm .venv-lowest .venv-newest build site *.egg-info

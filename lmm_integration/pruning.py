@@ -49,6 +49,8 @@ class Pruning:
             raise PruningStateError("this model is being pruned already; remove() that pruning first")
         attach, own = self._hooks.attach, pruned.generation_config
         attach(pruned, "forward", functools.partial(forward.run, preparation, self._running, all_columns))
+        if inner is not pruned:
+            attach(inner, "forward", functools.partial(forward.check_backbone, preparation, self._running))
         attach(pruned, "generate", functools.partial(generation.run, preparation, self._running, own))
         for modality in preparation.modalities:
             attach(inner, f"get_{modality}_features", functools.partial(self._features, modality))
@@ -132,9 +134,11 @@ def prune(
         an image into tiles, or a video into frames, with text between them (Idefics3, SmolVLM, Qwen3-VL).
     metric : str
         Distance for the solvers.
-    positions : {"auto", "compact", "original"}
+    positions : {"auto", "compact", "original", "restore"}
         Whether the tokens that stay are renumbered, or keep the positions they had. "auto": original for models with
-        multi-axis positions (Qwen-VL, GLM-V), compact for the others, as DivPrune does.
+        multi-axis positions (Qwen-VL, GLM-V), compact for the others, as DivPrune does. "restore": the original ones,
+        and a bias that gives far tokens back what attention takes from them (RESTORE, arXiv 2606.01711); for text
+        models with one axis, full attention and the sdpa or eager kernel, such as that of LLaVA.
     modalities : tuple of {"image", "video"}
         What to prune. A modality that the model does not have is ignored if another one is left.
     seed : int
@@ -185,8 +189,8 @@ def prune(
     """
     if scope not in ("image", "sample"):
         raise InvalidOptionError(f"scope={scope!r}; choose 'image' (a budget an image) or 'sample' (one for them all)")
-    if positions not in ("auto", "compact", "original"):
-        raise InvalidOptionError(f"positions={positions!r}; choose auto, compact or original")
+    if positions not in ("auto", "compact", "original", "restore"):
+        raise InvalidOptionError(f"positions={positions!r}; choose auto, compact, original or restore")
     if logits not in ("kept", "all"):
         raise InvalidOptionError(f"logits={logits!r}; choose 'kept' (the columns that the model saw) or 'all'")
     if not modalities or set(modalities) - set(PIXELS.values()):

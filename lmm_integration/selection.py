@@ -49,6 +49,8 @@ class Chooser:
             return replace(self, centre=False)(centred(features), k, context)
         if isinstance(self.rule, Solver) and (k == 1 or not (self.seed or self.stop)):
             chosen = self.rule.select(features.detach(), k, metric=self.metric)
+        elif isinstance(self.rule, Selector) and self.rule.batched:
+            chosen = self.rule(features, k, context)
         elif features.ndim > 2:
             return torch.stack([self(item, k, context.of_item(i)) for i, item in enumerate(features)])
         elif isinstance(self.rule, Solver):

@@ -166,13 +166,14 @@ def checked_picks(
 
 def fixed_picks(n: int, include: Sequence[int], exclude: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Check the indices to include and to exclude against n and each other."""
-    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
+    include, exclude = distinct(n, include, "include"), distinct(n, exclude, "exclude")
     if both := set(include) & set(exclude):
         raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
     return include, exclude
 
 
-def _distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+def distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+    """Return indices of n points as integers, once each; ``name`` says in messages what they are."""
     try:
         chosen = tuple(operator.index(i) for i in indices)
     except TypeError as error:

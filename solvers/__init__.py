@@ -56,6 +56,7 @@ def solve(
     exclude: Sequence[int] = (),
     checkpoint: str | Path | None = None,
     progress: bool = False,
+    initial: Sequence[int] | None = None,
     **options: Any,
 ) -> Result:
     """Choose k of n points so that their smallest pairwise distance is as large as the solver can make it.
@@ -89,6 +90,10 @@ def solve(
         finds it goes on from there.
     progress : bool
         Show how far ``greedy`` is with a table.
+    initial : sequence of int, optional
+        A solution for a search or a proof to start from, of points in memory. One that is none is repaired: its points
+        are kept, the first ones first, as far as k, ``exclude`` and group counts allow, and
+        ``result.notes["initial"]`` tells. The result is never worse than this start.
     **options
         The solver's own fields, such as ``start="isolated"`` of greedy.
 
@@ -129,6 +134,8 @@ def solve(
     elif k is None:
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
     elif is_table(points):
+        if initial is not None:
+            raise InvalidOptionError("initial is for points in memory; pass an array instead of a table")
         table = open_table(points)
         return method.solve_table(
             table,
@@ -147,7 +154,7 @@ def solve(
         problem = Problem(size, points=points, metric=metric, include=include, exclude=exclude)
     if checkpoint is not None or progress:
         raise InvalidOptionError("checkpoint and progress are for tables, such as a path; these points are in memory")
-    return method.solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds)
+    return method.solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds, initial=initial)
 
 
 def rank(

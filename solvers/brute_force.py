@@ -25,6 +25,7 @@ class BruteForce(Solver):
 
     exact = True
     keeps_group_counts = True
+    takes_initial = True
     cost = "O(C(n, k)), up to `limit` subsets"
 
     limit: int = 50_000_000
@@ -41,6 +42,9 @@ class BruteForce(Solver):
         start = min((D[i, j] for i in fixed for j in fixed if i < j), default=math.inf)
         nearest = np.min(D[fixed], axis=0) if fixed else np.full(problem.n, math.inf)
         best = -math.inf
+        if clock.indices is not None:
+            given = D[np.ix_(clock.indices, clock.indices)]
+            best = float(given[np.triu_indices(problem.k, 1)].min())
         # depth first over (chosen, their smallest distance, distance of every point to them, next position in free)
         stack = [(fixed, float(start), nearest, 0)]
         while stack:

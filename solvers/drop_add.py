@@ -14,7 +14,7 @@ from solvers._framework.slices import Slices
 from solvers._framework.warm_up import on_part
 from solvers._local_search.counts_table import counts_of_all, recount
 from solvers._local_search.pick_distances import new_picks, reset
-from solvers._local_search.random_starts import randomized_greedy
+from solvers._local_search.random_starts import given_or, randomized_greedy
 from solvers._local_search.tabu_move import BEST_AT, MADE, drop_and_add, new_ages
 
 
@@ -33,6 +33,7 @@ class DropAdd(Solver):
     """
 
     keeps_group_counts = True
+    takes_initial = True
     cost = "O(n k) a move, memory O(n k)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=5000)
 
@@ -46,7 +47,7 @@ class DropAdd(Solver):
         on_part(self, problem, 2 * self.patience)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        first = randomized_greedy(problem, rng, greed=1.0)
+        first = given_or(problem, clock, lambda: randomized_greedy(problem, rng, greed=1.0))
         clock.report(first, problem.objective(first)[0])
         state, ages, counts = new_picks(problem, first), new_ages(problem.k), counts_of_all(problem, first)
         slices, before = Slices(clock, int(self.default_stop.no_improvement or 0)), 0

@@ -60,6 +60,7 @@ class Exact(Solver):
 
     exact = True
     keeps_group_counts = True
+    takes_initial = True
     cost = "exponential time; memory O(n^2), or O(n) in few dimensions"
 
     method: str = "auto"
@@ -120,17 +121,23 @@ class Exact(Solver):
             notes["optima"] = optimal_subsets(problem, clock, self.max_optima)
         return notes
 
+    def _start_on_points(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
+        """Find an incumbent before the matrix, where that takes long."""
+        if _has_slow_matrix(problem) and seconds_of_matrix(problem) > _MATRIX_SHARE * clock.remaining:
+            warm_start(problem, clock, rng, self.heuristics)
+        elif len(problem.candidates) > _LARGE_MATRIX:
+            warm_start(problem, clock, rng, self.heuristics[:1])
+
     def _search(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
         method, n = choose(problem, self.method), len(problem.candidates)
-        stated = problem
+        stated, is_given = problem, clock.indices is not None
         if method == "matrix":
-            if _has_slow_matrix(problem) and seconds_of_matrix(problem) > _MATRIX_SHARE * clock.remaining:
-                warm_start(problem, clock, rng, self.heuristics)
-            elif n > _LARGE_MATRIX:
-                warm_start(problem, clock, rng, self.heuristics[:1])
+            if not is_given:
+                self._start_on_points(problem, clock, rng)
             stated = on_matrix(problem, clock)
-        many = method == "cells" and not problem.include and n > _MANY
-        warm_start(stated, clock, rng, self.heuristics[:1] if n <= _FEW or many else self.heuristics)
+        many = method == "cells" and not problem.include and n > _MANY and not is_given
+        if not is_given:
+            warm_start(stated, clock, rng, self.heuristics[:1] if n <= _FEW or many else self.heuristics)
         if many:
             from_sample(stated, clock, rng)
 

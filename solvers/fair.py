@@ -65,6 +65,7 @@ class Fair(Solver):
     """
 
     keeps_group_counts = True
+    takes_initial = True
     cost = "O(m k n d) a guess, memory O(n)"
 
     epsilon: float = 0.01

@@ -14,7 +14,7 @@ from solvers._framework.grading import Run
 from solvers._framework.warm_up import on_part
 from solvers._local_search.counts_table import counts_of_all
 from solvers._local_search.pick_distances import Picks, closest, new_picks, put, reset
-from solvers._local_search.random_starts import randomized_greedy
+from solvers._local_search.random_starts import fixed_first, given_or, randomized_greedy
 from solvers._local_search.swap_descent import climb, going_on
 
 
@@ -37,6 +37,7 @@ class Grasp(Solver):
     """
 
     keeps_group_counts = True
+    takes_initial = True
     cost = "O(n k) a swap, memory O(n k)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=10)
 
@@ -53,7 +54,7 @@ class Grasp(Solver):
         on_part(self, problem, 3)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        first = randomized_greedy(problem, rng, self.greed)
+        first = given_or(problem, clock, lambda: randomized_greedy(problem, rng, self.greed))
         clock.report(first, problem.objective(first)[0])
         state, elite = new_picks(problem, first), list[tuple[float, tuple[int, ...]]]()
         counts = counts_of_all(problem, first)
@@ -66,7 +67,7 @@ class Grasp(Solver):
                 z = climb(problem, state, clock, rng, counts)
             self._keep(elite, z, state)
             clock.iterations += 1
-            reset(state, _fixed_first(problem, randomized_greedy(problem, rng, self.greed)))
+            reset(state, fixed_first(problem, randomized_greedy(problem, rng, self.greed)))
         return Run(clock.best(), iterations=clock.iterations)
 
     def _keep(self, elite: list[tuple[float, tuple[int, ...]]], z: float, state: Picks) -> None:
@@ -75,11 +76,6 @@ class Grasp(Solver):
             elite.append(entry)
             elite.sort(reverse=True)
             del elite[self.elite :]
-
-
-def _fixed_first(problem: Problem, chosen: Indices) -> Indices:
-    fixed = np.array(problem.include, dtype=np.int64)
-    return np.concatenate((fixed, np.setdiff1d(chosen, fixed)))
 
 
 def _relink(problem: Problem, state: Picks, guide: Indices, clock: Clock) -> None:

@@ -13,7 +13,7 @@ from solvers._framework.grading import Run
 from solvers._framework.warm_up import on_part
 from solvers._local_search.counts_table import counts_of_all
 from solvers._local_search.pick_distances import new_picks, reset
-from solvers._local_search.random_starts import random_subset
+from solvers._local_search.random_starts import given_or, random_subset
 from solvers._local_search.swap_descent import climb, going_on
 
 
@@ -28,6 +28,7 @@ class Interchange(Solver):
     """
 
     keeps_group_counts = True
+    takes_initial = True
     cost = "O(n k) a swap, memory O(n k)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=10)
 
@@ -36,7 +37,7 @@ class Interchange(Solver):
         on_part(self, problem, 2)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        first = random_subset(problem, rng)
+        first = given_or(problem, clock, lambda: random_subset(problem, rng))
         clock.report(first, problem.objective(first)[0])
         state, counts = new_picks(problem, first), counts_of_all(problem, first)
         while going_on(clock, self.default_stop):

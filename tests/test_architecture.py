@@ -32,6 +32,7 @@ MEASURED = {  # private parts that an experiment imports because it measures or 
     ("experiments.gpu.run", "solvers._farthest_first.gpu_launches"),
     ("experiments.gpu.run", "solvers._farthest_first.tensor_traversal"),
     ("experiments.lmm_lab.methods", "solvers._local_search.random_starts"),  # subsets of every quality
+    ("experiments.lmm_lab.rules", "solvers._local_search.random_starts"),
 }
 IMPORTS = graph(sources(*PACKAGES))
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from experiments.lmm_lab.pixels import PATCH, SIDE
-from experiments.lmm_lab.questions import IMAGE, PAD, START, WORDS
 from experiments.lmm_lab.scenes import GRID
+from experiments.lmm_lab.task import IMAGE, PAD, START
 from mmdp import DataFileError
 
 CHECKPOINT = Path(__file__).parent / "checkpoint"
@@ -20,13 +20,13 @@ TOKENS = GRID * GRID
 WIDTH = 128
 
 
-def new(seed: int = 0, width: int = WIDTH, layers: int = 4) -> Any:
-    """The untrained model: a CLIP tower and a Llama of ``layers`` layers each, and a projector of two."""
+def new(words: int, seed: int = 0, width: int = WIDTH, layers: int = 4) -> Any:
+    """The untrained model of a language: a CLIP tower and a Llama of ``layers`` layers, and a projector of two."""
     torch.manual_seed(seed)
     sizes: Any = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 4}
     vision = CLIPVisionConfig(image_size=SIDE, patch_size=PATCH, intermediate_size=4 * width, **sizes)
     text = LlamaConfig(
-        vocab_size=len(WORDS),
+        vocab_size=words,
         intermediate_size=3 * width,
         pad_token_id=PAD,
         bos_token_id=START,

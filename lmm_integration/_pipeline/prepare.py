@@ -13,12 +13,14 @@ import transformers
 from packaging.version import Version
 from torch import Tensor
 
+from lmm_integration._pipeline.caches import cached_columns
 from lmm_integration._pipeline.choice import Choice
 from lmm_integration._pipeline.encoder_attention import Tower
 from lmm_integration._pipeline.encoder_output import Encoded
 from lmm_integration._pipeline.positions import place
 from lmm_integration._pipeline.prompt_layout import Layout, companions
 from lmm_integration._pipeline.pruned_call import Call
+from lmm_integration._pipeline.restore import biased, distance_bias, frequencies
 from lmm_integration.attention import EncoderAttention
 from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.families import Family
@@ -68,7 +70,8 @@ class Preparation:
         modules = (self.inner, model) if model is not self.inner else (model,)
         self.rope_indexers = [module for module in modules if hasattr(module, "get_rope_index")]  # Qwen-Omni has two
         self.has_rope_index = bool(self.rope_indexers)
-        self._original = positions == "original" or (positions == "auto" and self.has_rope_index)
+        self._original = positions in ("original", "restore") or (positions == "auto" and self.has_rope_index)
+        self._frequencies = frequencies(model, self.inner) if positions == "restore" else None
         self._placeholders = {modality: self._tokens(modality) for modality in self.modalities}
         self._choice = Choice(
             choose,
@@ -144,6 +147,8 @@ class Preparation:
         place(self.inner, call, arguments, whole_mask, short["attention_mask"], self._original)
         if self.has_rope_index and positions is not None and not self._original and call.rope is not None:
             short["position_ids"] = call.rope[0][-1:].expand(len(positions), -1, -1)
+        if self._frequencies is not None:
+            call.bias = self._bias(call, encoded, keeps, short["attention_mask"])
         self.last, self.last_call = tuple(kept), layout.prompt
         self._count(kept)
         return short, call
@@ -162,6 +167,31 @@ class Preparation:
                 f"cannot prune the {modality}s of this {self._config.model_type!r} model; to keep them whole and prune "
                 f"the rest, give modalities={tuple(self.modalities)}"
             )
+
+    def restored(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a step with the attention bias of its call, if there is one that it needs."""
+        ids, cache = arguments.get("input_ids"), arguments.get("past_key_values")
+        if call.bias is None or ids is None:
+            return arguments
+        cached = 0 if cache is None else cached_columns(cache)
+        if cached >= call.short.shape[1] and not bool(call.bias[1].any()):
+            return arguments
+        dtype = self._choice.embed(ids[:1, :1]).dtype
+        return {**arguments, "attention_mask": biased(call, arguments["attention_mask"], ids.shape[1], cached, dtype)}
+
+    def _bias(
+        self, call: Call, encoded: dict[str, tuple[Encoded, list[Tensor], int]], keeps: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Bias between the tokens of the shorter prompt by their distances, and for each by what is merged into it."""
+        assert self._frequencies is not None
+        positions = call.original_positions((mask.long().cumsum(-1) - 1).clamp(min=0))
+        sizes = torch.ones(keeps.shape, device=keeps.device)
+        for modality, (features, _, _) in encoded.items():
+            counts = sizes.new_ones(len(features.rows))
+            for merge in features.merges:
+                counts[merge.image[merge.places]] = (merge.weights != 0).sum(1).to(counts)
+            sizes[self._places(modality, call.ids, len(counts))] = counts
+        return distance_bias(positions, self._frequencies), call.layout.shorten(sizes, 1).log()
 
     def restore_offset(self, call: Call) -> None:
         """Give the model the offset of the positions behind a cached prompt: it keeps that of the last prompt only."""

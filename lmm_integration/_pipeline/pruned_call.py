@@ -34,6 +34,9 @@ class Call:
         By how much positions behind the caller's prompt exceed the model's, where the caller counts several axes.
     kept_positions : (b, m) int64 tensor or None
         For original positions on one axis: the position of each row's j-th kept token.
+    bias : (distances (b, m, m), sizes (b, m)) or None
+        What is added to the attention between tokens of the prompt, and to that which each gets, to restore what the
+        dropped ones had.
     """
 
     ids: Tensor
@@ -43,6 +46,7 @@ class Call:
     rope: tuple[Tensor, Tensor, Tensor] | None = None
     rope_shift: Tensor | None = None
     kept_positions: Tensor | None = None
+    bias: tuple[Tensor, Tensor] | None = None
 
     def for_continuing(self) -> Call:
         """Return what a cache of this call needs when it comes back: no features."""

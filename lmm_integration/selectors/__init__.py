@@ -102,6 +102,8 @@ class Selector(ABC):
     """Fields of the :class:`Context` without which the rule is not defined."""
     source: ClassVar[str] = ""
     """The publication, for the table of selectors."""
+    batched: ClassVar[bool] = False
+    """Whether ``choose`` takes (..., n, d) features to (..., k) indices; only for rules that need nothing else."""
 
     @abstractmethod
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
@@ -121,14 +123,18 @@ class Selector(ABC):
             If something of ``needs`` is missing or of the wrong shape, or k is out of range.
         """
         context = context or Context()
+        if features.ndim > 2 and not self.batched:
+            raise InvalidOptionError(f"{type(self).__name__} takes one item at a time; select_tokens takes batches")
         for name in self.needs:
             if getattr(context, name) is None:
                 raise InvalidOptionError(f"{type(self).__name__} needs {HOW_TO_GIVE[name]}")
-        if not 1 <= k <= len(features):
-            raise InvalidOptionError(f"k = {k} is out of range: choose at least 1 and at most all {len(features)} rows")
+        n = features.shape[-2]
+        if not 1 <= k <= n:
+            raise InvalidOptionError(f"k = {k} is out of range: choose at least 1 and at most all {n} rows")
         rows = features.detach().to(torch.promote_types(features.dtype, torch.float32)).contiguous()
-        context = context.fit(rows)
-        return torch.arange(k, device=rows.device) if k == len(rows) else self.choose(rows, k, context)
+        if k == n:
+            return torch.arange(k, device=rows.device).expand(*rows.shape[:-2], k)
+        return self.choose(rows, k, context if self.batched else context.fit(rows))
 
 
 HOW_TO_GIVE = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import cosine_distances, unlikeness, weighted_farthest_first
+from lmm_integration.selectors._shared import cosine_distances, cosines, unlikeness, weighted_farthest_first
 
 
 @dataclass(frozen=True)
@@ -24,4 +24,4 @@ class CentredGreedy(Selector):
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """See :meth:`Selector.choose`."""
-        return weighted_farthest_first(cosine_distances(features - features.mean(0)), unlikeness(features), k)
+        return weighted_farthest_first(cosine_distances(features - features.mean(0)), unlikeness(cosines(features)), k)

@@ -20,6 +20,7 @@ class FacilityLocation(Selector):
     """
 
     source = "Nemhauser, Wolsey, Fisher 1978"
+    batched = True
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """See :meth:`Selector.choose`."""

@@ -24,6 +24,6 @@ class KCentre(Selector):
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """See :meth:`Selector.choose`."""
-        apart = cosine_distances(features)
-        centre = apart.amax(1).argmin(0, keepdim=True)
-        return weighted_farthest_first(apart, torch.ones_like(apart[0]), k, centre)
+        distances = cosine_distances(features)
+        centre = distances.amax(1).argmin(0, keepdim=True)
+        return weighted_farthest_first(distances, torch.ones_like(distances[0]), k, centre)

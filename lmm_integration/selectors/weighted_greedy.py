@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import cosine_distances, unlikeness, weighted_farthest_first
+from lmm_integration.selectors._shared import apart, cosines, unlikeness, weighted_farthest_first
 
 
 @dataclass(frozen=True)
@@ -23,4 +23,5 @@ class WeightedGreedy(Selector):
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """See :meth:`Selector.choose`."""
-        return weighted_farthest_first(cosine_distances(features), unlikeness(features), k)
+        cosine = cosines(features)
+        return weighted_farthest_first(apart(cosine), unlikeness(cosine), k)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -65,11 +66,10 @@ def vllm_arguments(arguments: Sequence[str]) -> list[str]:
 def serve(arguments: list[str]) -> None:
     """Run vLLM's server. ``vllm.entrypoints.cli.main`` would do, but not with the build for CPUs."""
     from vllm.entrypoints.cli.serve import ServeSubcommand
-    from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
     from vllm.utils.argparse_utils import FlexibleArgumentParser
     from vllm.v1.metrics.prometheus import setup_multiprocess_prometheus
 
-    cli_env_setup()
+    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # as vLLM's own command does
     setup_multiprocess_prometheus()  # so that /metrics also shows what the engine's process counts
     command, whole = ServeSubcommand(), FlexibleArgumentParser(prog="vllm")
     command.subparser_init(whole.add_subparsers(dest="subparser"))

@@ -36,6 +36,7 @@ from mmdp.validation import checked_picks, whole_k
 from solvers._framework.certify import prover
 from solvers._framework.first_answer import first_answer
 from solvers._framework.grading import Run, checked_bound, checked_indices, graded, graded_rows
+from solvers._framework.initial import starting_solution
 from solvers._framework.interrupts import interrupted
 from solvers._framework.table_problem import TableProblem, TableRun
 
@@ -72,6 +73,8 @@ class Solver(ABC):
     """Limits of a run for which the caller sets none; counted, not timed, so that a seed gives one answer."""
     resumable: ClassVar[bool] = False
     """Whether ``solve_table`` saves checkpoints and shows its progress."""
+    takes_initial: ClassVar[bool] = False
+    """Whether ``solve(initial=...)`` is where the method starts; one that constructs its answer refuses it."""
     keeps_group_counts: ClassVar[bool] = False
     """Whether solutions keep the group counts of a problem; a solver that does not refuses a problem that has some."""
 
@@ -87,6 +90,7 @@ class Solver(ABC):
         seed: int = 0,
         watch: Callable[[Incumbent], None] | None = None,
         certify_seconds: float = 0.0,
+        initial: Sequence[int] | None = None,
     ) -> Result:
         """Solve, check and grade.
 
@@ -101,6 +105,8 @@ class Solver(ABC):
             Called with each improvement of the incumbent or the bound.
         certify_seconds : float
             Seconds to spend after the run on a smaller upper bound, up to a proof; not part of the runtime.
+        initial : sequence of int, optional
+            A solution to start from. One that is none is repaired, which ``notes["initial"]`` tells.
 
         Returns
         -------
@@ -110,8 +116,8 @@ class Solver(ABC):
         Raises
         ------
         InvalidOptionError
-            If the problem has group counts that the solver does not keep, or ``stop``, ``seed`` or
-            ``certify_seconds`` is invalid.
+            If the problem has group counts that the solver does not keep, if the solver takes no ``initial``, or if
+            ``initial``, ``stop``, ``seed`` or ``certify_seconds`` is invalid.
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """
@@ -120,19 +126,31 @@ class Solver(ABC):
                 f"{self.keyword()} does not keep group counts; `mmdp solvers` and solvers.available() say which do"
             )
         generator = checked_options(stop, seed, certify_seconds)
-        run = self._only_solution(problem, generator)
+        if initial is not None and not self.takes_initial:
+            raise InvalidOptionError(
+                f"{self.keyword()} constructs its answer and takes no initial; searches and proofs do: local_search, "
+                "exact, ilp, fair, drop_add, grasp, interchange, brute_force"
+            )
+        run, start, repairs = self._only_solution(problem, generator), None, ""
+        if initial is not None:
+            start, repairs = starting_solution(problem, initial)
         if run is None:
             self.warm_up(problem)
         clock = Clock(self.default_stop if stop is None else stop, watch)
         takes_long = isinstance(problem.geometry.function, Pairs) and np.isfinite(clock.remaining)
         try:
-            if takes_long and run is None and problem.group_counts is None:
-                first = first_answer(problem, clock.remaining)
-                clock.report(first, problem.objective(first)[0])
+            if start is None and run is None and takes_long and problem.group_counts is None:
+                start = first_answer(problem, clock.remaining)
+            if start is not None:
+                clock.report(start, problem.objective(start)[0])
             with problem.within(math.inf if clock.indices is None else clock.remaining):
                 if clock.stop.gap is not None:  # which needs a bound from the start
                     clock.upper_bound = min(clock.upper_bound, cheap_bound(problem))
+                if start is not None and clock.satisfied:
+                    run = run or Run(start, status=Status.STOPPED if self.exact else Status.HEURISTIC)
                 run = run or self._run(problem, clock, generator)
+            if repairs:
+                run = replace(run, notes={**run.notes, "initial": repairs})
         except TooLargeError:
             if clock.remaining > 0 or clock.indices is None:
                 raise

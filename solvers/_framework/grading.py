@@ -54,7 +54,14 @@ def checked_indices(keyword: str, problem: Problem, answer: ArrayLike) -> Indice
         If they are none; the message says why.
     """
     indices = np.asarray(answer, dtype=np.int64)
-    wrong = (
+    if wrong := fault(problem, indices):
+        raise SolverContractError(f"{keyword} returned {wrong}")
+    return indices
+
+
+def fault(problem: Problem, indices: Indices) -> str:
+    """Say why indices are no solution; empty if they are one."""
+    return (
         f"{indices.shape} indices instead of ({problem.k},)"
         if indices.shape != (problem.k,)
         else "an index twice"
@@ -69,9 +76,6 @@ def checked_indices(keyword: str, problem: Problem, answer: ArrayLike) -> Indice
         if problem.group_counts is not None
         else ""
     )
-    if wrong:
-        raise SolverContractError(f"{keyword} returned {wrong}")
-    return indices
 
 
 def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, objective: float) -> float:

@@ -15,5 +15,6 @@ FAMILIES = {
     "Qwen2VLForConditionalGeneration": "qwen2_vl",
     "Qwen2_5_VLForConditionalGeneration": "qwen2_5_vl",
     "Qwen3VLForConditionalGeneration": "qwen3_vl",
+    "TransformersMultiModalForCausalLM": "transformers_backend",
 }
 """Of each architecture that a model's configuration may name, the file in this folder."""

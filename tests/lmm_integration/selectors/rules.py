@@ -231,6 +231,20 @@ def facility_location(X, chosen, weight=None):
     return sum(w * max(1 + cosine(x, X[j]) for j in chosen) for w, x in zip(weight, X, strict=True))
 
 
+def quantile(values, share):
+    """Linear between the sorted values."""
+    values, place = sorted(values), share * (len(values) - 1)
+    below = math.floor(place)
+    return values[below] + (place - below) * (values[min(below + 1, len(values) - 1)] - values[below])
+
+
+def coverage_weights(X, trim, floor):
+    unlike = [-sum(cosine(x, y) for y in X) / len(X) for x in X]
+    low, high = quantile(unlike, trim), quantile(unlike, 1 - trim)
+    u = [min(1.0, max(0.0, (value - low) / (high - low))) for value in unlike]
+    return [value + floor * sum(u) / len(u) for value in u]
+
+
 def mmr(X, k, attention, relevance):
     low, high = min(attention), max(attention)
     s = [(value - low) / (high - low) for value in attention]

@@ -98,7 +98,7 @@ def _watch(fault: str | None) -> dict[tuple[int, ...], Any]:
 
 
 def reference(job: dict[str, Any]) -> dict[str, Any]:
-    """Answers of the Hugging Face model: as it is, and pruned."""
+    """Answers of the Hugging Face model: as it is, and pruned in several ways."""
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from transformers.video_utils import VideoMetadata
@@ -130,9 +130,11 @@ def reference(job: dict[str, Any]) -> dict[str, Any]:
             found.append({"answer": output[0, length:].tolist(), "prompt": length - removed})
         return found
 
-    whole = answers()
-    with prune(model, **job["pruning"]) as pruning:
-        return {"whole": whole, "pruned": answers(pruning)}
+    found = {"whole": answers()}
+    for solver, keep in job["prunings"]:
+        with prune(model, solver, keep) as pruning:
+            found[f"{solver} {keep}"] = answers(pruning)
+    return found
 
 
 def _fixed(kind: str) -> int | None:

@@ -38,8 +38,17 @@ def found(role: str, kind: str, asked: list[cases.Case], **job: Any) -> dict[str
     return answers
 
 
+KEEP = 0.3
+PRUNINGS = [("greedy", KEEP), ("greedy", 0.1), ("greedy", 0.5), ("greedy", 9), ("stride", KEEP)]
+
+
+def reference(kind: str, set_of_cases: str, keep: float | int | None = KEEP, solver: str = "greedy") -> Any:
+    """Answers of the Hugging Face model, pruned or, without ``keep``, as it is."""
+    answers = _references(kind, set_of_cases)
+    return answers["whole"] if keep is None else answers[f"{solver} {keep}"]
+
+
 @cache
-def reference(kind: str, keep: float | int, set_of_cases: str, solver: str = "greedy") -> dict[str, Any]:
-    """Answers of the Hugging Face model, pruned and not."""
-    asked = getattr(cases, set_of_cases)
-    return found("reference", kind, asked, pruning={"keep": keep, "solver": solver})
+def _references(kind: str, set_of_cases: str) -> dict[str, Any]:
+    """All that the tests compare with, from one process a kind."""
+    return found("reference", kind, getattr(cases, set_of_cases), prunings=PRUNINGS)

@@ -7,11 +7,10 @@ import pytest
 pytest.importorskip("vllm")
 
 from tests.lmm_integration.vllm.engine import cases
-from tests.lmm_integration.vllm.engine.processes import NEW_TOKENS, found, reference
+from tests.lmm_integration.vllm.engine.processes import KEEP, NEW_TOKENS, found, reference
 
 KINDS = ["llava", "llava_next", "llava_onevision", "gemma3", "internvl", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
 WITH_VIDEO = [kind for kind in KINDS if kind in cases.VIDEO]
-KEEP = 0.3
 
 
 def of_kinds(kinds):
@@ -36,10 +35,10 @@ def differing(some, others):
 @of_kinds(KINDS)
 def test_images(kind):
     """All requests at once, again on warm caches, and one at a time on cold ones."""
-    expected = reference(kind, KEEP, "IMAGES")
+    expected = reference(kind, "IMAGES")
     served = found("served", kind, cases.IMAGES, pruning={"keep": KEEP}, rounds=["warm", "alone"])
-    check(served, expected["pruned"])
-    assert differing(expected["whole"], expected["pruned"]) >= len(cases.IMAGES) - 2
+    check(served, expected)
+    assert differing(reference(kind, "IMAGES", keep=None), expected) >= len(cases.IMAGES) - 2
     assert not any(output["cached"] for output in served["alone"])
     assert sum(output["cached"] > 0 for output in served["warm"]) >= len(cases.IMAGES) - 1
 
@@ -47,7 +46,7 @@ def test_images(kind):
 @of_kinds(KINDS)
 def test_an_image_over_several_steps(kind):
     step = 16
-    expected = reference(kind, KEEP, "IMAGES")["pruned"]
+    expected = reference(kind, "IMAGES")
     engine = {"max_num_batched_tokens": step, "max_num_seqs": 2}
     check(found("served", kind, cases.IMAGES, pruning={"keep": KEEP}, engine=engine, rounds=["warm"]), expected)
     assert max(output["prompt"] for output in expected) > 3 * step
@@ -55,10 +54,10 @@ def test_an_image_over_several_steps(kind):
 
 @of_kinds(WITH_VIDEO)
 def test_videos(kind):
-    expected = reference(kind, KEEP, "VIDEOS")
+    expected = reference(kind, "VIDEOS")
     served = found("served", kind, cases.VIDEOS, pruning={"keep": KEEP}, engine={"max_num_batched_tokens": 64})
-    check(served, expected["pruned"])
-    assert differing(expected["whole"], expected["pruned"]) == len(cases.VIDEOS)
+    check(served, expected)
+    assert differing(reference(kind, "VIDEOS", keep=None), expected) == len(cases.VIDEOS)
 
 
 @of_kinds(["llava", "qwen2_5_vl", "qwen3_vl"])
@@ -66,14 +65,14 @@ def test_with_everything_kept_the_engine_is_the_unpruned_one(kind):
     whole = found("served", kind, cases.IMAGES)
     kept = found("served", kind, cases.IMAGES, pruning={"keep": 1.0})
     check(kept, whole["batch"])
-    check(kept, reference(kind, KEEP, "IMAGES")["whole"])
+    check(kept, reference(kind, "IMAGES", keep=None))
 
 
 @of_kinds(["llava", "qwen2_5_vl", "qwen3_vl"])
 def test_preempted_requests(kind):
     """Too few blocks for all requests: vLLM takes some back, and computes their prompts again."""
-    expected = reference(kind, KEEP, "IMAGES")["pruned"]
-    engine = {"num_gpu_blocks_override": 14, "max_model_len": 256, "block_size": 16, "enable_prefix_caching": False}
+    expected = reference(kind, "IMAGES")
+    engine = {"num_gpu_blocks_override": 14, "max_model_len": 192, "block_size": 16, "enable_prefix_caching": False}
     served = found("served", kind, cases.IMAGES, pruning={"keep": KEEP}, engine=engine, count="preemptions")
     assert served.pop("preemptions") > 0
     check(served, expected)
@@ -82,7 +81,7 @@ def test_preempted_requests(kind):
 @of_kinds(["qwen2_5_vl"])
 def test_positions_of_their_own_matter(kind):
     """Negative control: kept tokens at the position of the text before them give other answers."""
-    expected = reference(kind, KEEP, "IMAGES")["pruned"]
+    expected = reference(kind, "IMAGES")
     served = found("served", kind, cases.IMAGES, pruning={"keep": KEEP}, fault="positions")
     assert differing(served["batch"], expected) >= len(cases.IMAGES) - 2
 
@@ -90,7 +89,7 @@ def test_positions_of_their_own_matter(kind):
 @of_kinds(["llava", "qwen2_5_vl"])
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a compiler")
 def test_compiled(kind):
-    expected = reference(kind, KEEP, "IMAGES")["pruned"]
+    expected = reference(kind, "IMAGES")
     engine = {"enforce_eager": False, "max_num_batched_tokens": 64}
     check(found("served", kind, cases.IMAGES, pruning={"keep": KEEP}, engine=engine), expected)
 
@@ -103,7 +102,7 @@ def test_positions_in_bfloat16(kind):
     half = found("served", kind, cases.IMAGES, pruning=pruning, count="positions", engine={"dtype": "bfloat16"})
     assert half["positions"] == wide["positions"]
     assert len(half["positions"]) == sum(bool(case.images) for case in cases.IMAGES)
-    check({"batch": wide["batch"]}, reference(kind, KEEP, "IMAGES", "stride")["pruned"])
+    check({"batch": wide["batch"]}, reference(kind, "IMAGES", solver="stride"))
 
 
 @of_kinds(["llava", "qwen2_5_vl"])
@@ -112,7 +111,7 @@ def test_requests_with_a_keep_of_their_own(kind):
     again = {"less": {"keep": 0.1}, "half": {"keep": 0.5}, "count": {"keep": 9}, "default": {}}
     served = found("served", kind, cases.IMAGES, pruning={"keep": KEEP, "max_keep": 0.5}, again=again)
     for name, keep in {"batch": KEEP, "less": 0.1, "half": 0.5, "count": 9, "default": KEEP}.items():
-        check({name: served[name]}, reference(kind, keep, "IMAGES")["pruned"])
+        check({name: served[name]}, reference(kind, "IMAGES", keep))
 
 
 @of_kinds(["llava"])
@@ -120,8 +119,8 @@ def test_images_that_a_client_named_itself(kind):
     again = {"less": {"keep": 0.1}, "default": {}}
     served = found("served", kind, cases.IMAGES[:2], pruning={"keep": KEEP}, again=again, uuids=True)
     for name, keep in {"batch": KEEP, "less": 0.1, "default": KEEP}.items():
-        check({name: served[name]}, reference(kind, keep, "IMAGES")["pruned"][:2])
+        check({name: served[name]}, reference(kind, "IMAGES", keep)[:2])
 
 
 def test_answers_are_as_long_as_asked():
-    assert {len(answer) for answer in answers(reference("llava", KEEP, "IMAGES")["pruned"])} == {NEW_TOKENS}
+    assert {len(answer) for answer in answers(reference("llava", "IMAGES"))} == {NEW_TOKENS}

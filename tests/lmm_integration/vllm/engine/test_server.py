@@ -41,7 +41,7 @@ def server(tmp_path_factory):
     environment = {**os.environ, **ENVIRONMENT, **THREADS}
     with log.open("w") as output:
         process = subprocess.Popen(
-            command("--keep", str(KEEP), "--max-keep", "0.5", *options),
+            command("--keep", str(KEEP), "--max-keep", "0.5", "--trust-request-mm-kwargs", *options),
             cwd=ROOT,
             env=environment,
             stdout=output,

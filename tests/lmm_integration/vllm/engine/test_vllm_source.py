@@ -40,7 +40,6 @@ FUNCTIONS = {
     ("v1/metrics/prometheus.py", "setup_multiprocess_prometheus"): [],
     ("entrypoints/cli/serve.py", "ServeSubcommand.subparser_init"): ["subparsers"],
     ("entrypoints/cli/serve.py", "ServeSubcommand.validate"): ["args"],
-    ("entrypoints/serve/utils/api_utils.py", "cli_env_setup"): [],
 }
 ASKED = {  # where vLLM asks whether a model brings positions along with its features
     (RUNNER, "mm_config.is_multimodal_pruning_enabled()"),
@@ -86,20 +85,25 @@ def test_families_have_their_classes(architecture):
     """What a family's file imports from vLLM is there, and encodes with ``embed_multimodal``."""
     file = Path(__file__).parents[4] / "lmm_integration/vllm/families" / f"{FAMILIES[architecture]}.py"
     imports = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ImportFrom)]
-    (source,) = (node for node in imports if str(node.module).startswith("vllm.model_executor.models."))
-    path = "/".join(str(source.module).split(".")[1:]) + ".py"
-    tree = ast.parse((Path(SOURCE) / path).read_text())
-    there = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
-    there |= {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert {alias.name for alias in source.names} <= there
-    model = next(alias.name for alias in source.names if alias.name.endswith("ForConditionalGeneration"))
-    assert functions(path)[f"{model}.embed_multimodal"] == []
+    imports = [node for node in imports if str(node.module).startswith("vllm.model_executor.models.")]
+    assert imports
+    encoders = []
+    for node in imports:
+        path = Path(SOURCE, *str(node.module).split(".")[1:])
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        body = ast.parse(path.read_text()).body
+        there = {member.name for member in body if isinstance(member, ast.ClassDef)}
+        there |= {alias.name for member in body if isinstance(member, ast.ImportFrom) for alias in member.names}
+        assert {alias.name for alias in node.names} <= there
+        encoders += [parameters for name, parameters in functions(path).items() if name.endswith(".embed_multimodal")]
+    assert [] in encoders  # keywords only
 
 
 def test_options_of_pruning_are_not_vllms():
     """Neither ``--keep`` nor the others of the command may hide an option of ``vllm serve``."""
-    text = "".join(path.read_text() for path in Path(SOURCE, "engine").glob("*.py"))
-    text += (Path(SOURCE) / "entrypoints/launchers/cli_args.py").read_text()
+    text = "".join(
+        path.read_text() for folder in ("engine", "entrypoints") for path in Path(SOURCE, folder).rglob("*.py")
+    )
     assert "--max-model-len" in text
     for option in ("keep", "max-keep", "solver", "metric", "pruning"):
         assert f'"--{option}"' not in text
