@@ -10,6 +10,7 @@ from typing import Annotated, Any, TextIO
 import numpy as np
 import typer
 
+import solvers
 from mmdp import DataFileError, InvalidOptionError, MMDPError, Problem, Stop
 from mmdp.metrics import METRICS
 from mmdp.tables import open_table
@@ -105,6 +106,35 @@ def select(
         _write_csv(sys.stdout, chosen)
         raise DataFileError(f"{output}: cannot be written ({error}); the answer is on the standard output") from error
     typer.echo(f"  written to   {output}", err=True)
+
+
+@application.command()
+def spread(
+    points: Annotated[Path, typer.Argument(help="Table with one point per row, as for `mmdp select`.")],
+    distance: Annotated[float, typer.Option(help="The smallest distance allowed between two chosen rows.")],
+    metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
+    output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy or .csv.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is not a coordinate; repeat for several.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Time limit of the search and the proof.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Seed of the local search.")] = 0,
+) -> None:
+    """Choose as many rows of a file as possible that are all at least a distance apart.
+
+    For example:
+
+    mmdp spread sites.csv --distance 5 --metric haversine --drop name -o chosen.csv
+    """
+    if output is not None and output.suffix not in (".npy", ".csv"):
+        raise DataFileError(f"{output}: unknown kind of file; write .npy or .csv")
+    table = open_table(points, drop=drop or ())
+    found = solvers.spread(table, distance, metric=metric, stop=Stop(seconds=seconds), seed=seed)
+    typer.echo(found.summary(), err=True)
+    if output is not None and output.suffix == ".npy":
+        np.save(output, found.indices)
+    else:
+        np.savetxt(output or sys.stdout, found.indices, fmt="%d")
 
 
 @application.command("solvers")
