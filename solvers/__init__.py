@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +14,7 @@ from mmdp.metrics import Metric
 from mmdp.tables import Partitions, Table, is_table, open_table
 from solvers._framework.base import Solver
 from solvers._framework.grading import Run
+from solvers._framework.progress import shown
 from solvers._framework.registry import SolverInfo, SolverTable, available, load, make, names
 
 if TYPE_CHECKING:
@@ -89,7 +91,8 @@ def solve(
         For a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
         finds it goes on from there.
     progress : bool
-        Show how far ``greedy`` is with a table.
+        Show a bar on the standard error: the points that ``greedy`` has chosen, in memory and from a table, or the
+        incumbent of a search and its bound.
     initial : sequence of int, optional
         A solution for a search or a proof to start from, of points in memory. One that is none is repaired: its points
         are kept, the first ones first, as far as k, ``exclude`` and group counts allow, and
@@ -152,9 +155,10 @@ def solve(
         )
     else:
         problem = Problem(size, points=points, metric=metric, include=include, exclude=exclude)
-    if checkpoint is not None or progress:
-        raise InvalidOptionError("checkpoint and progress are for tables, such as a path; these points are in memory")
-    return method.solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds, initial=initial)
+    if checkpoint is not None:
+        raise InvalidOptionError("checkpoint is for tables, such as a path; these points are in memory")
+    with shown(problem.k, watch) if progress else nullcontext((watch, None)) as (hears, tell):
+        return method.solve(problem, stop, seed, hears, certify_seconds, initial, tell)
 
 
 def rank(

@@ -49,7 +49,7 @@ BAD_INPUT = {
         r"sparse matrix, and the metric manhattan needs dense rows.*toarray",
     ),
     "sparse distances": (lambda: Problem(2, distances=csr_matrix(D)), InvalidProblemError, r"convert with .toarray"),
-    "gower of a file": (lambda: solve("x.csv", 2, metric="gower"), InvalidProblemError, "data frame in memory"),
+    "gower of a file": (lambda: solve([X, X], 2, metric="gower"), InvalidProblemError, "data frame in memory"),
     "k missing": (lambda: solve(X), InvalidProblemError, "give k"),
     "k one": (lambda: solve(X, 1), InvalidProblemError, "k = 1 is out of range"),
     "k above n": (lambda: solve(X, 7), InvalidProblemError, "k = 7 is out of range.*n = 6"),

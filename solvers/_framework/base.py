@@ -91,6 +91,7 @@ class Solver(ABC):
         watch: Callable[[Incumbent], None] | None = None,
         certify_seconds: float = 0.0,
         initial: Sequence[int] | None = None,
+        tell: Callable[[int], None] | None = None,
     ) -> Result:
         """Solve, check and grade.
 
@@ -107,6 +108,8 @@ class Solver(ABC):
             Seconds to spend after the run on a smaller upper bound, up to a proof; not part of the runtime.
         initial : sequence of int, optional
             A solution to start from. One that is none is repaired, which ``notes["initial"]`` tells.
+        tell : callable, optional
+            Called with the number of points chosen so far, by a method that constructs one solution.
 
         Returns
         -------
@@ -136,7 +139,7 @@ class Solver(ABC):
             start, repairs = starting_solution(problem, initial)
         if run is None:
             self.warm_up(problem)
-        clock = Clock(self.default_stop if stop is None else stop, watch)
+        clock = Clock(self.default_stop if stop is None else stop, watch, tell)
         takes_long = isinstance(problem.geometry.function, Pairs) and np.isfinite(clock.remaining)
         try:
             if start is None and run is None and takes_long and problem.group_counts is None:

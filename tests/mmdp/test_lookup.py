@@ -235,3 +235,15 @@ def test_named_tuples_are_rows():
     Row = namedtuple("Row", "town size")
     rows = [Row("Oslo", 1.0), Row("Bergen", 3.0), Row("Oslo", 2.0)]
     assert Problem(2, points=rows, metric="gower").matrix()[0].tolist() == [0.0, 1.0, 0.25]
+
+
+@pytest.mark.parametrize("dtype", ["str", "object", "category"])
+def test_a_column_of_any_frame_is_a_group_label(dtype):
+    frame = pytest.importorskip("pandas").DataFrame(MIXED)
+    counts = {"Oslo": 1, "Bergen": (1, None)}
+    for points, metric in ((frame[["age", "height"]], "euclidean"), (frame, "gower")):
+        problem = Problem(3, points=points, metric=metric, groups=frame["town"].astype(dtype), counts=counts)
+        for solver in ("fair", "exact", "greedy"):
+            towns = frame["town"].iloc[solve(problem, solver=solver).indices].tolist()
+            assert towns.count("Oslo") == 1
+            assert "Bergen" in towns
