@@ -66,10 +66,16 @@ class MatrixProof:
     """The optimum of a problem whose distances fit a matrix, or the best bound in the time of the clock.
 
     ``clock`` holds an incumbent when it comes, and hears of every improvement.
+
+    Attributes
+    ----------
+    proven_by : str
+        What decided the last threshold: "clique search" or "HiGHS".
     """
 
     def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None], threads: int = 1) -> None:
         self._improve, self._threads = improve, threads
+        self.proven_by = "clique search"
         self._problem, self._clock = problem, clock
         self._points = problem.candidates
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
@@ -79,7 +85,7 @@ class MatrixProof:
     def run(self) -> None:
         """Search until the optimum is proven or the clock expires."""
         while not self._clock.expired:
-            search = self._search(pairs_above(self._D, self._clock.objective))
+            search, self.proven_by = self._search(pairs_above(self._D, self._clock.objective)), "clique search"
             if not self._decide(search):
                 break
             if search.outcome == EXHAUSTED:
@@ -133,7 +139,7 @@ class MatrixProof:
         if chosen is not None:
             self._report(search.chosen(chosen))
         if infeasible:
-            search.outcome = EXHAUSTED
+            search.outcome, self.proven_by = EXHAUSTED, "HiGHS"
         return infeasible or chosen is not None
 
     def _report(self, clique: Indices) -> None:
