@@ -56,6 +56,19 @@ def select(
             "LABEL=:20. Repeat for each group; groups without a count contribute any number.",
         ),
     ] = None,
+    utility: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE",
+            help="How useful each point is: a column of POINTS, which is then not a coordinate, or a file of numbers.",
+        ),
+    ] = None,
+    query: Annotated[
+        Path | None, typer.Option(help="A .npy file with one vector or several: points near them are useful.")
+    ] = None,
+    weight: Annotated[
+        float, typer.Option(help="With --utility or --query: how much utility one unit of distance is worth.")
+    ] = 1.0,
 ) -> None:
     """Choose the k rows of a file whose smallest pairwise distance is as large as possible.
 
@@ -74,15 +87,26 @@ def select(
     mmdp select embeddings.parquet -k 500 --metric cosine --checkpoint run.json --rows -o chosen.parquet
 
     mmdp select people.csv -k 30 --groups city --count Oslo=10 --count Bergen=5: --count Narvik=:8
+
+    mmdp select answers.npy -k 10 --metric cosine --query question.npy --weight 10
     """
     if output is not None and output.suffix not in _WRITTEN:
         raise DataFileError(f"{output}: unknown kind of file; write one of {', '.join(_WRITTEN)}")
     _check_writable(output, checkpoint)
     if (groups is None) != (not count):
         raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
+    by_use = utility is not None or query is not None
+    if by_use and (groups is not None or solver not in (None, "gist")):
+        raise InvalidOptionError("--utility and --query are for --solver gist, without --groups")
     method = make(solver or ("greedy" if groups is None else "fair"))
     stop = None if seconds is None else Stop(seconds=seconds)
-    if groups is None:
+    if by_use:
+        table, use = (
+            (open_table(points, drop=drop or ()), None) if utility is None else labelled(points, utility, drop or ())
+        )
+        method, labels = make("gist", utility=use, query=_vectors(query), weight=weight), None
+        result = method.solve_table(table, k, metric, stop, seed, checkpoint=checkpoint)
+    elif groups is None:
         table, labels = open_table(points, drop or ()), None
         progress = method.resumable and sys.stderr.isatty()
         result = method.solve_table(table, k, metric, stop, seed, checkpoint=checkpoint, progress=progress)
@@ -93,6 +117,9 @@ def select(
             raise InvalidOptionError("--checkpoint: with --groups all points are in memory, and nothing is saved")
         result = method.solve(Problem(k, points=table.load(), metric=metric, groups=labels, counts=limits), stop, seed)
     typer.echo(result.summary(), err=True)
+    if by_use:
+        value, most = result.notes["value"], result.notes["value_upper_bound"]
+        typer.echo(f"  value        {value:.6g}  (at most {most:.6g})", err=True)
     if labels is not None:
         of_each = zip(*np.unique(labels[result.indices], return_counts=True), strict=True)
         typer.echo(f"  groups       {', '.join(f'{taken} of {label}' for label, taken in of_each)}", err=True)
@@ -141,6 +168,14 @@ def spread(
 def list_solvers() -> None:
     """List the methods: what each proves, where it computes, what it costs."""
     typer.echo(str(available()))
+
+
+def _vectors(path: Path | None) -> Any:
+    """Return the vectors of queries in a .npy file."""
+    try:
+        return None if path is None else np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataFileError(f"{path}: not a .npy file of numbers ({error})") from error
 
 
 def _chosen_rows(table: Any, indices: Any) -> Any:

@@ -104,7 +104,10 @@ class Gist(Solver):
     def _utilities(self, problem: Problem) -> Vector:
         if self.query is not None:
             return relevance(problem, self.query)
-        utility = np.zeros(problem.n) if self.utility is None else np.asarray(self.utility, dtype=np.float64)
+        try:
+            utility = np.zeros(problem.n) if self.utility is None else np.asarray(self.utility, dtype=np.float64)
+        except (ValueError, TypeError) as error:
+            raise InvalidOptionError(f"utility holds something else than numbers: {error}") from error
         if utility.shape != (problem.n,) or not np.isfinite(utility).all():
             raise InvalidOptionError(
                 f"utility has shape {utility.shape}: give one finite value for each of {problem.n} points"

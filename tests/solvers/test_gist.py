@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from mmdp import InvalidOptionError, Problem
+from mmdp import DataFileError, InvalidOptionError, Problem
 from solvers import solve
+from solvers.__main__ import application
 
 
 def test_weight_moves_between_the_most_useful_and_the_most_diverse():
@@ -93,3 +94,31 @@ def test_what_says_nothing_of_the_points_is_named(points, asked, message):
     k = None if isinstance(points, Problem) else 2
     with pytest.raises(InvalidOptionError, match=message):
         solve(points, k, solver="gist", **asked)
+
+
+def test_utilities_and_queries_on_the_command_line(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(2)
+    X, score, query = rng.random((30, 2)).round(3), rng.normal(size=30).round(3), np.array([0.2, 0.8])
+    lines = [f"{x},{y},{s}" for (x, y), s in zip(X.tolist(), score.tolist(), strict=True)]
+    (tmp_path / "x.csv").write_text("\n".join(["x,y,score", *lines]) + "\n")
+    np.save(tmp_path / "q.npy", query)
+    table = str(tmp_path / "x.csv")
+    by_score = ["select", table, "-k", "5", "--utility", "score", "--weight", "2"]
+    by_query = ["select", table, "-k", "5", "--drop", "score", "--query", str(tmp_path / "q.npy"), "--weight", "3"]
+    for arguments, asked in ((by_score, {"utility": score, "weight": 2}), (by_query, {"query": query, "weight": 3})):
+        application(arguments, standalone_mode=False)
+        shown = capsys.readouterr()
+        expected = solve(X, 5, solver="gist", **asked)
+        assert [int(line) for line in shown.out.split()] == expected.indices.tolist()
+        assert f"value        {expected.notes['value']:.6g}" in shown.err
+    for extra, message in (
+        (["--solver", "greedy"], "for --solver gist"),
+        (["--query", str(tmp_path / "q.npy")], "give one of them"),
+    ):
+        with pytest.raises(InvalidOptionError, match=message):
+            application([*by_score, *extra], standalone_mode=False)
+    with pytest.raises(DataFileError, match=r"not a \.npy file of numbers"):
+        application(["select", table, "-k", "2", "--query", table], standalone_mode=False)
+    with pytest.raises(InvalidOptionError, match="something else than numbers"):
+        solve(X, 2, solver="gist", utility=["a"] * 30)
