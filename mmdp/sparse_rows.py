@@ -37,7 +37,6 @@ class SparseRows(Pairs):
 
     def between(self, rows: Indices, columns: Indices) -> Matrix:
         """Reduced distances of row numbers."""
-        self._check_time()
         if len(columns) < len(rows):
             return np.ascontiguousarray(self.between(columns, rows).T)
         is_whole = len(columns) == self.n and bool((columns == np.arange(self.n)).all())

@@ -29,7 +29,7 @@ from mmdp import (
 from mmdp.arrays import Array, Indices, Points, is_tensor, namespace, to_numpy
 from mmdp.bounds import cheap_bound
 from mmdp.metrics import Metric, resolve
-from mmdp.pairs import Pairs
+from mmdp.pairs import FunctionPairs
 from mmdp.problem import selection_problem
 from mmdp.tables import Partitions, Table
 from mmdp.validation import checked_picks, whole_k
@@ -140,7 +140,7 @@ class Solver(ABC):
         if run is None:
             self.warm_up(problem)
         clock = Clock(self.default_stop if stop is None else stop, watch, tell)
-        takes_long = isinstance(problem.geometry.function, Pairs) and np.isfinite(clock.remaining)
+        takes_long = isinstance(problem.geometry.function, FunctionPairs) and np.isfinite(clock.remaining)
         try:
             if start is None and run is None and takes_long and problem.group_counts is None:
                 start = first_answer(problem, clock.remaining)

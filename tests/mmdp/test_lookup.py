@@ -67,6 +67,8 @@ def test_the_same_rows_are_near_duplicates_in_spread():
     found = spread(sparse.csr_matrix(X), 0.3, metric="cosine", stop=Stop())
     assert found.size == spread(X, 0.3, metric="cosine", stop=Stop()).size
     assert not {3, 7} <= set(found.indices.tolist())
+    at_once = spread(sparse.csr_matrix(X), 0.3, metric="cosine", stop=Stop(seconds=0))
+    assert at_once.size == spread(X, 0.3, metric="cosine", stop=Stop(seconds=0)).size > 5
 
 
 def changed(place, value):

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from _thread import interrupt_main
 
 import numpy as np
@@ -230,3 +231,21 @@ def test_on_the_command_line(tmp_path, capsys):
         assert read(tmp_path / f"chosen{suffix}").tolist() == expected
     with pytest.raises(DataFileError, match=r"write .npy or .csv"):
         application([*arguments, "-o", "chosen.txt"], standalone_mode=False)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3])
+def test_a_limit_is_kept_whatever_a_function_costs(seconds):
+    X = np.random.default_rng(6).random((400, 2))
+    calls = []
+
+    def slow(x, y):
+        calls.append(time.perf_counter())
+        while time.perf_counter() < calls[-1] + 2e-4:
+            pass
+        return float(np.abs(x - y).max())
+
+    found = spread(X, 0.1, metric=slow, stop=Stop(seconds=seconds), include=(3, 77))
+    assert len(calls) <= seconds / 2e-4 + 64 + found.size * (found.size - 1) / 2 + 1
+    assert {3, 77} <= set(found.indices.tolist())
+    assert found.objective >= 0.1
+    assert found.upper_bound <= 400
