@@ -81,6 +81,14 @@ def lab_in_short() -> str:
     return next(line for line in report.splitlines() if line.startswith("**In short**"))
 
 
+def rules_in_short() -> str:
+    """The verdict of the registered study, and a line on what it covers."""
+    report = (RESULTS / "lmm_rules.md").read_text(encoding="utf-8").splitlines()
+    verdict = next(line for line in report if line.startswith("**Primary hypothesis**"))
+    missing = next((line for line in report if line.startswith("Not measured yet: ")), "")
+    return f"{verdict}\n\n{missing}".strip()
+
+
 def lab_training() -> str:
     """How the lab's checkpoint was trained: its size, its time and what it learnt, from what the training wrote."""
     folder = ROOT / "experiments" / "lmm_lab" / "checkpoint"
@@ -155,6 +163,7 @@ TABLES = {
         exact_summary,
         gpu_times,
         lab_in_short,
+        rules_in_short,
         lab_training,
         speed,
         proof_times,

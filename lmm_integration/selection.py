@@ -19,6 +19,8 @@ from mmdp.exceptions import InvalidOptionError, InvalidProblemError, SolverContr
 from mmdp.problem import selection_problem
 from solvers import Solver
 
+_WARM_UP_ROWS, _WARM_UP_PICKS = 64, 3  # few enough for brute force, and of rows as wide as a model's for every path
+
 Rule = str | Solver | Selector | Callable[[Tensor, int], Any]
 
 
@@ -39,6 +41,12 @@ class Chooser:
     def needs(self) -> tuple[str, ...]:
         """Fields of the :class:`Context` that the rule cannot do without."""
         return self.rule.needs if isinstance(self.rule, Selector) else ()
+
+    def warm_up(self, like: Tensor) -> None:
+        """Choose among a few random rows as wide as (n, d) ``like``: a solver compiles, and no clock counts it."""
+        if isinstance(self.rule, Solver):
+            rows = torch.randn(_WARM_UP_ROWS, like.shape[-1], generator=torch.Generator().manual_seed(0))
+            self(rows.to(like), _WARM_UP_PICKS, Context())
 
     def __call__(self, features: Tensor, k: int, context: Context) -> Tensor:
         """Choose, check and sort; all rows if k == n, without asking the rule."""

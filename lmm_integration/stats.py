@@ -112,7 +112,8 @@ class Stats:
     tokens_before, tokens_after : int
         Visual tokens in the prompts, and those that stayed.
     encode_seconds, solve_seconds : float
-        Time for encoding images and for choosing tokens, measured on the host; a GPU may finish later.
+        Time for encoding images and for choosing tokens, measured on the host; a GPU may finish later. What a solver
+        compiles is compiled before, and not counted.
     """
 
     calls: int = 0

@@ -14,6 +14,7 @@ distances do. Cosine, angular and great-circle distances all become squared Eucl
 | manhattan   | x                    | sum abs(x - y)  | s                                |
 | chebyshev   | x                    | max abs(x - y)  | s                                |
 | hamming     | x                    | share of x != y | s                                |
+| packed_hamming | the bits of bytes | share of x != y | s                                |
 | jaccard     | 0/1 as uint8         | 1 - and / or    | s                                |
 | dice        | 0/1 as uint8         | 1 - and / or    | s / (2 - s)                      |
 | sokalsneath | 0/1 as uint8         | 1 - and / or    | 2 s / (1 + s)                    |
@@ -25,6 +26,7 @@ distances do. Cosine, angular and great-circle distances all become squared Eucl
 | ceil_2d     | x                    | sum (x - y)^2   | ceil(sqrt(s))                    |
 | geo         | point on unit sphere | sum (x - y)^2   | floor(2 r asin(sqrt(s) / 2) + 1) |
 
+"hamming" compares numbers, also those of bytes; "packed_hamming" the bits in them, as np.packbits packs fingerprints.
 The last three are the rounded distances of TSPLIB (Reinelt, ORSA Journal on Computing 3(4), 1991), under its names;
 "geo" takes DDD.MM degrees and minutes, and r = 6378.388 km. Rounding costs them the triangle inequality.
 
@@ -38,6 +40,7 @@ for euclidean, linf for chebyshev, tanimoto for jaccard, matching for hamming, g
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -179,6 +182,18 @@ def _dice(s: Vector) -> Vector:
 def _twice_over(s: Vector) -> Vector:
     s = np.minimum(s, 1.0)
     return 2.0 * s / (1.0 + s)
+
+
+def _unpacked(x: Array) -> Array:
+    xp = namespace(x)
+    if x.dtype != xp.uint8:
+        raise InvalidProblemError(
+            f"packed_hamming compares the bits of bytes: give uint8, as np.packbits does, not {x.dtype}"
+        )
+    shifts = (
+        xp.arange(7, -1, -1, dtype=xp.uint8, device=x.device) if is_tensor(x) else np.arange(7, -1, -1, dtype=np.uint8)
+    )
+    return ((x[..., None] >> shifts) & 1).reshape(*x.shape[:-1], -1)
 
 
 def _arc(s: Vector) -> Vector:
@@ -331,6 +346,7 @@ METRICS: dict[str, Metric] = {
         Metric("manhattan", "manhattan", True),
         Metric("chebyshev", "chebyshev", True),
         Metric("hamming", "hamming", True),
+        Metric("packed_hamming", "hamming", True, embed=_unpacked),
         Metric("jaccard", "jaccard", True, embed=_bits),
         Metric("dice", "jaccard", False, embed=_bits, value=_dice),
         Metric("sokalsneath", "jaccard", True, embed=_bits, value=_twice_over),
@@ -362,7 +378,17 @@ ALIASES = {
     "great_circle": "haversine",
 }
 """Other names of metrics, such as those of scipy and scikit-learn."""
+_PACKED = 127  # the largest byte that may well be the number of a category
 PRECOMPUTED = Metric("precomputed", "precomputed", False)
+
+
+def warn_of_packed_bits(metric: Metric, x: Array) -> None:
+    """Say that "hamming" compares bytes as numbers, where the bytes look like packed bits."""
+    if metric.name == "hamming" and str(x.dtype).endswith("uint8") and len(x) and int(x.max()) > _PACKED:
+        warnings.warn(
+            "hamming compares these bytes as numbers; if they are packed bits, use metric='packed_hamming'",
+            stacklevel=2,
+        )
 
 
 def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:

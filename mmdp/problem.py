@@ -18,7 +18,7 @@ from mmdp.exceptions import InvalidProblemError, TooLargeError
 from mmdp.group_checks import group_counts
 from mmdp.groups import Counts, GroupCounts, Labels
 from mmdp.lookup import stated
-from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, unit_vectors
+from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, unit_vectors, warn_of_packed_bits
 from mmdp.pairs import Pairs
 
 _BLOCK_BYTES = 2**24
@@ -113,6 +113,8 @@ class Problem:
         if self.groups is not None and self.counts is not None:
             checked = group_counts(self.groups, self.counts, n, self.k, self.include, self.candidates)
             object.__setattr__(self, "group_counts", checked)
+        if points is not None:
+            warn_of_packed_bits(self.geometry, points)
         if points is not None and not is_tensor(points):
             _ = self.vectors  # an embedding that does not exist is an error of the problem, not of a solver
 

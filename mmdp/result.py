@@ -17,6 +17,7 @@ from mmdp.arrays import Vector
 from mmdp.coverage import Assignment, Origin
 from mmdp.exceptions import InvalidProblemError
 from mmdp.stopping import Incumbent
+from mmdp.tables import rows_of
 
 
 class Status(StrEnum):
@@ -157,6 +158,34 @@ class Result:
                 "again, or compare result.indices with the points yourself"
             )
         return self.origin
+
+    def of(self, table: Any) -> Any:
+        """The chosen rows of what the points came from, in the order of ``indices``, with all their columns.
+
+        Rows count from 0 whatever an index says, as in ``df.iloc[result.indices]``.
+
+        Parameters
+        ----------
+        table : array, tensor, data frame, Arrow table, xarray, Dask collection, list, path or Table
+            The points themselves, or another table with a row for each of them, such as their names.
+
+        Returns
+        -------
+        of the type of ``table``
+            For a path, a ``pyarrow.Table`` or, for .npy and .npz files, an array; for Dask, what ``compute`` gives.
+
+        Raises
+        ------
+        InvalidProblemError
+            If the table has too few rows, or none can be taken from it.
+
+        Examples
+        --------
+        >>> from solvers import solve
+        >>> solve([[0.0], [1.0], [5.0]], k=2, solver="exact").of(["a", "b", "c"])
+        ['c', 'a']
+        """
+        return rows_of(table, self.indices)
 
     def summary(self) -> str:
         """Return a few lines for a person."""

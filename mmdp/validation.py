@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mmdp import advice
 from mmdp.arrays import (
     LARGEST_COORDINATE,
     WIDE_BYTES,
@@ -23,6 +24,7 @@ from mmdp.arrays import (
 )
 from mmdp.exceptions import InvalidProblemError
 from mmdp.metrics import PRECOMPUTED
+from mmdp.tables import is_frame, read_frame
 
 _STRIP = 64  # rows and columns of a matrix that are compared at a time
 _ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
@@ -57,19 +59,16 @@ def _table(x: Any, name: str) -> Array:
         raise InvalidProblemError(f"{name} is a sparse tensor; convert with .to_dense()")
     if np.ma.is_masked(x):
         raise InvalidProblemError(f"{name} has masked entries; drop such rows, or fill them with .filled()")
+    if is_frame(x):
+        x = read_frame(x, name=name).points
     if not is_tensor(x):
-        try:
-            x = np.asarray(x)
-        except ValueError as error:
-            raise InvalidProblemError(f"{name} cannot be read as a table of numbers: {error}") from error
-        if x.dtype.kind not in "fiub":
-            raise InvalidProblemError(f"{name} must hold real numbers, not {x.dtype}; convert with .astype(float)")
+        x = _array(x, name)
         if x.dtype.kind == "f" and x.dtype.itemsize > 8:
             x = x.astype(np.float64)
     elif x.is_complex():
         raise InvalidProblemError(f"{name} must hold real numbers, not {x.dtype}")
     if x.ndim != 2:
-        raise InvalidProblemError(f"{name} must be a table of two dimensions, not of shape {tuple(x.shape)}")
+        raise advice.wrong_shape(name, x)
     if 0 in x.shape:
         raise InvalidProblemError(f"{name} is empty: shape {tuple(x.shape)}")
     if (x.is_floating_point() if is_tensor(x) else x.dtype.kind == "f") and not np.isfinite(value_range(x)).all():
@@ -79,6 +78,19 @@ def _table(x: Any, name: str) -> Array:
         raise InvalidProblemError(
             f"{name} has NaN or infinity in {describe_rows(bad)}, first at [{bad[0]}, {column}]; drop or fill them"
         )
+    return x
+
+
+def _array(x: Any, name: str) -> Any:
+    """Anything that numpy reads as real numbers."""
+    if (wrong := advice.no_array(name, x)) is not None:
+        raise wrong
+    try:
+        x = np.asarray(x)
+    except ValueError as error:
+        raise advice.no_array(name, x, error) or error from error
+    if x.dtype.kind not in "fiub":
+        raise advice.no_reals(name, x)
     return x
 
 
@@ -107,16 +119,13 @@ def distance_matrix(distances: Any) -> Any:
     tolerance = _ROUNDING_STEPS * precision * max(-least, largest)
     if (diagonal := np.abs(np.diagonal(D))).max() > tolerance:
         i = int(diagonal.argmax())
-        raise InvalidProblemError(f"distances[{i}, {i}] is {D[i, i]:.6g}, and a point is at distance 0 from itself")
+        raise advice.not_zero(D, i)
     if least < -tolerance:
         i, j = divmod(int(D.argmin()), len(D))
         raise InvalidProblemError(f"distances[{i}, {j}] is {D[i, j]:.6g}; distances are never negative")
     skew, i, j = _largest_skew(D)
     if skew > tolerance:
-        raise InvalidProblemError(
-            f"distances are not symmetric: [{i}, {j}] is {D[i, j]:.6g} and [{j}, {i}] is {D[j, i]:.6g}; "
-            "if either will do, pass np.minimum(D, D.T)"
-        )
+        raise advice.not_symmetric(D, i, j)
     if skew or np.diagonal(D).any() or least < 0:  # rounding left by whoever computed the matrix
         D = np.maximum((D + D.T) / 2, 0.0)
         np.fill_diagonal(D, 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
 from mmdp.arrays import Array, count_rows
 from mmdp.metrics import Metric
-from mmdp.tables import Partitions, Table, is_table, open_table
+from mmdp.tables import Partitions, Table, is_frame, is_table, open_table, read_frame
 from solvers._framework.base import Solver
-from solvers._framework.grading import Run
+from solvers._framework.grading import Run, places_of, renumbered
 from solvers._framework.progress import shown
 from solvers._framework.registry import SolverInfo, SolverTable, available, load, make, names
 
@@ -56,6 +56,9 @@ def solve(
     certify_seconds: float = 0.0,
     include: Sequence[int] = (),
     exclude: Sequence[int] = (),
+    columns: str | Collection[str] | None = None,
+    drop: str | Collection[str] = (),
+    drop_null: bool = False,
     checkpoint: str | Path | None = None,
     progress: bool = False,
     initial: Sequence[int] | None = None,
@@ -65,11 +68,12 @@ def solve(
 
     Parameters
     ----------
-    points : (n, d) array or Problem, path, or blocks
-        A numpy array, a torch tensor, or a :class:`mmdp.Problem`, such as one with group counts.
-        Also the path of a .npy, CSV or Parquet file, a ``numpy.memmap``, or a list or iterator of (rows, d) blocks:
-        ``greedy`` reads these block by block, ``streaming`` once; other solvers load them, see
-        :func:`mmdp.tables.open_table`. Dask arrays and data frames need ``solver="coreset"``.
+    points : (n, d) array, data frame, Problem, path, or blocks
+        A numpy array, a torch tensor, a data frame of pandas or polars, an Arrow table, an xarray, or a
+        :class:`mmdp.Problem`, such as one with group counts. Also the path of a file, a ``numpy.memmap``, or a list or
+        iterator of (rows, d) blocks: ``greedy`` reads these block by block, ``streaming`` once; other solvers load
+        them, see :func:`mmdp.tables.open_table`. Dask arrays and data frames need ``solver="coreset"``, which also
+        reads Parquet files partition by partition.
     k : int or float
         How many points to choose, at least 2, or a share of them between 0 and 1; omit it with a Problem.
     solver : str or Solver
@@ -87,6 +91,13 @@ def solve(
         Seconds to spend after the run on a smaller upper bound, for points in memory.
     include, exclude : sequence of int
         Rows that are chosen in any case, and rows that never are.
+    columns : str or collection of str, optional
+        Of a data frame or file: the coordinates, columns of numbers or one of vectors. Without it all columns but an
+        index and those in ``drop``.
+    drop : str or collection of str
+        Columns that are not coordinates.
+    drop_null : bool
+        Leave out rows of a data frame or file with a missing value. Indices still count all rows.
     checkpoint : path, optional
         For a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
         finds it goes on from there.
@@ -130,6 +141,7 @@ def solve(
     (5.0, [0, 2])
     """
     method, size = make(solver, **options), cast(int, k)  # a share becomes a number where n is known
+    row_numbers = None
     if isinstance(points, Problem):
         if k is not None or metric != "euclidean" or len(include) or len(exclude):
             raise InvalidProblemError("a Problem has its own k, metric, include and exclude; do not give them again")
@@ -139,7 +151,7 @@ def solve(
     elif is_table(points):
         if initial is not None:
             raise InvalidOptionError("initial is for points in memory; pass an array instead of a table")
-        table = open_table(points)
+        table = open_table(points, columns, drop, drop_null=drop_null, partitioned=method.reads_partitions)
         return method.solve_table(
             table,
             size,
@@ -153,12 +165,21 @@ def solve(
             include=include,
             exclude=exclude,
         )
+    elif is_frame(points) and (columns is not None or drop or drop_null):
+        held = read_frame(points, columns, drop, drop_null)
+        row_numbers, columns, drop, drop_null = held.row_numbers, None, (), False
+        include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
+        initial = None if initial is None else places_of(initial, row_numbers, "initial")
+        problem = Problem(size, points=held.points, metric=metric, include=include, exclude=exclude)
     else:
         problem = Problem(size, points=points, metric=metric, include=include, exclude=exclude)
+    if columns is not None or drop or drop_null:
+        raise InvalidOptionError("columns, drop and drop_null are for data frames and files; these points are an array")
     if checkpoint is not None:
         raise InvalidOptionError("checkpoint is for tables, such as a path; these points are in memory")
     with shown(problem.k, watch) if progress else nullcontext((watch, None)) as (hears, tell):
-        return method.solve(problem, stop, seed, hears, certify_seconds, initial, tell)
+        result = method.solve(problem, stop, seed, hears, certify_seconds, initial, tell)
+    return renumbered(result, row_numbers)
 
 
 def rank(

@@ -14,14 +14,14 @@ from solvers._farthest_first import from_table, plain_traversal, selection
 from solvers._framework.base import Solver, check_k
 from solvers._framework.counted_picks import within_counts
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
-from solvers._framework.first_pick import RANKED, default_start
+from solvers._framework.first_pick import RANKED, Rows, default_start, first_pick
 from solvers._framework.grading import Run
 from solvers._framework.table_problem import TableProblem, TableRun
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 
 STARTS = ("auto", "isolated", "farthest_pair", "sweep", "random")
 _PART = 10  # points of a problem on which a run compiles
-LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
+LOADED_ROWS = 4096  # a table of at most this many rows is loaded, unless its progress is to be saved or shown
 
 
 @dataclass(frozen=True)
@@ -155,16 +155,20 @@ class Greedy(Solver):
         found = selection.from_products(rows, k, place, first, angular=False).picks
         return [int(i) for i in candidates[found]]
 
-    def _reads(self, asked: TableProblem) -> bool:
-        """From 4,097 rows on, unless a start, a metric or a backend needs them all in memory."""
-        table = asked.table
-        if isinstance(table, Partitions) or table.n <= LOADED_ROWS or self._start(table.n) in RANKED:
-            return False
-        return self.backend != "torch" and self.accelerated and asked.geometry.form in KINDS
+    @property
+    def stops(self) -> bool:
+        """One solution is constructed."""
+        return False
 
-    def _check_loading(self, asked: TableProblem) -> None:
-        if isinstance(asked.table, Partitions) or asked.table.n > LOADED_ROWS:  # fewer: too quick to save or show
-            super()._check_loading(asked)
+    def _reads(self, asked: TableProblem) -> bool:
+        """From 4,097 rows on, and where progress is to be saved or shown; not if all rows are needed in memory."""
+        table = asked.table
+        if isinstance(table, Partitions) or self.backend == "torch" or not self.accelerated:
+            return False
+        is_small = table.n <= LOADED_ROWS
+        if asked.geometry.form not in KINDS or (self._start(table.n) in RANKED and not is_small):
+            return False
+        return not is_small or asked.checkpoint is not None or asked.progress
 
     def _warm_up_table(self, asked: TableProblem) -> None:
         assert isinstance(asked.table, Table)
@@ -175,6 +179,9 @@ class Greedy(Solver):
         assert isinstance(table, Table)
         start = self._start(table.n)
         rng = np.random.default_rng(asked.seed)
+        if start in RANKED:
+            held = Problem(asked.k, table.load(), metric=geometry, include=asked.include, exclude=asked.exclude)
+            start = first_pick(Rows(held), start)
         first = None if start == "sweep" else int(_any_row(rng, asked) if start == "random" else start)
         if first is not None and (not 0 <= first < table.n or first in asked.exclude):
             raise InvalidOptionError(

@@ -45,6 +45,11 @@ class Streaming(Solver):
 
     cost = "O(n k d) in one pass, memory O(k d)"
 
+    @property
+    def stops(self) -> bool:
+        """One solution is constructed."""
+        return False
+
     def _reads(self, asked: TableProblem) -> bool:
         return isinstance(asked.table, Table) and asked.checkpoint is None and not asked.progress
 

@@ -10,7 +10,9 @@ from tests.import_graph import ROOT, circles, graph, sources
 PACKAGES = ("mmdp", "solvers", "objectives", "lmm_integration", "experiments")  # each may import those before it
 LAYERS = {  # inside a package, what each part may import beside itself; a part is a module or a folder
     "mmdp.tables": {"mmdp"},
-    "mmdp": set(),
+    "mmdp.validation": {"mmdp", "mmdp.tables"},  # which reads data frames
+    "mmdp.result": {"mmdp", "mmdp.tables"},  # which takes rows from what the points came from
+    "mmdp": {"mmdp.validation", "mmdp.result"},
     "solvers._framework": set(),
     "solvers._farthest_first": {"solvers._framework"},
     "solvers._local_search": {"solvers._framework", "solvers._farthest_first"},

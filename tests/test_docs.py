@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)  # one marked "py" is not for running
 NEEDS = {
-    "data": "sklearn",
+    "data": "pyarrow",
     "gpu": "torch",
     "objectives": "ortools",
     "pruning": "transformers",

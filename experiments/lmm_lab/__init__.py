@@ -37,6 +37,7 @@ def main(
     model: Annotated[
         list[str] | None, typer.Option(help="For rules, evaluate and train: digits-0, digits-1, reading-0, dense-0.")
     ] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="For rules: only these, by the names in the report.")] = None,
     quick: Annotated[
         bool, typer.Option(help="For rules: 100 scenes, three keeps, the rules confirmed against.")
     ] = False,
@@ -50,7 +51,7 @@ def main(
     import numba
     import torch
 
-    from experiments.lmm_lab import report, rules, rules_report, study, train
+    from experiments.lmm_lab import kept_tokens, report, rules, rules_report, study, train
     from experiments.lmm_lab.evaluate import Lab
     from experiments.lmm_lab.model import load
     from experiments.lmm_lab.tasks import checkpoint as named
@@ -73,8 +74,12 @@ def main(
             paths += report.write(rows, results)
         if step is not Step.study:
             measured = (
-                rules.measure(results, quick, names=tuple(model or ())) if step is Step.rules else rules.rows(results)
+                rules.measure(results, quick, tuple(model or ()), tuple(rule or ()))
+                if step is Step.rules
+                else rules.rows(results)
             )
             paths += rules_report.write(measured, results)
+        if step is Step.rules:
+            paths.append(kept_tokens.draw(models[0], results))
         for path in paths:
             print(f"wrote {path}")

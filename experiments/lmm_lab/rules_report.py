@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments._common.rows import Rows
-from experiments.lmm_lab.rules import BASE, CONFIRMED, GREEDY_OF, MEASURES, OWN, RIVALS
+from experiments.lmm_lab.rules import BASE, CONFIRMED, GREEDY_OF, MEASURES, OWN, REGISTERED, RIVALS
 from experiments.lmm_lab.statistics import RESAMPLES, Estimate, over_scenes, ranks_of_scenes
 from experiments.lmm_lab.study import numbers
 
@@ -30,13 +30,14 @@ def write(rows: Rows, folder: Path) -> list[Path]:
     last = frame.iloc[-1]
     text = [
         "# Which objective keeps a model's answers?",
-        "The study is registered in [REGISTRATION.md](../lmm_lab/REGISTRATION.md), which was committed first. Scenes "
+        "The study is registered in `experiments/lmm_lab/REGISTRATION.md`, which was committed first. Scenes "
         "are those of the confirmation, on which no rule was tried. Points are percentage points; "
         "intervals are 95 %, by bootstrap over scenes.",
         _coverage_of_plan(frame, models, keeps),
+        "![What each objective keeps of one scene, and what the model then answers](lmm_rules.png)",
         "## The rule of our own against the others",
         *(_against(frame, model, keeps) for model in models),
-        _primary(frame, models, keeps),
+        *(_primary(frame, models, keeps, own) for own in (OWN, REGISTERED)),
         "## Accuracy, %",
         *(_accuracies(frame, model, keeps) for model in models),
         "## What closing a gap is worth",
@@ -111,7 +112,7 @@ def _against(frame: pd.DataFrame, model: str, keeps: list[float]) -> str:
     shown = [keep for keep in keeps if share(frame, model, BASE, keep) is not None]
     lines = [f"{model}, points against DivPrune's greedy:", "", _row(("rule", *(f"{keep:.0%}" for keep in shown)))]
     lines.append("|---" * (len(shown) + 1) + "|")
-    for rule in (OWN, *RIVALS):
+    for rule in (OWN, REGISTERED, *RIVALS):
         lines.append(_row((rule, *(gain(frame, model, rule, BASE, keep) or "-" for keep in shown))))
     lines += [
         "",
@@ -120,24 +121,24 @@ def _against(frame: pd.DataFrame, model: str, keeps: list[float]) -> str:
         _row(("rule", *(f"{keep:.0%}" for keep in shown))),
     ]
     lines.append("|---" * (len(shown) + 1) + "|")
-    for rule in RIVALS:
+    for rule in (REGISTERED, *RIVALS):
         lines.append(_row((rule, *(gain(frame, model, OWN, rule, keep) or "-" for keep in shown))))
     return "\n".join(lines)
 
 
-def _primary(frame: pd.DataFrame, models: list[str], keeps: list[float]) -> str:
-    """The verdicts on the primary hypothesis."""
-    cells = {(model, keep): gain(frame, model, OWN, BASE, keep) for model in models for keep in keeps}
+def _primary(frame: pd.DataFrame, models: list[str], keeps: list[float], own: str) -> str:
+    """The verdicts on the primary hypothesis, for our rule or the variant that was registered first."""
+    cells = {(model, keep): gain(frame, model, own, BASE, keep) for model in models for keep in keeps}
     known = {place: cell for place, cell in cells.items() if cell is not None}
     at = lambda places: ", ".join(f"{model} {keep:.0%}" for model, keep in places) or "nowhere"  # noqa: E731
     worse = [place for place, cell in known.items() if cell.sign < 0]
     unsure = [place for place, cell in known.items() if cell.low < 0]
     lines = [
-        f"**Primary hypothesis**, over {len(known)} cells. Worse than the greedy (interval below zero): {at(worse)}. "
-        f"Lower end of the interval below zero: {at(unsure)}."
+        f"**Primary hypothesis**, for {own}, over {len(known)} cells. Worse than the greedy (interval below zero): "
+        f"{at(worse)}. Lower end of the interval below zero: {at(unsure)}."
     ]
     for keep in _MIDDLE:
-        parts = [_difference(frame, model, OWN, BASE, keep) for model in models]
+        parts = [_difference(frame, model, own, BASE, keep) for model in models]
         found = [part for part in parts if part is not None]
         if found:
             mean = over_checkpoints(found)

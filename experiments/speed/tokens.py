@@ -51,9 +51,14 @@ class Contest:
         return samplers
 
 
+def thread_counts() -> list[int]:
+    """One thread, and all that this process may have."""
+    return sorted({1, numba.get_num_threads()})
+
+
 def contests(largest: int) -> Iterator[Contest]:
     """Every size, dtype and kind of data by itself, and batches of clustered tokens; one thread, then all."""
-    for threads in sorted({1, numba.get_num_threads()}):
+    for threads in thread_counts():
         for n, d, k in SIZES:
             for dtype in ("float32", "bfloat16"):
                 for data in DATA:

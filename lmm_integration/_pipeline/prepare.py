@@ -53,6 +53,7 @@ class Preparation:
         self.last: tuple[Kept, ...] = ()
         self.last_call: ShortenedPrompt | None = None
         self._config, self._asked_for = model.config, modalities
+        self._warm: set[tuple[int, torch.dtype, torch.device]] = set()
         config = model.config
         if getattr(config, "is_encoder_decoder", False):
             raise UnsupportedModelError(
@@ -123,6 +124,7 @@ class Preparation:
             if features is None:
                 continue
             places = self._places(modality, ids, len(features.rows))
+            self._warm_up(features.rows)
             started = time.perf_counter()
             rows, images, merges = self._choice(modality, places, features, ids, arguments)
             self.stats.solve_seconds += time.perf_counter() - started
@@ -244,6 +246,13 @@ class Preparation:
             )
         features = Encoded.of(output)
         return features, len(features.items)
+
+    def _warm_up(self, rows: Tensor) -> None:
+        """Compile ahead of the clock, once for each kind of features."""
+        kind = (rows.shape[-1], rows.dtype, rows.device)
+        if kind not in self._warm:
+            self._choice.choose.warm_up(rows)
+            self._warm.add(kind)
 
     def _count(self, kept: list[Kept]) -> None:
         self.stats.calls += 1

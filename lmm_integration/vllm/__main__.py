@@ -57,6 +57,8 @@ def vllm_arguments(arguments: Sequence[str]) -> list[str]:
         raise InvalidOptionError(f"{dotted[0]}: write it as JSON, --hf-overrides '{{...}}', so that both are kept")
     named = {"keep": given.keep, "solver": given.solver, "max_keep": given.max_keep, "metric": given.metric}
     pruning = {**{name: value for name, value in named.items() if value is not None}, **given.pruning}
+    if isinstance(given.keep, int) and given.keep == 1:
+        print("--keep 1 is a count and keeps one token of each image; --keep 1.0 keeps them all", file=sys.stderr)
     _ = Options.of(pruning).choose  # also the options of the solver, before a server starts
     merged = overrides(given.model, pruning, given.hf_overrides, revision=given.revision)
     revision = ["--revision", given.revision] if given.revision else []

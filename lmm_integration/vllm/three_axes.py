@@ -67,9 +67,11 @@ class PrunedThreeAxes(PrunedModel, SupportsMRoPE):
         num_computed_tokens: int,
     ) -> tuple[Sequence[Tensor], Tensor, int]:
         """Take the positions off the features of a chunk, and write them; a second time changes nothing."""
-        delta_at_end = 1 - len(input_ids)  # a prompt ends with text, whose positions are right from the start
+        delta = (
+            int(mrope_positions[0, -1]) + 1 - mrope_positions.shape[1]
+        )  # of the text at the end, right from the start
         if not len(multimodal_embeddings):
-            return multimodal_embeddings, mrope_positions, int(mrope_positions[0, -1]) + delta_at_end
+            return multimodal_embeddings, mrope_positions, delta
         features, own = zip(*(split_digits(item, AXES) for item in multimodal_embeddings), strict=True)
         positions = mrope_positions.clone()
         ids = torch.as_tensor(input_ids, device=positions.device)
@@ -78,7 +80,7 @@ class PrunedThreeAxes(PrunedModel, SupportsMRoPE):
         of_chunk = torch.cat(own).to(positions.device).T
         here = visual[num_computed_tokens:].nonzero()[: of_chunk.shape[1], 0] + num_computed_tokens
         positions[:, here] = (of_chunk + positions[:, before[here]]).to(positions.dtype)
-        return list(features), positions, int(positions[0, -1]) + delta_at_end
+        return list(features), positions, delta
 
     def _grids(self, sizes: Sequence[Sizes], kwargs: Mapping[str, Any]) -> list[list[Grid | None]]:
         thw = kwargs[f"{_modality(kwargs)}_grid_thw"].tolist()

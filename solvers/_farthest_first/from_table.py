@@ -91,12 +91,12 @@ class _Traversal:
     def run(self) -> Traversed:
         self.picks = self._resume() or self.include.copy()
         if self.picks:
-            centres = self.table.rows(self.picks, self.geometry)
+            centres = self.table.vectors(self.picks, self.geometry)
         elif self.first is None:
             centres = self._sweep()
         else:
             self.picks = [self.first]
-            centres = self.table.rows(self.picks, self.geometry)
+            centres = self.table.vectors(self.picks, self.geometry)
         radius = np.inf
         self.nearest[self.picks] = -1.0
         while len(self.picks) < self.k:
@@ -125,7 +125,7 @@ class _Traversal:
     def _sweep(self) -> Points:
         """Begin with the row farthest from the first one that may be chosen; return its vector."""
         start = int(self.nearest.argmax())
-        origin = self.table.rows([start], self.geometry)
+        origin = self.table.vectors([start], self.geometry)
         farthest = FarthestPool(1, self.nearest)
         self.nearest[start] = -1.0  # another row begins
         self._pass(origin, farthest)

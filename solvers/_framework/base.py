@@ -35,7 +35,15 @@ from mmdp.tables import Partitions, Table
 from mmdp.validation import checked_picks, whole_k
 from solvers._framework.certify import prover
 from solvers._framework.first_answer import first_answer
-from solvers._framework.grading import Run, checked_bound, checked_indices, graded, graded_rows
+from solvers._framework.grading import (
+    Run,
+    checked_bound,
+    checked_indices,
+    graded,
+    graded_rows,
+    places_of,
+    renumbered,
+)
 from solvers._framework.initial import starting_solution
 from solvers._framework.interrupts import interrupted
 from solvers._framework.table_problem import TableProblem, TableRun
@@ -75,8 +83,15 @@ class Solver(ABC):
     """Whether ``solve_table`` saves checkpoints and shows its progress."""
     takes_initial: ClassVar[bool] = False
     """Whether ``solve(initial=...)`` is where the method starts; one that constructs its answer refuses it."""
+    reads_partitions: ClassVar[bool] = False
+    """Whether ``solve_table`` takes a table in partitions."""
     keeps_group_counts: ClassVar[bool] = False
     """Whether solutions keep the group counts of a problem; a solver that does not refuses a problem that has some."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether limits can end a run; not if it constructs one solution and is done."""
+        return True
 
     @classmethod
     def keyword(cls) -> str:
@@ -236,8 +251,10 @@ class Solver(ABC):
             If the solver cannot do what is asked for.
         """
         where = None if checkpoint is None else Path(checkpoint)
+        row_numbers = table.row_numbers if isinstance(table, Table) else None
         if isinstance(table, Table):
             k = whole_k(table.n, k)
+            include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
             include, exclude = checked_picks(table.n, k, include, exclude)
         elif len(include) or len(exclude) or isinstance(k, float):
             raise InvalidOptionError(
@@ -251,7 +268,7 @@ class Solver(ABC):
         if not self._reads(asked):
             self._check_loading(asked)
             problem = Problem(k, points=table.load(), metric=metric, include=include, exclude=exclude)
-            return self.solve(problem, stop, seed, watch, certify_seconds)
+            return renumbered(self.solve(problem, stop, seed, watch, certify_seconds), row_numbers)
         if certify_seconds:
             raise InvalidOptionError(
                 f"certify_seconds = {certify_seconds!r}: a proof needs all points in memory; pass an array"
@@ -268,7 +285,7 @@ class Solver(ABC):
             self.keyword(), read.chosen, read.run, asked.geometry, n=read.n, runtime=runtime, seed=seed, read=blocks
         )
         clock.report(result.indices, result.objective, result.upper_bound)
-        return result
+        return renumbered(result, row_numbers)
 
     def _reads(self, asked: TableProblem) -> bool:
         """Whether ``_run_table`` chooses rows of this table without all of them in memory."""
@@ -280,7 +297,7 @@ class Solver(ABC):
             name = f"checkpoint = {str(asked.checkpoint)!r}" if asked.checkpoint is not None else "progress"
             raise InvalidOptionError(
                 f"{name}: this run of {self.keyword()} saves nothing on the way and shows no progress; greedy does for "
-                "tables of more than 4,096 rows, with a named metric and a start that does not compare all pairs"
+                "tables, with a named metric and a start that does not compare all pairs of more than 4,096 points"
             )
 
     def _warm_up_table(self, asked: TableProblem) -> None:
@@ -367,7 +384,7 @@ def _only_rows(asked: TableProblem) -> TableRun | None:
     if len(asked.include) < asked.k or not isinstance(asked.table, Table):
         return None
     run = Run(asked.include, upper_bound=0.0)  # which becomes what they reach
-    return TableRun(run, asked.table.rows(asked.include, asked.geometry), asked.table.n)
+    return TableRun(run, asked.table.vectors(asked.include, asked.geometry), asked.table.n)
 
 
 def _rows_again(table: Table, geometry: Metric) -> Iterator[Points]:

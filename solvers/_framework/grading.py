@@ -11,8 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmdp import Clock, Incumbent, InvalidOptionError, Problem, Result, SolverContractError, Status, TooLargeError
-from mmdp.arrays import Indices, Points
+from mmdp import (
+    Clock,
+    Incumbent,
+    InvalidOptionError,
+    InvalidProblemError,
+    Problem,
+    Result,
+    SolverContractError,
+    Status,
+    TooLargeError,
+)
+from mmdp.arrays import Indices, Points, describe_rows
 from mmdp.bounds import attainable, averaging_bound, cheap_bound, included_bound
 from mmdp.coverage import in_blocks, in_memory
 from mmdp.metrics import METRICS, Metric
@@ -176,3 +186,24 @@ def graded_rows(
         seed=seed,
     )
     return replace(result, n=n, origin=None if read is None else in_blocks(held, geometry, read))
+
+
+def renumbered(result: Result, row_numbers: Indices | None) -> Result:
+    """The result of points that are these rows of a table; as it is where they are all rows."""
+    if row_numbers is None:
+        return result
+    first, second = sorted(int(row_numbers[place]) for place in result.critical_pair)
+    notes = dict(result.notes)
+    if "optima" in notes:
+        notes["optima"] = [row_numbers[places].tolist() for places in notes["optima"]]
+    return replace(result, indices=row_numbers[result.indices], critical_pair=(first, second), notes=notes)
+
+
+def places_of(rows: Sequence[int], row_numbers: Indices | None, name: str) -> Sequence[int]:
+    """Places of some rows of a table among the points that it gives; as they are where all rows are points."""
+    if row_numbers is None or not len(rows):
+        return rows
+    places = np.minimum(np.searchsorted(row_numbers, rows), len(row_numbers) - 1)
+    if lost := [row for row, place in zip(rows, places, strict=True) if row_numbers[place] != row]:
+        raise InvalidProblemError(f"{name}: {describe_rows(lost)} is no point, because a value is missing there")
+    return [int(place) for place in places]

@@ -29,6 +29,7 @@ from experiments.lmm_lab import (  # noqa: E402
     tasks,
 )
 from experiments.lmm_lab import train as training  # noqa: E402
+from lmm_integration import selectors  # noqa: E402
 from mmdp import DataFileError  # noqa: E402
 
 needs_checkpoint = pytest.mark.skipif(
@@ -287,6 +288,16 @@ def test_rules_are_measured_once_and_reported_from_their_rows(tmp_path, monkeypa
     text = rules_report.write(whole, tmp_path)[0].read_text()
     assert "Primary hypothesis" in text
     assert "best_weighted_similarity" in text
+
+
+def test_every_selector_that_can_be_asked_is():
+    torch.manual_seed(0)
+    lab = evaluate.Lab(model.new(len(questions.WORDS), width=32, layers=1), 1)
+    listed = list(rules.rules(lab, False))
+    assert set(selectors.names()) - {one.name for one in listed} == {"random_subset", "visionzip"}
+    for rule in listed:
+        if rule.group == "described":
+            assert len(lab.ask(rule.choose, 0.05).kept[0].indices) == 7, rule.name
 
 
 def test_no_report_without_rows(tmp_path):

@@ -1,5 +1,6 @@
 """The speed experiment at a size of no account."""
 
+import re
 from importlib.util import find_spec
 
 import pandas as pd
@@ -22,9 +23,11 @@ def test_samplers_run_interleaved_and_pick_the_same(tmp_path, monkeypatch):
     assert set(rows["sampler"]) == {"greedy", "greedy, array", tokens.LOOP, tokens.COVERAGE}
     assert set(rows["batch"]) == {1, 2}
     assert set(rows["data"]) == {"clustered", "photographs"}
-    assert "times" in (tmp_path / "speed.md").read_text().splitlines()[2]
+    lead = (tmp_path / "speed.md").read_text().splitlines()[2]
+    assert re.fullmatch(r"On float32 tokens and one thread, greedy is [\d.e+-]+ times as fast as .* times\)\.", lead)
     if find_spec("fpsample") and find_spec("skmatter"):
         rows = pd.read_csv(tmp_path / "speed.csv")
         assert set(rows["sampler"]) == {"greedy", "fpsample vanilla", "scikit-matter FPS"}
         assert (rows["agreement"] == 1).all()
+        assert set(rows["threads"]) == set(tokens.thread_counts())
         assert rows["packages"].str.contains("fpsample").all()

@@ -80,6 +80,8 @@ def encode(model: Any, name: str) -> Tensor:
     pixels = {n: v for n, v in batch(name).items() if n not in text}
     output = shrunk.getter(model, "video" if "pixel_values_videos" in pixels else "image")(**pixels)
     features = getattr(output, "pooler_output", output)
+    if isinstance(features, tuple) and len(features) == 2 and not all(isinstance(part, Tensor) for part in features):
+        features = features[0]  # before transformers 5: (features, deeper ones)
     parts = features if isinstance(features, (tuple, list)) else [features]
     return torch.cat([part.reshape(-1, part.shape[-1]) for part in parts])
 
@@ -172,7 +174,6 @@ def eager_scores(name: str) -> list[Tensor]:
         weights = output.attentions[-2]  # (images, heads, 1 + patches, 1 + patches)
         return list(weights[:, :, 0, 1:].sum(1))
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision
-    from transformers.vision_utils import get_vision_window_index
 
     seen: dict[str, Any] = {}
     attention = model.model.visual.blocks[-1].attn
@@ -182,7 +183,12 @@ def eager_scores(name: str) -> list[Tensor]:
         qkv = attention.qkv(seen["hidden"]).reshape(len(seen["hidden"]), 3, attention.num_heads, -1)
         query, key = apply_rotary_pos_emb_vision(qkv[:, 0], qkv[:, 1], *seen["position_embeddings"])
     grids = inputs["image_grid_thw"]
-    order, _ = get_vision_window_index(grids, spatial_merge_size=2, window_size=16, patch_size=4)
+    if tiny.VERSION >= 5:
+        from transformers.vision_utils import get_vision_window_index
+
+        order, _ = get_vision_window_index(grids, spatial_merge_size=2, window_size=16, patch_size=4)
+    else:
+        order, _ = model.model.visual.get_window_index(grids)
     ends = seen["cu_seqlens"].tolist()
     tokens = torch.empty(len(query), dtype=query.dtype)
     for start, end in pairwise(ends):

@@ -242,7 +242,7 @@ def coverage_weights(X, trim, floor):
     unlike = [-sum(cosine(x, y) for y in X) / len(X) for x in X]
     low, high = quantile(unlike, trim), quantile(unlike, 1 - trim)
     u = [min(1.0, max(0.0, (value - low) / (high - low))) for value in unlike]
-    return [value + floor * sum(u) / len(u) for value in u]
+    return [value + floor * sorted(u)[(len(u) - 1) // 2] for value in u]
 
 
 def mmr(X, k, attention, relevance):

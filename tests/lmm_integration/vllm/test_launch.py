@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from lmm_integration.vllm import launch, pruned, refusals
 from lmm_integration.vllm.families import FAMILIES
 from lmm_integration.vllm.options import Options
 from mmdp.exceptions import InvalidOptionError, MissingDependencyError, UnknownNameError
+from tests.import_graph import ROOT
 
 
 @pytest.fixture
@@ -56,10 +58,11 @@ def test_the_rest_goes_to_vllm_as_it_is(model):
 
 
 @pytest.mark.parametrize(("text", "keep"), [("1", 1), ("1.0", 1.0), ("64", 64), ("0.5", 0.5)])
-def test_a_count_and_a_fraction_differ(model, text, keep):
+def test_a_count_and_a_fraction_differ(model, capsys, text, keep):
     merged = json.loads(command.vllm_arguments([model, "--keep", text])[3])
     assert merged["visual_pruning"]["keep"] == keep
     assert type(merged["visual_pruning"]["keep"]) is type(keep)
+    assert ("keeps one token" in capsys.readouterr().err) == (text == "1")
 
 
 @pytest.mark.parametrize(
@@ -162,11 +165,37 @@ def test_a_selector_that_needs_a_grid_is_refused_where_there_is_none():
         refusals.check(asked, version="0.32.0", three_axes=False, has_grid=False)
 
 
-def test_every_family_has_a_file():
-    from importlib.util import find_spec
+REGISTRY = """
+class ModelRegistry:
+    models = {"PrunedQwen2VLForConditionalGeneration": "already there"}
+    get_supported_archs = staticmethod(lambda: set(ModelRegistry.models))
+    register_model = staticmethod(lambda name, place: ModelRegistry.models.update({name: place}))
+"""
 
-    for module in FAMILIES.values():
-        assert find_spec(f"lmm_integration.vllm.families.{module}") is not None
+
+def test_the_entry_point_registers_names_and_imports_nothing_heavy(tmp_path):
+    """vLLM calls it in each of its processes, also those that serve other models."""
+    (tmp_path / "vllm.py").write_text(REGISTRY)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (entry_point,) = project["entry-points"]["vllm.general_plugins"].values()
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from importlib.metadata import EntryPoint
+for _ in range(2):
+    EntryPoint("x", {entry_point!r}, "vllm.general_plugins").load()()
+import json, vllm
+print(json.dumps([vllm.ModelRegistry.models, [n for n in ("numba", "transformers", "PIL") if n in sys.modules]]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    models, heavy = json.loads(done.stdout)
+    assert heavy == []
+    assert set(models) == {f"Pruned{architecture}" for architecture in FAMILIES}
+    assert models.pop("PrunedQwen2VLForConditionalGeneration") == "already there"
+    for name, place in models.items():
+        module, _, member = place.partition(":")
+        assert member == name
+        assert f"class {name}(" in (ROOT / module.replace(".", "/")).with_suffix(".py").read_text()
 
 
 def test_options_are_read_before_weights():

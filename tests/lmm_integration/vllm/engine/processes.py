@@ -25,14 +25,16 @@ def checkpoint(kind: str) -> str:
     return str(checkpoints.make(kind, FOLDER))
 
 
-def found(role: str, kind: str, asked: list[cases.Case], **job: Any) -> dict[str, Any]:
-    """Run a job, and return what it found."""
+def found(
+    role: str, kind: str, asked: list[cases.Case], environment: dict[str, str] | None = None, **job: Any
+) -> dict[str, Any]:
+    """Run a job, and return what it found; ``environment`` stands in for that of one thread."""
     whole = {"role": role, "kind": kind, "model": checkpoint(kind), "cases": [asdict(case) for case in asked]}
     path = Path(tempfile.mkstemp(suffix=".json", dir=FOLDER)[1])
     path.write_text(json.dumps({"new_tokens": NEW_TOKENS, "rounds": [], **whole, **job}))
     command = [sys.executable, "-m", "tests.lmm_integration.vllm.engine.job", str(path)]
-    environment = {**os.environ, **THREADS}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    variables = {**os.environ, **(THREADS if environment is None else environment)}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-6000:]
     answers: dict[str, Any] = json.loads(path.with_suffix(".found.json").read_text())
     return answers
