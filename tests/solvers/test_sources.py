@@ -389,5 +389,5 @@ def test_a_start_outside_the_table_is_named(tmp_path):
 
 
 def test_checkpoints_are_for_tables():
-    with pytest.raises(InvalidOptionError, match="checkpoint and progress are for tables"):
+    with pytest.raises(InvalidOptionError, match="checkpoint is for tables"):
         solve(data(), 5, checkpoint="run.json")
