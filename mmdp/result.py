@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.problem import Problem
 from mmdp.stopping import Incumbent
+from mmdp.subset_measures import Measures, measures
 
 
 class Status(StrEnum):
@@ -93,6 +95,16 @@ class Result:
     def is_optimal(self) -> bool:
         """Whether optimality is proven."""
         return self.status is Status.OPTIMAL
+
+    def measures(self, problem: Problem) -> Measures:
+        """Return the other distances of the chosen points: sum, mean, second smallest, number of critical pairs.
+
+        Parameters
+        ----------
+        problem : Problem
+            The one that was solved; a result does not hold the points.
+        """
+        return measures(problem, self.indices)
 
     def summary(self) -> str:
         """Return a few lines for a person."""
