@@ -25,6 +25,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from mmdp.arrays import Matrix
+from mmdp.pairs import Pairs
 from mmdp.problem import Problem
 from mmdp.traversal import farthest_first
 
@@ -35,7 +36,7 @@ _CLAIM_ROUNDING = 1e-9  # relative; a bound this little below a value that dista
 
 def _distance(problem: Problem, reduced_distance: float) -> float:
     """The true distance of a bounding reduced distance, rounded up, and down to one that the problem can have."""
-    return attainable(problem, float(problem.value(reduced_distance * (1 + _ROUNDING))))
+    return attainable(problem, problem.geometry.bound(reduced_distance * (1 + _ROUNDING)))
 
 
 def attainable(problem: Problem, bound: float) -> float:
@@ -195,9 +196,11 @@ def _dsatur(conflicts: NDArray[np.bool_], colours: int) -> NDArray[np.int64] | N
 
 
 def cheap_bound(problem: Problem) -> float:
-    """The best bound that needs no n x n matrix of points, in O(n k d) time."""
+    """The best bound that needs no n x n matrix of points, in O(n k d) time; O(n^2) if all distances are known."""
     linear = (farthest_first_bound, averaging_bound, included_bound, counts_bound)
-    return min(bound(problem) for bound in (linear if problem.distances is None else (*linear, degree_bound)))
+    pairs = problem.geometry.function
+    is_known = problem.distances is not None or (isinstance(pairs, Pairs) and pairs.is_complete)
+    return min(bound(problem) for bound in ((*linear, degree_bound) if is_known else linear))
 
 
 def upper_bound(problem: Problem) -> float:

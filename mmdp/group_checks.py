@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from mmdp.arrays import Indices, Vector, is_tensor, to_numpy
+from mmdp.arrays import Indices, Vector, describe_rows, is_tensor, to_numpy
 from mmdp.completion import clashing, completed, least_moved
 from mmdp.exceptions import InvalidProblemError
 from mmdp.groups import Counts, GroupCounts, Labels, Soft
@@ -87,9 +87,7 @@ def _one_attribute(
     title: str, groups: Any, counts: Counts, n: int
 ) -> tuple[Indices, list[tuple[int, int, float]], list[str]]:
     """Group of each point; the limits of the groups and the weights of these, infinite where not soft; the names."""
-    labels = to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
-    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.ravel().tolist()):
-        labels = labels.astype(str)
+    labels = _labels(groups, title)
     if labels.shape != (n,) or labels.dtype.kind not in _SCALARS:
         raise InvalidProblemError(
             f"groups{title} has shape {labels.shape} and dtype {labels.dtype}: give one number or text for each of {n} "
@@ -109,6 +107,26 @@ def _one_attribute(
         bounds.append((0, n, np.inf))
         names.append(f"groups{title} without a count")
     return number[code.reshape(n)].astype(np.int64), bounds, names
+
+
+def _labels(groups: Any, title: str) -> NDArray[Any]:
+    """Labels as an array of numbers or of texts, from lists, tensors and columns of any data frame."""
+    labels: NDArray[Any] = to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
+    if labels.dtype.kind != "O" or labels.ndim != 1:
+        return labels.astype(str) if labels.dtype.kind == "T" else labels
+    missing = [row for row, label in enumerate(labels) if label is None or label != label]
+    if missing:
+        raise InvalidProblemError(f"groups{title}: {describe_rows(missing)} without a label; fill it, or drop them")
+    if all(isinstance(label, str) for label in labels):
+        return labels.astype(str)
+    found = np.array(labels.tolist())
+    if found.dtype.kind in "USO":
+        other = next(row for row, label in enumerate(labels) if type(label) is not type(labels[0]))
+        raise InvalidProblemError(
+            f"groups{title}: row 0 has the label {labels[0]!r} and row {other} {labels[other]!r}; give numbers "
+            "alone or texts alone, as groups.astype(str) does"
+        )
+    return found
 
 
 def _bounds(label: Any, count: Any) -> tuple[int, int, float]:

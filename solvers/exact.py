@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
+from mmdp import Clock, InvalidOptionError, Problem, Status, Stop, TooLargeError
 from mmdp.bounds import cheap_bound
 from solvers._exact import proof_warm_up
+from solvers._exact.certificate_file import RecordedProof, recorded_proof
 from solvers._exact.certificate_writer import proof_tree
 from solvers._exact.choice_of_proof import METHODS, choose, prove
 from solvers._exact.incumbents import from_sample, restarts, warm_start
@@ -45,6 +50,11 @@ class Exact(Solver):
     certificate_nodes : int
         Record the proof if it has at most this many nodes; ``Certificate(**result.notes["certificate"])`` is then an
         argument for :func:`mmdp.certificate.check`. There is no record if the proof is longer or the time is up.
+    certificate_file : str
+        Write the proof of an optimum to this file, for :func:`mmdp.check_certificate.check`; docs/certificates.md tells
+        what is in it. ``result.notes["certificate_file"]`` says whether it was written, and its size and SHA-256.
+    certificate_bytes : int
+        Write no file that would be larger than this.
     max_optima : int
         List up to this many optimal subsets as ``result.notes["optima"]``. If there are fewer, and time remains, the
         list is complete.
@@ -66,6 +76,8 @@ class Exact(Solver):
     method: str = "auto"
     heuristics: tuple[str, ...] = ("greedy", "local_search")
     certificate_nodes: int = 0
+    certificate_file: str = ""
+    certificate_bytes: int = 2**26
     max_optima: int = 0
     threads: int = 1
 
@@ -77,12 +89,14 @@ class Exact(Solver):
         if isinstance(self.heuristics, str):
             raise InvalidOptionError(f"heuristics = {self.heuristics!r}: give a tuple of names")
         check_whole(self, "threads")
-        check_whole(self, "certificate_nodes", "max_optima", least=0)
+        check_whole(self, "certificate_nodes", "certificate_bytes", "max_optima", least=0)
 
     def warm_up(self, problem: Problem) -> None:
         """Compile the heuristics and the proof on small parts of the problem."""
         method = choose(problem, self.method)
         proof_warm_up.warm_up(problem, method, self.heuristics)
+        if self.certificate_file:
+            proof_warm_up.warm_up_record(problem, method)
         if method == "matrix" and (problem.n > _LARGE_MATRIX or _has_slow_matrix(problem)):
             for name in self.heuristics:
                 make(name).warm_up(problem)
@@ -102,8 +116,11 @@ class Exact(Solver):
         prove(problem, clock, self.method, threads=self.threads)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
+        if self.certificate_file:
+            _check_recordable(problem)
+        proven_by = ""
         try:
-            self._search(problem, clock, rng)
+            proven_by = self._search(problem, clock, rng)
         except TooLargeError:
             if clock.remaining > 0:
                 raise
@@ -111,12 +128,15 @@ class Exact(Solver):
         if not proven:
             clock.report(upper_bound=cheap_bound(problem))
         status = Status.OPTIMAL if proven else Status.STOPPED
-        return Run(clock.best(), clock.upper_bound, status, clock.iterations)
+        notes = {"proven_by": proven_by} if proven and proven_by else {}
+        return Run(clock.best(), clock.upper_bound, status, clock.iterations, notes)
 
     def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
         notes: dict[str, Any] = {}
         if self.certificate_nodes and (tree := proof_tree(problem, clock, self.certificate_nodes)):
             notes["certificate"] = tree
+        if self.certificate_file:
+            notes["certificate_file"] = self._write_certificate(problem, clock)
         if self.max_optima:
             notes["optima"] = optimal_subsets(problem, clock, self.max_optima)
         return notes
@@ -128,7 +148,60 @@ class Exact(Solver):
         elif len(problem.candidates) > _LARGE_MATRIX:
             warm_start(problem, clock, rng, self.heuristics[:1])
 
-    def _search(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
+    def certificate(
+        self, problem: Problem, indices: ArrayLike, upper_bound: float, stop: Stop | None = None
+    ) -> RecordedProof | None:
+        """Prove a bound once more, and record the proof for :func:`mmdp.check_certificate.check`.
+
+        Parameters
+        ----------
+        problem : Problem
+        indices : (k,) sequence of int
+            A subset that does not exceed the bound; if it reaches the bound, the record proves it optimal.
+        upper_bound : float
+            Of a result of this solver: proving it takes as long as it took there, or less.
+        stop : Stop, optional
+            Limit in seconds.
+
+        Returns
+        -------
+        RecordedProof or None
+            Its ``content`` is what the file holds. None if there was no time left, or it would have more than
+            ``certificate_bytes``.
+
+        Raises
+        ------
+        SolverContractError
+            If there are k points farther apart than the bound.
+        InvalidOptionError
+            If the problem has group counts.
+        """
+        _check_recordable(problem)
+        on_cells = choose(problem, self.method) == "cells"
+        clock = Clock(stop or Stop())
+        return recorded_proof(problem, np.asarray(indices), upper_bound, on_cells, clock, self.certificate_bytes)
+
+    def _write_certificate(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
+        started, written = clock.elapsed, {"path": self.certificate_file, "written": False}
+        stop = Stop(seconds=clock.remaining if math.isfinite(clock.remaining) else None)
+        proof = self.certificate(problem, clock.best(), clock.objective, stop)
+        if proof is None:
+            return written | {"why": "no time was left" if clock.remaining <= 0 else "it is larger than the limit"}
+        try:
+            Path(self.certificate_file).write_bytes(proof.content)
+        except OSError as error:
+            return written | {"why": str(error)}
+        return {
+            "path": self.certificate_file,
+            "written": True,
+            "bytes": len(proof.content),
+            "sha256": hashlib.sha256(proof.content).hexdigest(),
+            "cells": proof.cells,
+            "lemmas": proof.lemmas,
+            "seconds": clock.elapsed - started,
+        }
+
+    def _search(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> str:
         method, n = choose(problem, self.method), len(problem.candidates)
         stated, is_given = problem, clock.indices is not None
         if method == "matrix":
@@ -147,7 +220,14 @@ class Exact(Solver):
             else:
                 warm_start(stated, clock, rng, self.heuristics[1:], quick=False)
 
-        prove(stated, clock, method, improve, self.threads)
+        return prove(stated, clock, method, improve, self.threads)
+
+
+def _check_recordable(problem: Problem) -> None:
+    if problem.group_counts is not None:
+        raise InvalidOptionError(
+            "a certificate file states no group counts; certificate_nodes=10_000 records such a proof in the notes"
+        )
 
 
 def _has_slow_matrix(problem: Problem) -> bool:

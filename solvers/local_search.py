@@ -12,6 +12,9 @@ import numpy as np
 from mmdp import Clock, Problem, Stop
 from mmdp.arrays import Indices
 from mmdp.bounds import included_bound
+from solvers._exact.cell_proof import CellProof
+from solvers._exact.choice_of_proof import choose
+from solvers._exact.proof_warm_up import warm_up as warm_up_cells
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
@@ -29,6 +32,7 @@ _SHARE = 40  # points for each pick, up to which they are searched all together:
 _MATRIX_POINTS = 3000  # points of a matrix that are searched all together: their near pairs cost no distances
 _LISTABLE = 15_000  # points whose near pairs are listed at all: it takes seconds
 _PAIRS = 3 * 10**7  # near pairs that are listed at most, 12 bytes each
+_CELL_DIMENSIONS, _CELL_PICKS = 2, 25  # up to which cells of the exact method are looked at between two rounds
 _PART = 3001  # points of a run that compiles at most: one more than are searched all together as a matrix
 _WARM_UP_MOVES = 2000
 
@@ -40,7 +44,9 @@ class LocalSearch(Solver):
     The threshold search of Della Croce, Grosso, Locatelli (Computers & Operations Research 36(8), 2009), with a swap
     search on conflict degrees. The time of a move depends on the number of points near the two that it swaps. The
     result is never worse than that of ``greedy``. With many points per pick, the search begins on a coarse net and
-    continues among the points near its picks. It builds no n x n matrix of points.
+    continues among the points near its picks. On a map, for up to 25 picks, it also asks now and then what ``exact``
+    asks, whether k points are farther apart than the incumbent, and ends if that is disproved. It builds no n x n
+    matrix of points.
 
     With group counts the start is that of ``fair``, and the result is never worse. With one attribute every swap keeps
     the counts; with several, a violated count weighs as much as a pair in conflict until it is repaired. Beyond 5,000
@@ -86,7 +92,8 @@ class LocalSearch(Solver):
             warm_up_counts(problem)
             return
         large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
-        part = problem if problem.n <= _PART else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
+        is_small = problem.n <= _PART and problem.geometry.form != "callable"
+        part = problem if is_small else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
 
         def run() -> None:
             self._run(part, Clock(Stop(iterations=_WARM_UP_MOVES)), np.random.default_rng(0))
@@ -96,6 +103,8 @@ class LocalSearch(Solver):
                 Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))
 
         once((self.keyword(), kind_of(problem), large, _is_direct(part), part.n > IN_BYTES), run)
+        if not _is_direct(problem) and _has_few_cliques(problem):
+            warm_up_cells(problem, "cells", ())
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         if problem.group_counts is not None:
@@ -117,7 +126,7 @@ class LocalSearch(Solver):
         return Run(chosen, iterations=clock.iterations)
 
     def _search(
-        self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
+        self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator, looks: bool = True
     ) -> Generator[None, None, None]:
         rest = int(self.default_stop.no_improvement or 0)
         if problem.group_counts is not None:
@@ -129,7 +138,9 @@ class LocalSearch(Solver):
             if candidate_set.expected_pairs(_closest(problem, first)) <= _PAIRS:
                 yield from run.search(candidate_set, first, self.patience)
                 return
-        yield from coarse_to_fine_search(run)
+        yield from coarse_to_fine_search(
+            run, CellProof(problem, clock).look if looks and _has_few_cliques(problem) else None
+        )
 
     def _search_from_many_starts(
         self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
@@ -137,20 +148,30 @@ class LocalSearch(Solver):
         clocks = [Clock(clock.stop) for _ in range(self.starts)]
         for own in clocks:
             own.report(first, clock.objective, clock.upper_bound)
-        searches = [self._search(problem, own, first, r) for own, r in zip(clocks, rng.spawn(self.starts), strict=True)]
+        searches = [
+            self._search(problem, own, first, r, looks=own is clocks[0])  # they would all look in the same places
+            for own, r in zip(clocks, rng.spawn(self.starts), strict=True)
+        ]
         with ThreadPoolExecutor(self.threads) as pool:
             while searches and not (clock.remaining <= 0 or clock.satisfied):
                 going_on = list(pool.map(_advance, searches))
                 searches = [search for search, on in zip(searches, going_on, strict=True) if on]
                 clock.iterations = max(own.iterations for own in clocks)
                 leader = max(clocks, key=lambda own: own.objective)
-                clock.report(leader.indices, leader.objective)
+                clock.report(leader.indices, leader.objective, clocks[0].upper_bound)
 
 
 def _is_direct(problem: Problem) -> bool:
     """Whether all points are searched together."""
     n = len(problem.candidates)
     return n <= min(_LISTABLE, max(_SMALL, _SHARE * problem.k)) or (problem.points is None and n <= _MATRIX_POINTS)
+
+
+def _has_few_cliques(problem: Problem) -> bool:
+    """Whether cliques of cells are found, or seen not to exist, in about the time of a search."""
+    if problem.points is None or problem.points.shape[1] > _CELL_DIMENSIONS or problem.k > _CELL_PICKS:
+        return False
+    return choose(problem, "auto") == "cells"
 
 
 def _advance(search: Generator[None, None, None]) -> bool:

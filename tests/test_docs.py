@@ -11,7 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)  # one marked "py" is not for running
-NEEDS = {"gpu": "torch", "pruning": "transformers", "scale": "distributed", "selectors": "torch"}
+NEEDS = {
+    "data": "pyarrow",
+    "gpu": "torch",
+    "objectives": "ortools",
+    "pruning": "transformers",
+    "scale": "distributed",
+    "selectors": "torch",
+}
 FROM_THE_ROOT = {"changelog.md": "CHANGELOG.md", "security.md": "SECURITY.md"}  # pages that the site makes
 API = (ROOT / "docs" / "api.md").read_text()
 HOUSE = (ROOT / "docs" / "contributing.md").read_text()
@@ -41,7 +48,10 @@ def test_every_solver_is_on_the_page_that_helps_to_choose():
     assert not [name for name in solvers.names() if f"solvers.{name}." not in API]
 
 
-@pytest.mark.parametrize(("package", "needed"), [("mmdp", "numpy"), ("solvers", "numpy"), ("lmm_integration", "torch")])
+@pytest.mark.parametrize(
+    ("package", "needed"),
+    [("mmdp", "numpy"), ("solvers", "numpy"), ("objectives", "numpy"), ("lmm_integration", "torch")],
+)
 def test_every_public_name_is_on_the_api_page(package, needed):
     pytest.importorskip(needed)
     documented = re.findall(r"^::: (\S+)", API, re.MULTILINE)
@@ -57,7 +67,7 @@ def test_no_private_path_is_on_the_api_page():
 
 
 def test_paths_of_the_house_exist():
-    named = re.findall(r"`((?:mmdp|solvers|lmm_integration|experiments|tests)/[\w/.]*)`", HOUSE)
+    named = re.findall(r"`((?:mmdp|solvers|objectives|lmm_integration|experiments|tests)/[\w/.]*)`", HOUSE)
     assert len(named) > 10
     assert not [path for path in named if not (ROOT / path).exists()]
     for row in HOUSE.splitlines():  # `file.py` in a row is in the folder that the row begins with
@@ -67,7 +77,7 @@ def test_paths_of_the_house_exist():
 
 
 def test_every_folder_of_the_packages_is_in_the_house():
-    packages = ("mmdp", "solvers", "lmm_integration")
+    packages = ("mmdp", "solvers", "objectives", "lmm_integration")
     folders = [file.parent.relative_to(ROOT).as_posix() for p in packages for file in (ROOT / p).glob("*/__init__.py")]
     assert "solvers/_exact" in folders
     assert not [folder for folder in folders if f"`{folder}/`" not in HOUSE]

@@ -27,6 +27,7 @@ class Published:
     high: float = math.nan
     seconds: str = ""
     rounding: float = 0.0
+    source: str = ""
 
     @property
     def closed(self) -> bool:
@@ -40,7 +41,7 @@ class Published:
 
 
 def tables(folder: Path) -> list[Published]:
-    """Rows of every CSV file of the folder with columns instance, k and a value.
+    """Rows of every CSV file of the folder with columns instance, k and a value; a column source is optional.
 
     The value is ``best_known``, or ``published_lower_bound`` with ``published_upper_bound``; a column
     ``proven_optimal`` says of a best known value that it is also an upper bound.
@@ -63,7 +64,8 @@ def tables(folder: Path) -> list[Published]:
                     proven = row.get("proven_optimal", "").lower() == "true"
                     high = float(row[_HIGH]) if row.get(_HIGH) else value if proven else math.inf
                     seconds = " ".join((row.get(_SECONDS) or "").split())
-                    known = Published(row["instance"], int(row["k"]), value, high, seconds, _rounding(row[low]))
+                    rounding, source = _rounding(row[low]), row.get("source") or path.stem
+                    known = Published(row["instance"], int(row["k"]), value, high, seconds, rounding, source)
                 except (KeyError, TypeError, ValueError) as error:
                     raise DataFileError(f"{path}, line {number}: {error!r}") from error
                 found.append(known)

@@ -25,8 +25,8 @@ def prove(
     method: str = "auto",
     improve: Callable[[], None] = _nothing,
     threads: int = 1,
-) -> None:
-    """Search for the optimum or for a bound until the clock, which holds an incumbent, expires.
+) -> str:
+    """Search for the optimum or for a bound until the clock, which holds an incumbent, expires; say what proved it.
 
     ``improve`` is called once, to look harder for an incumbent, at the first threshold that the first node limit leaves
     open; ``threads`` divide the search on a matrix.
@@ -34,8 +34,10 @@ def prove(
     calls = iter((improve,))
     if choose(problem, method) == "cells":
         CellProof(problem, clock, lambda: next(calls, _nothing)()).run()
-    else:
-        MatrixProof(problem, clock, lambda: next(calls, _nothing)(), threads).run()
+        return "clique search"
+    proof = MatrixProof(problem, clock, lambda: next(calls, _nothing)(), threads)
+    proof.run()
+    return proof.proven_by
 
 
 def choose(problem: Problem, method: str) -> str:

@@ -82,17 +82,17 @@ def repair(adjacent: Words, need: int, classes: Words, used: NDArray[np.bool_], 
         while waiting:
             taken[0] = 64 * w + lowest(waiting)
             waiting &= waiting - np.uint64(1)
-            empty, steps = _propagate(adjacent, classes, used, common, step, taken, taken_from)
+            empty, steps = propagate(adjacent, classes, used, common, step, taken, taken_from)
             if empty >= 0:
                 rest[w] &= ~bit(taken[0])
-                _use(adjacent, classes, used, empty, steps, taken, taken_from, because)
+                use_classes(adjacent, classes, used, empty, steps, taken, taken_from, because)
             else:
                 left = True
     return left
 
 
 @register_jitable
-def _propagate(
+def propagate(
     adjacent: Words,
     classes: Words,
     used: NDArray[np.bool_],
@@ -133,7 +133,7 @@ def _propagate(
 
 
 @register_jitable
-def _use(
+def use_classes(
     adjacent: Words,
     classes: Words,
     used: NDArray[np.bool_],

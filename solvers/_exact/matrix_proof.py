@@ -44,9 +44,6 @@ def on_matrix(problem: Problem, clock: Clock) -> Problem:
         If the matrix does not fit the memory, or, once there is an incumbent, the time of the clock.
     """
     D = problem.matrix(lambda: clock.indices is not None and clock.remaining <= 0)
-    if problem.geometry.function is not None:  # may differ in the last digit between (x, y) and (y, x)
-        D = np.minimum(D, D.T)
-        np.fill_diagonal(D, 0.0)
     return Problem(
         problem.k,
         distances=D,
@@ -58,22 +55,27 @@ def on_matrix(problem: Problem, clock: Clock) -> Problem:
 
 
 def seconds_of_matrix(problem: Problem) -> float:
-    """Estimate how long :func:`on_matrix` takes, from a few rows; each pair is computed once, a function's twice."""
+    """Estimate how long :func:`on_matrix` takes, from a few rows; each pair is computed once."""
     rows = problem.candidates[: min(_SAMPLED_ROWS, len(problem.candidates))]
     started = time.perf_counter()
     problem.reduced_distances(rows)
-    sample = (time.perf_counter() - started) * problem.n / len(rows)
-    return sample if problem.geometry.function is not None else sample / 2
+    return (time.perf_counter() - started) * problem.n / len(rows) / 2
 
 
 class MatrixProof:
     """The optimum of a problem whose distances fit a matrix, or the best bound in the time of the clock.
 
     ``clock`` holds an incumbent when it comes, and hears of every improvement.
+
+    Attributes
+    ----------
+    proven_by : str
+        What decided the last threshold: "clique search" or "HiGHS".
     """
 
     def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None], threads: int = 1) -> None:
         self._improve, self._threads = improve, threads
+        self.proven_by = "clique search"
         self._problem, self._clock = problem, clock
         self._points = problem.candidates
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
@@ -83,7 +85,7 @@ class MatrixProof:
     def run(self) -> None:
         """Search until the optimum is proven or the clock expires."""
         while not self._clock.expired:
-            search = self._search(pairs_above(self._D, self._clock.objective))
+            search, self.proven_by = self._search(pairs_above(self._D, self._clock.objective)), "clique search"
             if not self._decide(search):
                 break
             if search.outcome == EXHAUSTED:
@@ -137,7 +139,7 @@ class MatrixProof:
         if chosen is not None:
             self._report(search.chosen(chosen))
         if infeasible:
-            search.outcome = EXHAUSTED
+            search.outcome, self.proven_by = EXHAUSTED, "HiGHS"
         return infeasible or chosen is not None
 
     def _report(self, clique: Indices) -> None:

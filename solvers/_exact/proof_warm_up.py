@@ -8,6 +8,7 @@ import numpy as np
 
 from mmdp import Clock, Problem, Stop
 from solvers._exact.bitsets import count, full, members
+from solvers._exact.certificate_file import recorded_proof
 from solvers._exact.counted_clique import CountedCliqueSearch
 from solvers._exact.kd_tree import build
 from solvers._exact.matrix_proof import on_matrix
@@ -58,6 +59,17 @@ def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
 
     if heuristics:
         once(("on matrices", *heuristics, size > IN_BYTES, size == _WIDE, problem.k > MOST_PICKS), compile_heuristics)
+
+
+def warm_up_record(problem: Problem, method: str) -> None:
+    """Record the proof for a small part of the problem."""
+
+    def compile_record() -> None:
+        part = part_of(problem, _ROWS, 2)
+        bound = float(part.matrix(lambda: False).max())
+        recorded_proof(part, np.arange(2), bound, method == "cells", Clock(Stop()))
+
+    once(("record", method, kind_of(problem)), compile_record)
 
 
 def _refine_cells(problem: Problem) -> None:

@@ -72,7 +72,7 @@ class Relaxation:
         if len(vertices) < k or not math.isfinite(t):
             return
         self._is_split = np.zeros(len(tree.first), dtype=np.bool_)
-        cells = frontier(kind, tree, t, min(_CELLS * k, _MOST_CELLS))
+        self._first_cells = cells = frontier(kind, tree, t, min(_CELLS * k, _MOST_CELLS))
         centres = self._centres(cells)
         self._origin = centres.mean(axis=0)
         self._axis = np.linalg.svd(centres - self._origin, full_matrices=False)[2][0]
@@ -107,6 +107,11 @@ class Relaxation:
                     return False
             self._refine_graph()
         return False
+
+    def partition(self) -> Indices:
+        """The first cells with all splits made, in search order: of all points, those too that are in no clique."""
+        cells, _ = split_cells(self._tree, self._first_cells, self._is_split)
+        return np.asarray(cells[np.argsort(self._along(cells), kind="stable")])
 
     def split_all(self) -> None:
         """Split every cell of more than one place, whether a clique asks for it or not."""

@@ -26,6 +26,6 @@ def extend(problem: Problem, first: list[int], start: str | int, accelerate: boo
 
 def _nothing_near(problem: Problem) -> Vector:
     """No pick is near any candidate yet; what is no candidate stays below zero."""
-    nearest = np.full(problem.n, -1.0)
-    nearest[problem.candidates] = np.inf
+    nearest = np.full(problem.n, np.inf)
+    nearest[list(problem.exclude)] = -1.0
     return nearest

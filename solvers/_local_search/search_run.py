@@ -54,6 +54,16 @@ class SearchRun:
         """Count work that is not moves, so that counted limits bound the time as well."""
         self.clock.iterations += moves
 
+    def adopt(self) -> bool:
+        """Take over the incumbent of the clock if another search has found a better one, and say so."""
+        chosen = np.sort(self.clock.best())
+        distances = self.problem.reduced_distances(chosen, chosen)
+        closest = float(distances[np.triu_indices(len(chosen), 1)].min())
+        if closest <= self.closest:
+            return False
+        self.best, self.closest = chosen, closest
+        return True
+
     def search(self, candidate_set: Candidates, start: Indices, patience: int, stall: int | None = None) -> Pauses:
         """Search the candidate set from the subset ``start`` until ``stall`` moves in a row have not raised z.
 

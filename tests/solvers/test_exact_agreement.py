@@ -1,5 +1,7 @@
 """Many random problems: exact against enumeration where that is possible, and against the integer programs beyond.
 
+Every proof of a small problem is written as a certificate and checked.
+
 The numbers of problems are small enough for every day; ``SMALL_CASES=100000`` and ``MIDDLE_CASES=500`` in the
 environment run as many.
 """
@@ -12,6 +14,7 @@ import pytest
 import solvers
 from mmdp import Problem, Stop
 from mmdp.instances import uniform
+from tests.certificates import verdicts
 
 SMALL_CASES = int(os.environ.get("SMALL_CASES", "800"))
 MIDDLE_CASES = int(os.environ.get("MIDDLE_CASES", "10"))
@@ -40,6 +43,9 @@ def test_small_problems_agree_with_enumeration():
         result = solvers.solve(problem, solver="exact", seed=seed)
         assert result.is_optimal, seed
         assert result.objective == solvers.solve(problem, solver="brute_force").objective, seed
+        for verdict in verdicts(problem, result):
+            assert verdict.optimal, seed
+            assert (verdict.k, verdict.bound) == (problem.k, result.objective), seed
 
 
 def test_a_bound_that_a_heuristic_meets_up_to_rounding_is_no_proof():
