@@ -12,9 +12,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, hstack
 
-from mmdp.arrays import Indices
+from mmdp.arrays import Indices, Vector
 from mmdp.groups import GroupCounts
 
 Limit = tuple[int, bool]  # a group, and whether it is its least count or its most
@@ -58,6 +58,45 @@ def completed(
         bounds=Bounds(least, available),
     )
     return None if answer.x is None else np.rint(answer.x).astype(np.int64)
+
+
+def least_moved(
+    limits: GroupCounts, k: int, least: Indices, available: Indices, weights: Vector
+) -> tuple[Indices, Indices] | None:
+    """Return by how much to lower the least and raise the most count of each group, so that some k points keep them.
+
+    The sum of the moves, each times the weight of its group, is as small as possible; infinite weights do not move.
+    None if that is not enough.
+
+    Parameters
+    ----------
+    limits, k, least, available
+        As of :func:`completed`.
+    weights : (m,) float64 array
+    """
+    groups = limits.groups_of_kind
+    (kinds, a), m = groups.shape, len(limits.low)
+    if (least > available).any() or least.sum() > k:
+        return None
+    incidence = csr_array((np.ones(kinds * a), (groups.ravel(), np.repeat(np.arange(kinds), a))), shape=(m, kinds))
+    none, one = csr_array((m, m)), eye_array(m)
+    soft = np.isfinite(weights)
+    low = np.where(soft, np.minimum(limits.low, k), limits.low)  # what soft counts want beyond k is given up anyway
+    cost = np.where(soft, weights, 0.0)
+    answer = milp(
+        np.concatenate((np.zeros(kinds), cost, cost)),
+        constraints=[
+            LinearConstraint(hstack((incidence, one, none)), low, np.inf),
+            LinearConstraint(hstack((incidence, none, -one)), -np.inf, np.minimum(limits.high, k)),
+            LinearConstraint(np.concatenate((np.ones(kinds), np.zeros(2 * m))), k, k),
+        ],
+        integrality=np.ones(kinds + 2 * m),
+        bounds=Bounds(np.concatenate((least, np.zeros(2 * m))), np.concatenate((available, *(2 * [soft * float(k)])))),
+    )
+    if answer.x is None:
+        return None
+    lowered, raised = np.rint(answer.x[kinds:]).astype(np.int64).reshape(2, m)
+    return lowered + limits.low - low, np.ascontiguousarray(raised)
 
 
 def clashing(limits: GroupCounts, k: int, least: Indices, available: Indices) -> list[Limit]:

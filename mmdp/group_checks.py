@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmdp.arrays import Indices, describe_rows, is_tensor, to_numpy
-from mmdp.completion import clashing, completed
+from mmdp.arrays import Indices, Vector, describe_rows, is_tensor, to_numpy
+from mmdp.completion import clashing, completed, least_moved
 from mmdp.exceptions import InvalidProblemError
-from mmdp.groups import Counts, GroupCounts, Labels
+from mmdp.groups import Counts, GroupCounts, Labels, Soft
 
 _UNLIMITED = 2**62
 _SCALARS = "fiubUS"  # kinds of dtype that are labels as they are
@@ -44,7 +45,7 @@ def group_counts(
         If no solution keeps the counts. The message names limits that clash, none of which can be left out.
     """
     attributes = _attributes(groups, counts)
-    members, bounds, names, attribute = [], list[tuple[int, int]](), list[str](), list[int]()
+    members, bounds, names, attribute = [], list[tuple[int, int, float]](), list[str](), list[int]()
     for place, (title, labels, limits) in enumerate(attributes):
         member, own_bounds, own_names = _one_attribute(title, labels, limits, n)
         members.append(member + len(bounds))
@@ -52,10 +53,13 @@ def group_counts(
         names += own_names
         attribute += [place] * len(own_bounds)
     member = np.stack(members, axis=1)
-    low, high = np.ascontiguousarray(np.array(bounds, dtype=np.int64).T)
+    low, high = np.ascontiguousarray(np.array([both for *both, _ in bounds], dtype=np.int64).T)
+    weights = np.array([weight for *_, weight in bounds])
     available = np.bincount(member[candidates].ravel(), minlength=len(low))
     stated = GroupCounts(member, low, np.minimum(high, available), tuple(names), np.array(attribute, dtype=np.int64))
-    _check_feasible(stated, available, k, np.asarray(include, dtype=np.int64), candidates)
+    fixed = np.asarray(include, dtype=np.int64)
+    stated = _with_soft_counts_moved(stated, weights, k, fixed, candidates)
+    _check_feasible(stated, available, k, fixed, candidates)
     return stated
 
 
@@ -79,8 +83,10 @@ def _attributes(groups: Any, counts: Any) -> list[tuple[str, Any, Counts]]:
     return [(f" of {name!r}", labels, counts.get(name, {})) for name, labels in groups.items()]
 
 
-def _one_attribute(title: str, groups: Any, counts: Counts, n: int) -> tuple[Indices, list[tuple[int, int]], list[str]]:
-    """Group of each point, and the limits and names of the groups."""
+def _one_attribute(
+    title: str, groups: Any, counts: Counts, n: int
+) -> tuple[Indices, list[tuple[int, int, float]], list[str]]:
+    """Group of each point; the limits of the groups and the weights of these, infinite where not soft; the names."""
     labels = _labels(groups, title)
     if labels.shape != (n,) or labels.dtype.kind not in _SCALARS:
         raise InvalidProblemError(
@@ -98,7 +104,7 @@ def _one_attribute(title: str, groups: Any, counts: Counts, n: int) -> tuple[Ind
     bounds = [_bounds(label, count) for label, count in counts.items()]
     names = [f"group {label!r}{title}" for label in counts]
     if len(counts) < len(known):
-        bounds.append((0, n))
+        bounds.append((0, n, np.inf))
         names.append(f"groups{title} without a count")
     return number[code.reshape(n)].astype(np.int64), bounds, names
 
@@ -123,7 +129,12 @@ def _labels(groups: Any, title: str) -> NDArray[Any]:
     return found
 
 
-def _bounds(label: Any, count: Any) -> tuple[int, int]:
+def _bounds(label: Any, count: Any) -> tuple[int, int, float]:
+    weight = np.inf
+    if isinstance(count, Soft):
+        count, weight = count.count, count.weight
+        if not (isinstance(weight, (int, float, np.number)) and 0 < weight < np.inf):
+            raise InvalidProblemError(f"counts[{label!r}]: Soft(weight={weight!r}): give a number above 0")
     low, high = count if isinstance(count, (tuple, list)) and len(count) == 2 else (count, count)
     try:
         low = 0 if low is None else min(operator.index(low), _UNLIMITED)
@@ -134,7 +145,26 @@ def _bounds(label: Any, count: Any) -> tuple[int, int]:
         ) from error
     if not 0 <= low <= high:
         raise InvalidProblemError(f"counts[{label!r}] = {count!r}: 0 <= at least <= at most must hold")
-    return low, high
+    return low, high, float(weight)
+
+
+def _with_soft_counts_moved(
+    limits: GroupCounts, weights: Vector, k: int, include: Indices, candidates: Indices
+) -> GroupCounts:
+    """Move soft limits as far as it takes; where the others clash anyway, leave only these, to be named."""
+    soft = np.isfinite(weights)
+    if not soft.any():
+        return limits
+    moves = least_moved(limits, k, *_numbers(limits, include, candidates), weights)
+    if moves is None:
+        there = limits.taken(candidates)
+        return replace(limits, low=np.where(soft, 0, limits.low), high=np.where(soft, there, limits.high))
+    low, high = limits.low - moves[0], limits.high + moves[1]
+    lows = zip(limits.names, limits.low, low, strict=True)
+    highs = zip(limits.names, limits.high, high, strict=True)
+    moved = [f"{name}: at least {now} instead of {before}" for name, before, now in lows if now != before]
+    moved += [f"{name}: at most {now} instead of {before}" for name, before, now in highs if now != before]
+    return replace(limits, low=low, high=high, moved=tuple(moved))
 
 
 def _check_feasible(limits: GroupCounts, available: Indices, k: int, include: Indices, candidates: Indices) -> None:

@@ -13,7 +13,36 @@ from numpy.typing import ArrayLike, NDArray
 from mmdp.arrays import Indices
 
 Labels = Sequence[Any] | NDArray[Any]
-Counts = Mapping[Any, int | tuple[int | None, int | None]]
+Range = int | tuple[int | None, int | None]
+
+
+@dataclass(frozen=True)
+class Soft:
+    """A count that gives way where not all counts of a problem can be kept.
+
+    Soft limits are then moved by as little as possible: the sum of ``weight`` times the points by which each is moved
+    is least. ``GroupCounts.moved`` and ``Result.notes["moved_counts"]`` say which were moved and how far; where all
+    counts can be kept, a soft one is as strict as any other.
+
+    Parameters
+    ----------
+    count : int or (at least, at most)
+    weight : float
+        Above zero; what moving the limit by one point costs.
+
+    Examples
+    --------
+    >>> from mmdp import Problem
+    >>> labels, counts = ["a", "a", "b"], {"a": 1, "b": Soft(2)}
+    >>> Problem(2, points=np.eye(3), groups=labels, counts=counts).group_counts.moved
+    ("group 'b': at least 1 instead of 2",)
+    """
+
+    count: Range
+    weight: float = 1.0
+
+
+Counts = Mapping[Any, Range | Soft]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +67,8 @@ class GroupCounts:
         Of the groups, for messages.
     attribute : (m,) int64 array
         Which attribute each group belongs to.
+    moved : tuple of str
+        Which soft counts could not be kept, and what holds instead.
 
     Examples
     --------
@@ -52,6 +83,7 @@ class GroupCounts:
     high: Indices
     names: tuple[str, ...]
     attribute: Indices
+    moved: tuple[str, ...] = ()
 
     @cached_property
     def _kinds(self) -> tuple[NDArray[np.int64], Indices]:

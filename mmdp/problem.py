@@ -49,7 +49,8 @@ class Problem:
     counts : mapping, optional
         How many points of each group a solution contains: ``{label: number}``, or ``{label: (at least, at most)}``,
         with None for no limit; for several attributes ``{attribute: {label: number}}``. Groups that are not mentioned
-        have no limits. Solvers that do not keep counts raise an error.
+        have no limits. A count that may give way is a :class:`Soft` one. Solvers that do not keep counts raise an
+        error.
 
     Attributes
     ----------

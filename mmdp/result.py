@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from mmdp.arrays import Vector
 from mmdp.coverage import Assignment, Origin
 from mmdp.exceptions import InvalidProblemError
+from mmdp.problem import Problem
 from mmdp.stopping import Incumbent
+from mmdp.subset_measures import Measures, measures
 from mmdp.tables import rows_of
 
 
@@ -105,6 +107,16 @@ class Result:
     def is_optimal(self) -> bool:
         """Whether optimality is proven."""
         return self.status is Status.OPTIMAL
+
+    def measures(self, problem: Problem) -> Measures:
+        """Return the other distances of the chosen points: sum, mean, second smallest, number of critical pairs.
+
+        Parameters
+        ----------
+        problem : Problem
+            The one that was solved; a result does not hold the points.
+        """
+        return measures(problem, self.indices)
 
     @cached_property
     def radii(self) -> Vector:

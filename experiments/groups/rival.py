@@ -47,6 +47,7 @@ class MaxDiv:
         try:
             self.version = str(self._answer()["version"])
         except EOFError:
+            self.close()
             raise MissingDependencyError(
                 f"{NAME} takes no part: {python or sys.executable} does not have it; make an environment with Python "
                 "3.12 or newer, pip install max-div there, and give its interpreter with --max-div-python",
@@ -71,9 +72,7 @@ class MaxDiv:
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()  # which closes its input, waits, and closes its output
         self._folder.cleanup()
 
     def _answer(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from solvers._exact.counted_branching import CountedState, counted_search, new_c
 from solvers._exact.threshold_graph import Adjacency, core_in_order
 
 _FEW_GROUPS = 4  # of an attribute up to which every union of them is coloured: 14 at most
+_BLOCK = 2**24  # entries of the graph that are numbers at a time
 _MANY_GROUPS = 12  # of an attribute that are coloured one by one at most
 
 
@@ -132,7 +133,11 @@ def _core(
         every = np.ones((len(free), 1), dtype=np.bool_)
         sets = np.hstack((every, belongs, ~belongs)).astype(np.float32)
         least = np.concatenate(([need], wanted, need - room))
-        enough = (graph.astype(np.float32) @ sets + sets >= least).all(axis=1)
+        enough = np.empty(len(free), dtype=np.bool_)
+        step = max(1, _BLOCK // max(1, len(free)))
+        for start in range(0, len(free), step):
+            rows = slice(start, start + step)
+            enough[rows] = (graph[rows].astype(np.float32) @ sets + sets[rows] >= least).all(axis=1)
         if enough.all():
             return graph, free
         graph, free = graph[np.ix_(enough, enough)], free[enough]

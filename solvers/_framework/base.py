@@ -201,6 +201,8 @@ class Solver(ABC):
                 raise
             run = replace(run, status=Status.INTERRUPTED)
         clock.report(indices, objective, bound)
+        if problem.group_counts is not None and problem.group_counts.moved:
+            run = replace(run, notes={**run.notes, "moved_counts": list(problem.group_counts.moved)})
         return graded(
             self.keyword(),
             problem,

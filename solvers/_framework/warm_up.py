@@ -59,6 +59,12 @@ class _AnyPairs(Pairs):
         return np.asarray(np.abs(rows[:, None] - columns) % 7, dtype=np.float64)
 
 
+def counted_part_of(problem: Problem, size: int, k: int) -> Problem:
+    """As :func:`part_of`, with two groups and a count, on which the functions that keep counts compile."""
+    part = part_of(problem, size, k)
+    return replace(part, groups=np.arange(part.n) % 2, counts={0: (1, None)})
+
+
 def kind_of(problem: Problem) -> tuple[object, ...]:
     """What decides which compiled functions a problem meets, but for its size."""
     rows = problem.points if problem.distances is None else problem.distances
@@ -67,9 +73,10 @@ def kind_of(problem: Problem) -> tuple[object, ...]:
 
 def on_part(solver: Solver, problem: Problem, iterations: int) -> None:
     """Run a solver for so many iterations on a few points, once for points of this kind."""
+    is_counted = problem.group_counts is not None
 
     def run() -> None:
-        part = part_of(problem, _POINTS, _PICKS)
+        part = (counted_part_of if is_counted else part_of)(problem, _POINTS, _PICKS)
         solver._run(part, Clock(Stop(iterations=iterations)), np.random.default_rng(0))
 
-    once((solver.keyword(), kind_of(problem)), run)
+    once((solver.keyword(), kind_of(problem), is_counted), run)

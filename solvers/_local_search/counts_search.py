@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from mmdp import Clock, Problem, Stop
 from mmdp.arrays import Indices
 from mmdp.groups import GroupCounts
 from solvers._framework.counted_picks import within_counts
-from solvers._framework.warm_up import kind_of, once, part_of
+from solvers._framework.warm_up import counted_part_of, kind_of, once
 from solvers._local_search.counts_candidates import CountedCandidates
 from solvers._local_search.counts_sampler import CountedSampler
 from solvers._local_search.counts_state import MOST_COUNTED_PICKS
@@ -72,8 +71,7 @@ def warm_up_counts(problem: Problem) -> None:
     """Compile the search on a few points, once for points of this kind."""
 
     def run() -> None:
-        part = part_of(problem, _PART, _PICKS)
-        counted = replace(part, groups=np.arange(part.n) % 2, counts={0: (1, None)})
+        counted = counted_part_of(problem, _PART, _PICKS)
         assert counted.group_counts is not None
         first = np.array(within_counts(counted, counted.group_counts))
         for together in (_TOGETHER, 0):

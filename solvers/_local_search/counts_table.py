@@ -60,22 +60,29 @@ def violation_of(counts: CountsTable) -> int:
 
 
 @register_jitable
-def violation_change(counts: CountsTable, gone: Int, come: Int) -> int:
+def change_of_violation(groups: NDArray[np.int64], taken: Ints, low: Ints, high: Ints, gone: Int, come: Int) -> int:
     """Return what replacing a point of kind ``gone`` by one of kind ``come`` adds to the violation."""
     change = 0
-    for i in range(counts.groups.shape[1]):
-        g, h = counts.groups[gone, i], counts.groups[come, i]
+    for i in range(groups.shape[1]):
+        g, h = groups[gone, i], groups[come, i]
         if g == h:
             continue
-        if counts.taken[g] > counts.high[g]:
+        if taken[g] > high[g]:
             change -= 1
-        elif counts.taken[g] <= counts.low[g]:
+        elif taken[g] <= low[g]:
             change += 1
-        if counts.taken[h] < counts.low[h]:
+        if taken[h] < low[h]:
             change -= 1
-        elif counts.taken[h] >= counts.high[h]:
+        elif taken[h] >= high[h]:
             change += 1
     return change
+
+
+@register_jitable
+def forbids(counts: CountsTable, leaving: Int, coming: Int) -> bool:
+    """Whether counts that hold would not, once a point has taken the place of another."""
+    kind = counts.kind
+    return change_of_violation(counts.groups, counts.taken, counts.low, counts.high, kind[leaving], kind[coming]) > 0
 
 
 @register_jitable

@@ -16,7 +16,7 @@ from mmdp import Problem
 from mmdp.arrays import Indices, Matrix
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS, reduced_distance
-from solvers._local_search.counts_table import CountsTable, count_point, violation_change
+from solvers._local_search.counts_table import CountsTable, count_point, forbids
 
 MATRIX = -1  # the kind of ``data`` that holds the distances themselves
 
@@ -119,7 +119,7 @@ def improve(s: Picks, swaps: int, offset: int, counts: CountsTable | None = None
                 continue
             for step in range(len(s.free)):
                 v = s.free[(offset + step) % len(s.free)]
-                if counts is not None and violation_change(counts, counts.kind[s.picks[i]], counts.kind[v]) > 0:
+                if counts is not None and forbids(counts, s.picks[i], v):
                     continue
                 if s.place[v] < 0 and pairs_at(s, v, i, z, own) < own:
                     if counts is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers._framework.compilation import njit
-from solvers._local_search.counts_table import CountsTable, count_point, violation_change
+from solvers._local_search.counts_table import CountsTable, count_point, forbids
 from solvers._local_search.pick_distances import Picks, closest, put
 
 MADE, BEST_AT = range(2)  # the moves made, and the one after which the best picks were found
@@ -38,7 +38,7 @@ def _best_newcomer(s: Picks, dropped: int, counts: CountsTable | None) -> int:
     for v in s.free:
         if s.place[v] >= 0:
             continue
-        if counts is not None and violation_change(counts, counts.kind[s.picks[dropped]], counts.kind[v]) > 0:
+        if counts is not None and forbids(counts, s.picks[dropped], v):
             continue
         smallest, total = np.inf, 0.0
         for i in range(len(s.picks)):

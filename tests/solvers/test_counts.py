@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import solvers
-from mmdp import Clock, InvalidOptionError, InvalidProblemError, Problem, Stop
+from mmdp import Clock, InvalidOptionError, InvalidProblemError, Problem, Soft, Stop
 from mmdp.bounds import counts_bound
 from mmdp.completion import Completion
 from mmdp.instances import geo
@@ -221,3 +221,51 @@ def test_cells_do_not_keep_counts():
 def test_labels_may_be_texts_in_an_array_of_objects():
     problem = Problem(2, points=np.eye(3), groups=np.array(["a", "a", "b"], dtype=object), counts={"a": 2})
     assert sorted(solvers.solve(problem, solver="exact").indices.tolist()) == [0, 1]
+
+
+def test_soft_counts_give_way_by_as_little_as_possible():
+    city = np.where(SEX == "f", "Oslo", CITY)
+    counts = {"sex": {"f": Soft((6, None), weight=3.0)}, "city": {"Oslo": Soft((None, 5)), "Rome": (1, 8)}}
+    problem = two_attributes(groups={"sex": SEX, "city": city}, counts=counts)
+    assert problem.group_counts.moved == ("group 'Oslo' of 'city': at most 6 instead of 5",)
+    for name in ("local_search", "exact", "ilp"):
+        result = solvers.solve(problem, solver=name)
+        assert result.notes["moved_counts"] == list(problem.group_counts.moved)
+        assert (city[result.indices] == "Oslo").sum() == 6
+    dearer = {**counts, "city": {"Oslo": Soft((None, 5), weight=9.0), "Rome": (1, 8)}}
+    assert two_attributes(groups={"sex": SEX, "city": city}, counts=dearer).group_counts.moved == (
+        "group 'f' of 'sex': at least 5 instead of 6",
+    )
+
+
+def test_soft_counts_that_can_be_kept_are_kept():
+    strict = two_attributes()
+    soft = two_attributes(counts={"sex": {"f": Soft((6, None))}, "city": {"Oslo": Soft((None, 2)), "Rome": 4}})
+    assert soft.group_counts.low.tolist() == strict.group_counts.low.tolist()
+    assert soft.group_counts.high.tolist() == strict.group_counts.high.tolist()
+    assert "moved_counts" not in solvers.solve(soft, solver="fair").notes
+
+
+def test_soft_counts_beyond_what_there_is_are_moved_to_what_there_is():
+    problem = Problem(5, points=np.eye(6), groups=["a"] * 2 + ["b"] * 4, counts={"a": Soft(4), "b": Soft((None, 2))})
+    assert problem.group_counts.moved == (
+        "group 'a': at least 2 instead of 4",
+        "group 'b': at most 3 instead of 2",
+    )
+
+
+def test_a_soft_count_above_k_is_moved_and_told():
+    problem = Problem(3, points=np.eye(6), groups=["a"] * 4 + ["b"] * 2, counts={"a": Soft((1000, None)), "b": 1})
+    assert problem.group_counts.moved == ("group 'a': at least 2 instead of 1000",)
+
+
+def test_hard_counts_that_clash_are_named_whatever_is_soft():
+    with pytest.raises(InvalidProblemError, match="want at least 10 points in all, more than k = 9") as error:
+        two_attributes(counts={"sex": {"f": 5, "m": 5}, "city": {"Oslo": Soft(1)}})
+    assert "Oslo" not in str(error.value)
+
+
+@pytest.mark.parametrize("weight", [0, -1.0, np.inf, np.nan, "much"])
+def test_a_weight_is_a_number_above_zero(weight):
+    with pytest.raises(InvalidProblemError, match="give a number above 0"):
+        two_attributes(counts={"sex": {"f": Soft(3, weight=weight)}})

@@ -15,7 +15,7 @@ from mmdp.bounds import counts_bound, upper_bound
 from mmdp.certificate import Certificate, check
 from tests import naive
 
-COUNTED_CASES = int(os.environ.get("COUNTED_CASES", "120"))
+COUNTED_CASES = int(os.environ.get("COUNTED_CASES", "80"))
 NAMES = [info.name for info in solvers.available() if info.group_counts and not info.missing]
 SHORT = {"local_search": Stop(no_improvement=300), "drop_add": Stop(no_improvement=300)}  # others end soon enough
 METRICS = ("euclidean", "manhattan", "sqeuclidean", "cosine")
