@@ -160,8 +160,9 @@ class Exact(Solver):
         SolverContractError
             If there are k points farther apart than the bound.
         """
-        on_cells = choose(problem, self.method) == "cells"
-        clock = Clock(stop or Stop())
+        method = choose(problem, self.method)
+        proof_warm_up.warm_up_record(problem, method)
+        on_cells, clock = method == "cells", Clock(stop or Stop())
         return recorded_proof(problem, np.asarray(indices), upper_bound, on_cells, clock, self.certificate_bytes)
 
     def _write_certificate(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
