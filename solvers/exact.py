@@ -56,7 +56,7 @@ class Exact(Solver):
         List up to this many optimal subsets as ``result.notes["optima"]``. If there are fewer, and time remains, the
         list is complete.
     threads : int
-        How many parts of a long proof on the matrix run at the same time; value and bound do not depend on it.
+        How many parts of a long proof run at the same time; the optimum does not depend on it.
 
     Examples
     --------
