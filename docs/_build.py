@@ -22,7 +22,7 @@ _ROLE = re.compile(r":(?:attr|class|func|meth|mod):<code>(~?)([\w.]+)</code>")
 def on_files(files: Files, config: Any) -> Files:
     """Add every committed result to the site, under ``results/``."""
     for path in sorted(RESULTS.rglob("*")):
-        if path.suffix in (".md", ".png", ".csv"):
+        if path.suffix in (".md", ".png", ".csv", ".html", ".proof"):
             name = f"results/{path.relative_to(RESULTS).as_posix()}"
             files.append(File.generated(config, name, abs_src_path=str(path)))
     for name in ("CHANGELOG.md", "SECURITY.md"):

@@ -59,7 +59,7 @@ class Exact(Solver):
         List up to this many optimal subsets as ``result.notes["optima"]``. If there are fewer, and time remains, the
         list is complete.
     threads : int
-        How many parts of a long proof on the matrix run at the same time; value and bound do not depend on it.
+        How many parts of a long proof run at the same time; the optimum does not depend on it.
 
     Examples
     --------
@@ -177,8 +177,9 @@ class Exact(Solver):
             If the problem has group counts.
         """
         _check_recordable(problem)
-        on_cells = choose(problem, self.method) == "cells"
-        clock = Clock(stop or Stop())
+        method = choose(problem, self.method)
+        proof_warm_up.warm_up_record(problem, method)
+        on_cells, clock = method == "cells", Clock(stop or Stop())
         return recorded_proof(problem, np.asarray(indices), upper_bound, on_cells, clock, self.certificate_bytes)
 
     def _write_certificate(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:

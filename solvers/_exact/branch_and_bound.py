@@ -41,7 +41,8 @@ class State(NamedTuple):
     """A search on its explicit stack; row d of the arrays of words, and of ``path``, is level d.
 
     ``nogood`` holds no clique of the size that its level looks for, so that every such clique takes a vertex of
-    ``chosen``; of these, ``branches`` are still to come. ``holds`` marks levels below which a clique was found.
+    ``chosen``; of these, ``branches`` are still to come. ``holds`` marks levels below which a clique was found, or
+    not everything was searched.
     """
 
     adjacent: Words

@@ -35,8 +35,10 @@ class CellProof:
     remain without one when cells are split or the threshold rises, and are carried along.
     """
 
-    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None] = lambda: None) -> None:
-        self._improve = improve
+    def __init__(
+        self, problem: Problem, clock: Clock, improve: Callable[[], None] = lambda: None, threads: int = 1
+    ) -> None:
+        self._improve, self._threads = improve, threads
         self._problem, self._clock = problem, clock
         self._kind = KINDS[problem.geometry.form]
         self._free = np.setdiff1d(problem.candidates, problem.include)
@@ -101,7 +103,7 @@ class CellProof:
             points = points[far]
         few_or_all = len(points) < self._need or len(points) == len(self._free)
         tree = self._tree if few_or_all else build(self._vectors(points))
-        return Relaxation(self._kind, tree, points, self._need, t)
+        return Relaxation(self._kind, tree, points, self._need, t, self._threads)
 
     @cached_property
     def _tree(self) -> Tree:

@@ -29,11 +29,11 @@ def prove(
     """Search for the optimum or for a bound until the clock, which holds an incumbent, expires; say what proved it.
 
     ``improve`` is called once, to look harder for an incumbent, at the first threshold that the first node limit leaves
-    open; ``threads`` divide the search on a matrix.
+    open; ``threads`` divide long searches.
     """
     calls = iter((improve,))
     if choose(problem, method) == "cells":
-        CellProof(problem, clock, lambda: next(calls, _nothing)()).run()
+        CellProof(problem, clock, lambda: next(calls, _nothing)(), threads).run()
         return "clique search"
     proof = MatrixProof(problem, clock, lambda: next(calls, _nothing)(), threads)
     proof.run()

@@ -6,50 +6,26 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solvers._exact.bitsets import count, full, pack
 from solvers._exact.branch_and_bound import (
-    DEPTH,
     EXHAUSTED,
     FOUND,
     NODES,
     PAUSED,
     Numbers,
-    State,
-    cut_branch,
     new_state,
     search,
 )
+from solvers._exact.search_parts import Part, divide
 from solvers._exact.threshold_graph import Adjacency, core_in_order
 
 _SLICE_SECONDS = 0.02  # between two looks at the clock: shorter slices cost more calls, longer ones overrun the limit
 _LONGEST_SLICE = 10**9
 _ALONE = 20_000  # nodes before the work is divided
-_PARTS = 4  # for each thread, so that none waits long for the others
-_DEEPEST = 3  # vertices still to be chosen by a part that is worth a thread: smaller parts end too soon
-
-
-class _Part(NamedTuple):
-    """What is searched with the vertices ``prefix`` taken."""
-
-    prefix: Numbers
-    need: int
-    state: State
-
-    def split(self) -> _Part | None:
-        """Cut off the next branch of the first level that has one; None if there is none."""
-        last_level = min(int(self.state.counter[DEPTH]), self.need - _DEEPEST)
-        for depth in range(last_level + 1):
-            vertex, candidates = cut_branch(self.state, depth)
-            if vertex >= 0:
-                need = self.need - depth - 1
-                prefix = np.concatenate((self.prefix, self.state.path[:depth], [vertex]))
-                return _Part(prefix, need, new_state(self.state.adjacent, candidates, need))
-        return None
 
 
 class PacedSearch(ABC):
@@ -128,7 +104,7 @@ class CliqueSearch(PacedSearch):
     def __init__(self, adjacent: Adjacency, k: int, forced: Sequence[int] = (), threads: int = 1) -> None:
         super().__init__(forced, threads)
         self._need = k - len(self._forced)
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
         clash = not adjacent[np.ix_(self._forced, self._forced)][np.triu_indices(len(self._forced), 1)].all()
         free = np.flatnonzero(adjacent[self._forced].all(axis=0))
         self._vertices = core_in_order(adjacent, free, self._need)
@@ -136,7 +112,7 @@ class CliqueSearch(PacedSearch):
         self.outcome = EXHAUSTED if clash or m < self._need else PAUSED
         if self.outcome == PAUSED:
             self._adjacent = pack(adjacent[np.ix_(self._vertices, self._vertices)])
-            self._parts = [_Part(np.empty(0, np.int64), self._need, new_state(self._adjacent, full(m), self._need))]
+            self._parts = [Part(np.empty(0, np.int64), self._need, new_state(self._adjacent, full(m), self._need))]
 
     @property
     def _unfinished(self) -> bool:
@@ -159,7 +135,7 @@ class CliqueSearch(PacedSearch):
     def _advance(self, pool: ThreadPoolExecutor, nodes: float) -> None:
         """Run all parts for a slice, or for fewer nodes in all."""
         if self.nodes >= _ALONE:
-            self._divide()
+            divide(self._parts, self._threads)
         running = self._parts if nodes >= len(self._parts) else self._parts[: int(nodes)]
         share = int(min(self._slice, nodes // len(running)))
         before = sum(int(part.state.counter[NODES]) for part in running)
@@ -171,16 +147,6 @@ class CliqueSearch(PacedSearch):
                 self._cliques.append(np.concatenate((part.prefix, part.state.path[: part.need])))
         ended = [outcome == EXHAUSTED for outcome in outcomes] + [False] * (len(self._parts) - len(running))
         self._parts = [part for part, end in zip(self._parts, ended, strict=True) if not end]
-
-    def _divide(self) -> None:
-        """Cut a branch off each part in turn, until there are enough for the threads or none can be cut."""
-        wanted = _PARTS * self._threads if self._threads > 1 else 1
-        parts = list(self._parts)
-        while parts and len(self._parts) < wanted:
-            part = parts.pop(0)
-            if other := part.split():
-                self._parts.append(other)
-                parts += (part, other)
 
 
 __all__ = ["EXHAUSTED", "FOUND", "PAUSED", "CliqueSearch", "PacedSearch"]

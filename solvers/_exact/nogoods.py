@@ -102,3 +102,17 @@ def closest(nogoods: Nogoods, size: int, words: Words, most: int) -> tuple[int, 
                         return best, 0
         b = b - 1 if b > 0 else blocks - 1
     return best, int(least)
+
+
+@njit(cache=True, nogil=True)
+def hand_over(source: Nogoods, since: Numbers, until: Numbers, target: Nogoods) -> None:
+    """Remember what another table of the same graph wrote while its ``oldest`` places went ``since`` to ``until``."""
+    width, room = source.sets.shape[2], source.useful.shape[1]
+    words = np.empty(width, np.uint64)
+    for size in range(len(since)):
+        place = since[size]
+        while place != until[size]:
+            for x in range(width):
+                words[x] = source.sets[size, place // BLOCK, x, place % BLOCK]
+            remember(target, size, words)
+            place = (place + 1) % room

@@ -12,6 +12,7 @@ from solvers._exact.certificate_file import recorded_proof
 from solvers._exact.counted_clique import CountedCliqueSearch
 from solvers._exact.kd_tree import build
 from solvers._exact.matrix_proof import on_matrix
+from solvers._exact.nogoods import closest, hand_over, new_nogoods
 from solvers._exact.relaxation import Relaxation
 from solvers._framework.distance_forms import KINDS
 from solvers._framework.registry import make
@@ -79,3 +80,6 @@ def _refine_cells(problem: Problem) -> None:
         reach = float(problem.geometry.pairwise(x[:1], x).max())
         relaxation = Relaxation(KINDS[problem.geometry.form], build(x), np.arange(len(x)), 2, reach / 2)
         relaxation.split_all()
+    one, other = new_nogoods(1, 1, 1), new_nogoods(1, 1, 1)
+    hand_over(one, one.oldest, one.oldest, other)
+    closest(one, 1, full(1), 1)

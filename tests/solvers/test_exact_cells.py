@@ -59,6 +59,35 @@ def test_a_search_that_pauses_leaves_no_clique_behind(data, monkeypatch):
     assert cells.is_optimal or limit
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_threads_find_the_same_optimum_every_time(data, monkeypatch):
+    monkeypatch.setattr(relaxation, "_ALONE", data.draw(st.sampled_from([0, 20])))
+    monkeypatch.setattr(relaxation, "_CELLS", data.draw(st.sampled_from([1, 8])))
+    monkeypatch.setattr(relaxation, "_BLOCKS", data.draw(st.sampled_from([1, 128])))
+    monkeypatch.setattr(relaxation, "_SLICE", data.draw(st.sampled_from([3, 50])))
+    points = some_points(data.draw, n=data.draw(st.integers(50, 200)), d=data.draw(st.integers(1, 3)))
+    problem = Problem(data.draw(st.integers(4, 8)), points=points)
+    threads = data.draw(st.integers(2, 3))
+    one, other = (solvers.solve(problem, solver="exact", method="cells", threads=threads, **WEAK) for _ in range(2))
+    assert one.is_optimal
+    assert one.objective == solvers.solve(problem, solver="exact", method="matrix", **WEAK).objective
+    assert (one.indices == other.indices).all()
+    assert one.iterations == other.iterations
+
+
+def test_nogoods_of_another_table_are_handed_over():
+    one, other = nogoods.new_nogoods(2, 1, 1), nogoods.new_nogoods(2, 1, 1)
+    for word in (1, 2, 4):
+        nogoods.remember(one, 2, np.array([word], np.uint64))
+    since = one.oldest.copy()
+    for word in (8, 16):
+        nogoods.remember(one, 2, np.array([word], np.uint64))
+    nogoods.hand_over(one, since, one.oldest, other)
+    assert other.kept.tolist() == [0, 0, 2]
+    assert other.sets[2, 0, 0, :3].tolist() == [8, 16, 0]
+
+
 @pytest.mark.parametrize("splits", [0, 2, 30])
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
