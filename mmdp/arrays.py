@@ -33,6 +33,11 @@ def is_tensor(array: object) -> bool:
     return "torch" in sys.modules and isinstance(array, sys.modules["torch"].Tensor)
 
 
+def count_rows(points: Any) -> int:
+    """How many points there are, in an array, a sparse matrix, a frame or a sequence."""
+    return int(points.shape[0]) if hasattr(points, "shape") else len(points)
+
+
 def describe_rows(rows: Array) -> str:
     """Name the first few rows of a list for an error message: ``row 3``, ``rows 3, 8, 9 and 20 more``."""
     shown = ", ".join(str(int(row)) for row in rows[:5])

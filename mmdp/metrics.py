@@ -48,18 +48,21 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from mmdp.arrays import Array, Matrix, Points, Vector, compiled_dtype, describe_rows, is_tensor, namespace, to_numpy
+from mmdp.arrays import Array, Matrix, Points, Vector, describe_rows, is_tensor, namespace
 from mmdp.exceptions import InvalidProblemError, UnknownNameError
-from mmdp.pairs import FunctionPairs, Pairs, as_items
+from mmdp.pairs import Pairs
 
 ANGULAR = ("cosine", "angular")  # metrics that compare directions
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 _TSPLIB_RADIUS_KM = 6378.388
 _ROUNDED = 1e-15  # relative; coordinates that differ from their mean by no more are equal
-_LARGEST = {"hamming": 1.0, "jaccard": 1.0}  # reduced distances of these forms
+_LARGEST = {"hamming": 1.0, "jaccard": 1.0, "sparse_jaccard": 1.0}  # reduced distances of these forms
 _OPPOSITE = 4.0  # squared distance of opposite unit vectors
 _CDIST_NAME = {"manhattan": "cityblock"}
-_TRIANGLE_CONSTANTS = {"sqeuclidean": 4.0, "manhattan": 2.0, "chebyshev": 2.0, "hamming": 2.0, "jaccard": 2.0}
+_TRIANGLE_CONSTANTS = {
+    **dict.fromkeys(("manhattan", "chebyshev", "hamming", "jaccard", "sparse_jaccard"), 2.0),
+    **dict.fromkeys(("sqeuclidean", "sparse_sqeuclidean"), 4.0),
+}
 
 
 def _as_is(x: Any) -> Any:
@@ -232,7 +235,8 @@ class Metric:
     name : str
         Shown in reports.
     form : str
-        "sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard", "callable" or "precomputed".
+        "sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard", "canberra", "braycurtis", "callable" or
+        "precomputed". In the ``geometry`` of a problem on sparse rows, "sparse_sqeuclidean" or "sparse_jaccard".
     is_metric : bool
         Whether the true distance obeys the triangle inequality.
     embed : callable
@@ -269,6 +273,11 @@ class Metric:
     def embeds_as_is(self) -> bool:
         """Whether the form compares the points as they come."""
         return self.embed is _as_is
+
+    @property
+    def compares_directions(self) -> bool:
+        """Whether the form compares unit vectors."""
+        return self.embed is _directions
 
     @property
     def values_as_is(self) -> bool:
@@ -394,6 +403,11 @@ def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:
         return metric
     if isinstance(metric, str):
         name = ALIASES.get(metric, metric)
+        if name == "gower":
+            raise InvalidProblemError(
+                "gower compares the columns of a data frame in memory: solve(frame, k, metric='gower'); read a file "
+                "into one first"
+            )
         if name not in METRICS:
             raise UnknownNameError(
                 f"no metric named {metric!r}; choose one of {', '.join((*METRICS, *ALIASES))}, or pass a function"
@@ -402,16 +416,3 @@ def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:
     if callable(metric):
         return Metric(getattr(metric, "__name__", "callable"), "callable", False, function=metric)
     raise UnknownNameError(f"metric is a name, a function of two vectors or a Metric, not {type(metric).__name__}")
-
-
-def by_lookup(points: Any, metric: Metric, read: Callable[[Any], Array]) -> tuple[Array, Metric] | None:
-    """State points that no distance form compares by their row numbers, and the metric as one that looks rows up.
-
-    ``read`` checks a table of numbers. None if the points are compared as they are.
-    """
-    if metric.function is None or isinstance(metric.function, Pairs):
-        return None
-    items = as_items(points)
-    rows = compiled_dtype(metric.embed(to_numpy(read(points)))) if items is None else items
-    numbers = np.arange(len(rows), dtype=np.float64)[:, None]
-    return numbers, replace(metric.of_embedded(), function=FunctionPairs(metric.function, rows))

@@ -17,7 +17,8 @@ from mmdp.arrays import Array, Indices, Matrix, Points, Vector, compiled_dtype, 
 from mmdp.exceptions import InvalidProblemError, TooLargeError
 from mmdp.group_checks import group_counts
 from mmdp.groups import Counts, GroupCounts, Labels
-from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, by_lookup, resolve, unit_vectors, warn_of_packed_bits
+from mmdp.lookup import stated
+from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, unit_vectors, warn_of_packed_bits
 from mmdp.pairs import Pairs
 
 _BLOCK_BYTES = 2**24
@@ -89,14 +90,13 @@ class Problem:
 
     def __post_init__(self) -> None:
         points, distances = validation.one_of(self.points, self.distances, self.metric)
-        geometry = resolve(self.metric) if distances is None else PRECOMPUTED
+        geometry = PRECOMPUTED
         if distances is not None:
             distances = validation.distance_matrix(distances)
-        elif (looked_up := by_lookup(points, geometry, validation.point_table)) is not None:
-            points, geometry = looked_up
-            object.__setattr__(self, "metric", geometry)
         else:
-            points = validation.point_table(points)
+            points, geometry = stated(points, self.metric, validation.point_table)
+            if geometry.function is not None or geometry.name == "gower":  # so that parts are stated alike
+                object.__setattr__(self, "metric", geometry)
         n = len(distances) if points is None else len(points)
         k = validation.whole_k(n, self.k)
         include, exclude = validation.checked_picks(n, k, self.include, self.exclude)

@@ -158,8 +158,8 @@ class Result:
         --------
         >>> from solvers import solve
         >>> result = solve([[0.0], [1.0], [5.0]], k=2, solver="exact")
-        >>> result.assignment().labels.tolist(), result.coverage_radius
-        ([0, 0, 1], 1.0)
+        >>> result.indices[result.assignment().labels].tolist(), result.coverage_radius
+        ([0, 0, 2], 1.0)
         """
         return self._origin().assignment()
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
-from mmdp.arrays import Array
+from mmdp.arrays import Array, count_rows
 from mmdp.metrics import Metric
 from mmdp.tables import Partitions, Table, is_frame, is_table, open_table, read_frame
 from solvers._framework.base import Solver
 from solvers._framework.grading import Run, places_of, renumbered
+from solvers._framework.progress import shown
 from solvers._framework.registry import SolverInfo, SolverTable, available, load, make, names
 
 if TYPE_CHECKING:
@@ -100,7 +102,8 @@ def solve(
         For a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
         finds it goes on from there.
     progress : bool
-        Show how far ``greedy`` is with a table.
+        Show a bar on the standard error: the points that ``greedy`` has chosen, in memory and from a table, or the
+        incumbent of a search and its bound.
     initial : sequence of int, optional
         A solution for a search or a proof to start from, of points in memory. One that is none is repaired: its points
         are kept, the first ones first, as far as k, ``exclude`` and group counts allow, and
@@ -172,9 +175,10 @@ def solve(
         problem = Problem(size, points=points, metric=metric, include=include, exclude=exclude)
     if columns is not None or drop or drop_null:
         raise InvalidOptionError("columns, drop and drop_null are for data frames and files; these points are an array")
-    if checkpoint is not None or progress:
-        raise InvalidOptionError("checkpoint and progress are for tables, such as a path; these points are in memory")
-    result = method.solve(problem, stop, seed, watch, certify_seconds, initial=initial)
+    if checkpoint is not None:
+        raise InvalidOptionError("checkpoint is for tables, such as a path; these points are in memory")
+    with shown(problem.k, watch) if progress else nullcontext((watch, None)) as (hears, tell):
+        result = method.solve(problem, stop, seed, hears, certify_seconds, initial, tell)
     return renumbered(result, row_numbers)
 
 
@@ -182,6 +186,8 @@ def rank(
     points: Array | Table | str | Path,
     *,
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean",
+    columns: str | Collection[str] | None = None,
+    drop: str | Collection[str] = (),
     include: Sequence[int] = (),
     exclude: Sequence[int] = (),
     seed: int = 0,
@@ -194,8 +200,8 @@ def rank(
 
     Parameters
     ----------
-    points : (n, d) array, path or table
-    metric, include, exclude, seed
+    points : (n, d) array, data frame, path or table
+    metric, columns, drop, include, exclude, seed
         As for :func:`solve`; included points come first, excluded ones do not come at all.
     **options
         Of :class:`solvers.greedy.Greedy`, such as ``start="sweep"``.
@@ -214,9 +220,10 @@ def rank(
     >>> rank([[0.0], [1.0], [5.0], [3.5]]).indices.tolist()
     [2, 0, 3, 1]
     """
-    table = open_table(points) if is_table(points) else points
-    loaded: Any = table.load() if isinstance(table, Table) else table
-    k = len(loaded) - len(exclude)
+    is_named = is_frame(points) and (columns is not None or bool(drop))
+    table = open_table(points, columns, drop) if is_table(points) or is_named else points
+    loaded: Any = table.load() if isinstance(table, (Table, Partitions)) else table
+    k = count_rows(loaded) - len(exclude)
     return solve(loaded, k, metric=metric, include=include, exclude=exclude, seed=seed, solver="greedy", **options)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+import solvers
 from mmdp import DataFileError, InvalidOptionError, MMDPError, Problem, Result, Stop
 from mmdp.metrics import METRICS
 from mmdp.tables import Partitions, Table, open_table
@@ -107,6 +108,19 @@ def select(
             "LABEL=:20. Repeat for each group; groups without a count contribute any number.",
         ),
     ] = None,
+    utility: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE",
+            help="How useful each point is: a column of POINTS, which is then not a coordinate, or a file of numbers.",
+        ),
+    ] = None,
+    query: Annotated[
+        Path | None, typer.Option(help="A .npy file with one vector or several: points near them are useful.")
+    ] = None,
+    weight: Annotated[
+        float, typer.Option(help="With --utility or --query: how much utility one unit of distance is worth.")
+    ] = 1.0,
 ) -> None:
     """Choose the k rows of a file whose smallest pairwise distance is as large as possible.
 
@@ -125,17 +139,25 @@ def select(
     mmdp select embeddings.parquet -k 500 --columns embedding --metric cosine --rows -o chosen.parquet
 
     mmdp select people.csv -k 30 --groups city --count Oslo=10 --count Bergen=5: --count Narvik=:8
+
+    mmdp select answers.npy -k 10 --metric cosine --query question.npy --weight 10
     """
     if (groups is None) != (not count):
         raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
     if rank and not rows:
         raise InvalidOptionError("--rank adds columns to the chosen rows: give --rows as well")
+    by_use = utility is not None or query is not None
+    if by_use and (groups is not None or solver not in (None, "gist")):
+        raise InvalidOptionError("--utility and --query are for --solver gist, without --groups")
     method = _method(solver or ("greedy" if groups is None else "fair"), seconds, checkpoint, groups, workers)
     text = TextOptions(header, separator, decimal)
     source = None if suffix_of(points) in NUMPY else open_source(points, text)
     check_output(output, points, source, rows, rank)
     check_free(points, **{"-o": output, "--checkpoint": checkpoint})
     labels, column = (None, None) if groups is None else labels_of(points, groups, text)
+    if by_use:
+        use, column = (None, None) if utility is None else labels_of(points, utility, text)
+        method = make("gist", utility=use, query=_vectors(query), weight=weight)
     names, dropped = _names(columns, source), _names(drop, source) or []
     if column is not None and names is None:
         dropped = [*dropped, column]
@@ -147,7 +169,7 @@ def select(
         header=header,
         separator=separator,
         decimal=decimal,
-        partitioned=method.reads_partitions,
+        partitioned=method.reads_partitions and labels is None,
     )
     stop = None if seconds is None else Stop(seconds=seconds)
     if labels is None:
@@ -156,6 +178,9 @@ def select(
     else:
         result = _of_groups(method, table, k, metric, stop, seed, labels, groups or "", count or [])
     typer.echo(result.summary(), err=True)
+    if by_use:
+        value, most = result.notes["value"], result.notes["value_upper_bound"]
+        typer.echo(f"  value        {value:.6g}  (at most {most:.6g})", err=True)
     if table.columns:
         typer.echo(f"  coordinates  {_few(table.columns)}", err=True)
     if labels is not None:
@@ -173,10 +198,47 @@ def select(
     typer.echo(f"  written to   {output}", err=True)
 
 
+@application.command()
+def spread(
+    points: Annotated[Path, typer.Argument(help="Table with one point per row, as for `mmdp select`.")],
+    distance: Annotated[float, typer.Option(help="The smallest distance allowed between two chosen rows.")],
+    metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
+    output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy or .csv.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is not a coordinate; repeat for several.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Time limit of the search and the proof.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Seed of the local search.")] = 0,
+) -> None:
+    """Choose as many rows of a file as possible that are all at least a distance apart.
+
+    For example:
+
+    mmdp spread sites.csv --distance 5 --metric haversine --drop name -o chosen.csv
+    """
+    if output is not None and output.suffix not in (".npy", ".csv"):
+        raise DataFileError(f"{output}: unknown kind of file; write .npy or .csv")
+    table = open_table(points, drop=drop or ())
+    found = solvers.spread(table, distance, metric=metric, stop=Stop(seconds=seconds), seed=seed)
+    typer.echo(found.summary(), err=True)
+    if output is not None and output.suffix == ".npy":
+        np.save(output, found.indices)
+    else:
+        np.savetxt(output or sys.stdout, found.indices, fmt="%d")
+
+
 @application.command("solvers")
 def list_solvers() -> None:
     """List the methods: what each proves, where it computes, what it costs."""
     typer.echo(str(available()))
+
+
+def _vectors(path: Path | None) -> Any:
+    """Return the vectors of queries in a .npy file."""
+    try:
+        return None if path is None else np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataFileError(f"{path}: not a .npy file of numbers ({error})") from error
 
 
 def _method(

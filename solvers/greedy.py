@@ -114,7 +114,7 @@ class Greedy(Solver):
         start = int(rng.choice(candidates)) if start == "random" else start
         picks = self._from_products(problem, start) or list(problem.include)
         if len(picks) < problem.k:
-            picks, radius = plain_traversal.extend(problem, picks, start, self.accelerated)
+            picks, radius = plain_traversal.extend(problem, picks, start, self.accelerated, clock.chosen)
         else:
             radius = selection.radius_of_last(problem.vectors, picks)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)

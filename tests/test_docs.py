@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -32,6 +33,22 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for block in BLOCK.findall(page.read_text()):
         exec(compile(block, f"docs/{page.name}", "exec"), names)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_on_data_run(tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    from solvers.__main__ import application
+
+    monkeypatch.chdir(tmp_path)
+    page, names = (ROOT / "docs" / "data.md").read_text(), {}
+    for block in BLOCK.findall(page):
+        exec(compile(block, "docs/data.md", "exec"), names)
+    commands = re.findall(r"^\$ mmdp (select .*)$", page, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        application(shlex.split(command), standalone_mode=False)
+        assert (tmp_path / shlex.split(command)[-1]).exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -1,4 +1,4 @@
-"""Published rules that choose visual tokens by something other than the smallest pairwise distance, one file each.
+"""Rules that choose visual tokens by something other than the smallest pairwise distance, one file each.
 
 A selector gets the feature rows of one image and a count, and any of ``prompt``, ``attention``, ``keys`` and ``grid``
 that it declares in ``needs``. To add one, put a file into this folder whose name is the keyword, with one subclass of

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lmm_integration.vllm.launch import overrides
@@ -66,13 +67,21 @@ def vllm_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def serve(arguments: list[str]) -> None:
-    """Run vLLM's server. ``vllm.entrypoints.cli.main`` would do, but not with the build for CPUs."""
+    """Run vLLM's server, with counters of all its processes in ``/metrics``.
+
+    The folder that they share has to be named before anything imports Prometheus' client.
+    """
+    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # as vLLM's own command does
+    with TemporaryDirectory(prefix="served-metrics-") as folder:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        _serve(arguments)
+
+
+def _serve(arguments: list[str]) -> None:
+    """What ``vllm.entrypoints.cli.main`` does, which fails with the build for CPUs."""
     from vllm.entrypoints.cli.serve import ServeSubcommand
     from vllm.utils.argparse_utils import FlexibleArgumentParser
-    from vllm.v1.metrics.prometheus import setup_multiprocess_prometheus
 
-    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # as vLLM's own command does
-    setup_multiprocess_prometheus()  # so that /metrics also shows what the engine's process counts
     command, whole = ServeSubcommand(), FlexibleArgumentParser(prog="vllm")
     command.subparser_init(whole.add_subparsers(dest="subparser"))
     parsed = whole.parse_args(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def open_table(
 
     Parameters
     ----------
-    points : path, memory map, list or iterator of (rows, d) arrays, Dask array or data frame, Table
+    points : path, data frame, memory map, list or iterator of (rows, d) arrays, Dask array or data frame, Table
         A path is that of a file (.npy, .npz, .csv, .tsv, .parquet, .feather, .arrow, .jsonl; the text formats also
         packed, as .csv.gz), of a folder of such files, a pattern such as ``"part-*.parquet"``, or a URI such as
         ``"s3://bucket/folder"``. Files of a table come in alphabetical order.
@@ -101,6 +102,8 @@ def open_table(
         if drop_null:
             raise InvalidOptionError("drop_null: call dropna() on the Dask collection instead")
         return Partitions.of_dask(getattr(points, "data", points) if hasattr(points, "dims") else points, columns, drop)
+    if is_frame(points):
+        return _of_frame(points, read_frame(points, columns, drop, drop_null))
     if columns is not None or drop or drop_null:
         raise InvalidProblemError(
             f"columns, drop and drop_null are for files and frames, not for a {type(points).__name__}"
@@ -112,6 +115,13 @@ def open_table(
     if isinstance(points, (list, tuple)):
         return blocks.listed(points)
     return blocks.spooled(points)
+
+
+def _of_frame(frame: Any, held: Held) -> Table:
+    table = blocks.listed([held.points], "points")
+    return replace(
+        table, columns=held.columns, row_numbers=held.row_numbers, whole_rows=lambda indices: rows_of(frame, indices)
+    )
 
 
 def _is_dask(points: object) -> bool:

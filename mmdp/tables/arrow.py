@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from mmdp.exceptions import MissingDependencyError
-from mmdp.tables.columns import Column, Kind
+from mmdp.tables.columns import NO_VALUES, Column, Kind
 
 _TEXT = ("string", "large_string", "string_view")
 
@@ -42,10 +42,10 @@ def _described(kind: Any) -> tuple[Kind, str]:
     if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
         return Kind.NUMBERS, str(kind)
     if types.is_null(kind):
-        return Kind.NUMBERS, "no values"
+        return Kind.NUMBERS, NO_VALUES
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind) or _is_list_view(kind):
         inner, holds = _described(kind.value_type)
-        is_vector = inner is Kind.NUMBERS and holds != "no values"
+        is_vector = inner is Kind.NUMBERS and holds != NO_VALUES
         return (Kind.VECTORS if is_vector else Kind.OTHER), f"lists of {holds}"
     if types.is_dictionary(kind):
         return Kind.OTHER, "categories"

@@ -37,7 +37,7 @@ class Table:
     row_numbers : (n,) int64 array, optional
         Which row of the file or frame each point is, where rows were left out.
     whole_rows : callable, optional
-        The rows of some numbers with all their columns; see :meth:`rows`.
+        The rows of some numbers with all their columns; see :meth:`take`.
 
     Raises
     ------
@@ -57,7 +57,7 @@ class Table:
         if self.n == 0 or self.d == 0:
             raise InvalidProblemError(f"{self.name}: there are no points, but {self.n} rows of {self.d} columns")
 
-    def rows(self, indices: Indices) -> Any:
+    def take(self, indices: Indices) -> Any:
         """The rows of these numbers, in this order, as they were given.
 
         Returns

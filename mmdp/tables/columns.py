@@ -10,6 +10,8 @@ from mmdp.exceptions import DataFileError, InvalidProblemError
 
 _UNNAMED = ("", "Unnamed: 0")  # the row names of pandas and R, and what pandas makes of them when it reads them back
 _SHOWN = 12
+NO_VALUES = "no values"
+COMMA_NUMBERS = "numbers with a decimal comma"
 
 
 class Kind(Enum):
@@ -85,7 +87,10 @@ def _check_alike(table: str, left: Sequence[Column]) -> None:
     """Refuse text among the coordinates, and numbers beside vectors, of which only the user knows the meaning."""
     vectors = [column.name for column in left if column.kind is Kind.VECTORS]
     others = [column for column in left if column.kind is Kind.OTHER]
-    numbers = [column.name for column in left if column.kind is Kind.NUMBERS]
+    numbers = [column.name for column in left if column.kind is Kind.NUMBERS and column.holds != NO_VALUES]
+    for column in left:
+        if column.holds.startswith(COMMA_NUMBERS):
+            raise InvalidProblemError(f"{table}: column {column.name!r} holds {column.holds}")
     if len(vectors) == 1 and len(left) == 1:
         return
     if vectors:

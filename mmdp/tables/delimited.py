@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from mmdp.arrays import LARGEST_WHOLE, Indices
 from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.tables.arrow import arrow, column_of
 from mmdp.tables.blocks import BLOCK_BYTES
-from mmdp.tables.columns import Column, Kind, named
+from mmdp.tables.columns import COMMA_NUMBERS, Column, Kind, named
 from mmdp.tables.dialect import Dialect, TextOptions, dialect, is_number
 from mmdp.tables.locations import Location, suffix_of
 from mmdp.tables.source import Source, counted
@@ -47,10 +48,19 @@ def open_delimited(location: Location, options: TextOptions) -> Source:
         return counted(table for file in files for table in file.texts())
 
     said = first.dialect
-    return Source(location.name, first.columns, batches, records, typed, separator=said.separator, headed=said.headed)
+    return Source(
+        location.name,
+        first.columns,
+        batches,
+        records,
+        partial(typed, decimal=said.decimal),
+        separator=said.separator,
+        decimal=said.decimal,
+        headed=said.headed,
+    )
 
 
-def typed(rows: Any) -> Any:
+def typed(rows: Any, decimal: str = ".") -> Any:
     """An Arrow table of texts with the types that the texts show; padded numbers such as 007 stay texts."""
     pa, text = arrow("pyarrow"), arrow("pyarrow.csv")
     found = {}
@@ -63,7 +73,7 @@ def typed(rows: Any) -> Any:
             pa.BufferReader(packed.getvalue().encode()),
             read_options=text.ReadOptions(column_names=["0"]),
             parse_options=text.ParseOptions(newlines_in_values=True),
-            convert_options=text.ConvertOptions(column_types=kinds),
+            convert_options=text.ConvertOptions(column_types=kinds, decimal_point=decimal),
         ).column(0)
     return pa.table(found).rename_columns(rows.column_names)
 
@@ -112,8 +122,8 @@ class _Delimited:
         """Numbers that read as text: with a decimal comma, refused; with a word between them, which is named later."""
         cells = [record[place].strip() for record in self.dialect.first if place < len(record)]
         if column.kind is Kind.OTHER and cells and all(map(_COMMA_NUMBER.fullmatch, cells)):
-            return Column(column.name, Kind.OTHER, f"numbers with a decimal comma, such as {cells[0]!r} (say "
-                          "decimal=',' in open_table or --decimal ,)", column.is_index)  # fmt: skip
+            told = f"{COMMA_NUMBERS}, such as {cells[0]!r}; say decimal=',' in open_table (--decimal ,)"
+            return replace(column, holds=told)
         if column.holds == "text" and cells and 2 * sum(map(is_number, cells)) >= len(cells):
             return replace(column, kind=Kind.NUMBERS)
         return column

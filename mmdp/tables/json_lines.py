@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mmdp.arrays import Indices
-from mmdp.exceptions import DataFileError
+from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.tables.arrow import arrow, columns_of
 from mmdp.tables.blocks import BLOCK_BYTES
 from mmdp.tables.columns import Column, Kind
@@ -46,10 +46,10 @@ def _batches(location: Location, columns: Sequence[Column], places: Sequence[int
             )
             if kind is not column.kind:
                 raise DataFileError(f"{location.name}: column {column.name!r} holds something else behind row {start}")
-        yield [_in_float64(table, column) for column in wanted]
+        yield [_in_float64(table, column, f"{location.name}: behind row {start}") for column in wanted]
 
 
-def _in_float64(table: Any, column: Column) -> Any:
+def _in_float64(table: Any, column: Column, where: str) -> Any:
     """Numbers as float64, whatever the lines of this block look like."""
     pa = arrow("pyarrow")
     if column.name not in table.column_names:
@@ -57,7 +57,13 @@ def _in_float64(table: Any, column: Column) -> Any:
     values = table.column(column.name).combine_chunks()
     if str(values.type) == "bool":
         return values
-    return values.cast(pa.list_(pa.float64()) if column.kind is Kind.VECTORS else pa.float64())
+    try:
+        return values.cast(pa.list_(pa.float64()) if column.kind is Kind.VECTORS else pa.float64())
+    except pa.ArrowInvalid as error:
+        raise InvalidProblemError(
+            f"{where}, column {column.name!r} has more digits than float64 holds ({error}); drop the column if it is "
+            "an identifier, or subtract a common offset"
+        ) from error
 
 
 def _records(location: Location, wanted: Indices | None) -> Iterator[tuple[int, Any]]:

@@ -75,7 +75,7 @@ class Partitions:
         names = tuple(column.name for column in columns)
         return cls(source.name, list(pieces), partial(_read_piece, tuple(columns)), names, source.rows)
 
-    def rows(self, indices: Indices) -> Any:
+    def take(self, indices: Indices) -> Any:
         """The rows of these numbers, in this order, with all their columns."""
         assert self.whole_rows is not None
         return self.whole_rows(indices)

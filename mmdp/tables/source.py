@@ -34,8 +34,8 @@ class Source:
         row. Given the numbers of some rows, ascending, it may leave out tables without any of them.
     typed : callable
         Of a text file: gives the columns of such a table of texts the types that the texts show.
-    separator : str
-        Between the cells of a text file.
+    separator, decimal : str
+        Of a text file.
     headed : bool
         Whether the columns have names of their own.
     """
@@ -46,6 +46,7 @@ class Source:
     records: Callable[[Indices | None], Iterator[tuple[int, Any]]] = field(repr=False)
     typed: Callable[[Any], Any] | None = field(default=None, repr=False)
     separator: str = ","
+    decimal: str = "."
     headed: bool = True
 
     def table(

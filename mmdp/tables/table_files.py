@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mmdp.exceptions import DataFileError, InvalidOptionError
 from mmdp.tables.arrow_files import open_arrow, saved_dataset
-from mmdp.tables.blocks import Table
-from mmdp.tables.columns import chosen
+from mmdp.tables.blocks import Table, spooled
+from mmdp.tables.columns import Column, Kind, chosen
+from mmdp.tables.coordinates import Decoder
 from mmdp.tables.delimited import open_delimited
 from mmdp.tables.dialect import AS_FOUND, TextOptions
 from mmdp.tables.json_lines import open_json_lines
@@ -43,7 +44,10 @@ def read_file(
         If it has no rows, or values that are not numbers.
     """
     if suffix_of(str(path)) in NUMPY and not is_remote(path):
-        return _numpy(existing(path), columns, drop)
+        if text != AS_FOUND:
+            raise InvalidOptionError(f"{path}: header, separator and decimal are for text files ({', '.join(TEXT)})")
+        table = _numpy(existing(path), columns, drop)
+        return _complete(table) if drop_null else table
     return open_source(path, text).table(columns, drop, drop_null)
 
 
@@ -85,6 +89,13 @@ def _numpy(path: Path, columns: str | Collection[str] | None, drop: str | Collec
         name = next(iter([drop] if isinstance(drop, str) else drop), columns)
         raise DataFileError(f"{path}: has no column {name!r}: an array has no names")
     return open_npy(path) if path.suffix == ".npy" else open_npz(path, columns)
+
+
+def _complete(table: Table) -> Table:
+    """The rows of an array without NaN."""
+    decoder = Decoder(table.name, [Column("points", Kind.VECTORS, "numbers")], drop_null=True)
+    blocks = decoder.blocks([block] for block in table.read())
+    return spooled(blocks, table.name, row_numbers=decoder.row_numbers, whole_rows=table.take)
 
 
 def _located(path: str | Path) -> tuple[Location, str]:

@@ -33,11 +33,11 @@ def rows_of(table: Any, indices: Indices) -> Any:
     """
     places = np.asarray(indices)
     if isinstance(table, (str, Path)):
-        return read_file(table).rows(places) if suffix_of(str(table)) in NUMPY else open_source(table).rows(places)
+        return read_file(table).take(places) if suffix_of(str(table)) in NUMPY else open_source(table).rows(places)
     if isinstance(table, (Table, Partitions)):
-        return table.rows(places)
+        return table.take(places)
     if getattr(table, "__dask_graph__", lambda: None)() is not None:
-        return Partitions.of_dask(table).rows(places) if hasattr(table, "to_delayed") else _at_places(table, places)
+        return Partitions.of_dask(table).take(places) if hasattr(table, "to_delayed") else _at_places(table, places)
     if hasattr(table, "__len__") and not hasattr(table, "data_vars") and len(table) <= places.max():
         raise InvalidProblemError(f"row {places.max()} was chosen, and this table has {len(table)} rows")
     return _at_places(table, places)

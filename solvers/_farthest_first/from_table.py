@@ -170,6 +170,7 @@ class _Traversal:
             "table": self.table.name,
             "n": self.table.n,
             "d": self.table.d,
+            "columns": list(self.table.columns),
             "metric": self.geometry.name,
             "first": self.first,
             **fixed,

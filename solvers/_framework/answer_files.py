@@ -77,7 +77,7 @@ def writer_of_rows(
 ) -> Write:
     """Write the chosen rows: from text to text as they stand in the file, else with their types."""
     if source is None:
-        return partial(write_rows, rows=table.rows(result.indices))
+        return partial(write_rows, rows=table.take(result.indices))
     suffix = suffix_of(str(output) if output is not None else points)
     suffix = suffix if suffix in (*TEXT, *JSON) else ".csv"
     chosen = source.verbatim_rows(result.indices)
@@ -86,7 +86,7 @@ def writer_of_rows(
     chosen = chosen if is_text else typed
     if rank:
         distances = pick_distances(read_frame(typed, table.columns).points, metric)
-        chosen = with_ranks(chosen, distances)
+        chosen = with_ranks(chosen, distances, source.decimal if is_text else ".")
     return partial(
         write_rows, rows=chosen, suffix=".jsonl" if suffix in JSON else suffix, separator=source.separator,
         header=source.headed or rank,
@@ -105,8 +105,11 @@ def pick_distances(points: Any, metric: str) -> Vector:
     return found
 
 
-def with_ranks(rows: Any, distances: Vector) -> Any:
+def with_ranks(rows: Any, distances: Vector, decimal: str = ".") -> Any:
     """The rows with the columns ``rank``, from 0 in the order of the picks, and ``distance``."""
     pa = arrow("pyarrow")
     ranked = rows.append_column(RANK, pa.array(np.arange(len(distances))))
-    return ranked.append_column(DISTANCE, pa.array(distances, mask=np.isnan(distances)))
+    values = pa.array(distances, mask=np.isnan(distances))
+    if decimal != ".":
+        values = pa.array(["" if np.isnan(distance) else str(distance).replace(".", decimal) for distance in distances])
+    return ranked.append_column(DISTANCE, values)

@@ -29,7 +29,7 @@ from mmdp import (
 from mmdp.arrays import Array, Indices, Points, is_tensor, namespace, to_numpy
 from mmdp.bounds import cheap_bound
 from mmdp.metrics import Metric, resolve
-from mmdp.pairs import Pairs
+from mmdp.pairs import FunctionPairs
 from mmdp.problem import selection_problem
 from mmdp.tables import Partitions, Table
 from mmdp.validation import checked_picks, whole_k
@@ -106,6 +106,7 @@ class Solver(ABC):
         watch: Callable[[Incumbent], None] | None = None,
         certify_seconds: float = 0.0,
         initial: Sequence[int] | None = None,
+        tell: Callable[[int], None] | None = None,
     ) -> Result:
         """Solve, check and grade.
 
@@ -122,6 +123,8 @@ class Solver(ABC):
             Seconds to spend after the run on a smaller upper bound, up to a proof; not part of the runtime.
         initial : sequence of int, optional
             A solution to start from. One that is none is repaired, which ``notes["initial"]`` tells.
+        tell : callable, optional
+            Called with the number of points chosen so far, by a method that constructs one solution.
 
         Returns
         -------
@@ -151,8 +154,8 @@ class Solver(ABC):
             start, repairs = starting_solution(problem, initial)
         if run is None:
             self.warm_up(problem)
-        clock = Clock(self.default_stop if stop is None else stop, watch)
-        takes_long = isinstance(problem.geometry.function, Pairs) and np.isfinite(clock.remaining)
+        clock = Clock(self.default_stop if stop is None else stop, watch, tell)
+        takes_long = isinstance(problem.geometry.function, FunctionPairs) and np.isfinite(clock.remaining)
         try:
             if start is None and run is None and takes_long and problem.group_counts is None:
                 start = first_answer(problem, clock.remaining)

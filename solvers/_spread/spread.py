@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmdp import Clock, Incumbent, InvalidProblemError, Problem, SolverContractError, Status, Stop
-from mmdp.arrays import Array, Indices, Vector
+from mmdp import Clock, Incumbent, InvalidProblemError, Problem, SolverContractError, Status, Stop, TooLargeError
+from mmdp.arrays import Array, Indices, Vector, count_rows
 from mmdp.metrics import Metric
 from mmdp.tables import Table, is_table, open_table
 from mmdp.validation import fixed_picks
@@ -103,7 +104,7 @@ def spread(
         raise InvalidProblemError("spread takes an array, a matrix or a file; a Problem has a k, and Dask partitions")
     table = open_table(points) if is_table(points) else points
     loaded: Any = table.load() if isinstance(table, Table) else table
-    n = len(loaded)
+    n = count_rows(loaded)
     include, exclude = fixed_picks(n, include, exclude)
     if len(exclude) == n:
         raise InvalidProblemError(f"exclude leaves none of {n} points")
@@ -115,7 +116,8 @@ def spread(
     found = _Spread(problem, float(distance), include, exclude, clock, seed)
     status = Status.STOPPED
     try:
-        found.run()
+        with suppress(TooLargeError), problem.within(clock.remaining):  # distances that take all of the time
+            found.run()
     except (KeyboardInterrupt, SystemError) as stopped:
         if clock.indices is None or not interrupted(stopped):
             raise
@@ -189,21 +191,25 @@ class _Spread:
     def _farthest_first(self) -> Indices:
         """Report the farthest-first order, cut where the next point is too close; the points that may be chosen."""
         rows, nearest, picks = Rows(self._problem), self._nearest, list(self._include)
-        for pick in picks:
-            rows.lower(nearest, pick)
-            nearest[pick] = -1.0
-        far = np.flatnonzero(nearest >= self._threshold)
-        if not picks:
-            sweep = nearest.copy()
-            rows.lower(sweep, int(far[0]))
-            picks = [int(sweep.argmax())]
-            rows.lower(nearest, picks[0])
-            nearest[picks] = -1.0
-        while nearest[pick := int(nearest.argmax())] >= self._threshold:
-            picks.append(pick)
-            rows.lower(nearest, pick)
-            nearest[pick] = -1.0
-        self._clock.report(picks, len(picks), len(self._include) + len(far))
+        far = np.flatnonzero(nearest >= 0)
+        try:
+            for pick in picks:
+                rows.lower(nearest, pick)
+                nearest[pick] = -1.0
+            far = np.flatnonzero(nearest >= self._threshold)
+            if not picks:
+                sweep = nearest.copy()
+                rows.lower(sweep, int(far[0]))
+                picks = [int(sweep.argmax())]
+                rows.lower(nearest, picks[0])
+                nearest[picks] = -1.0
+            while nearest[pick := int(nearest.argmax())] >= self._threshold:
+                picks.append(pick)
+                rows.lower(nearest, pick)
+                nearest[pick] = -1.0
+        finally:  # also where the distances take longer than there is time
+            picks = picks or [int(far[0])]
+            self._clock.report(picks, len(picks), len(self._include) + len(np.setdiff1d(far, self._include)))
         return far
 
     def _count_balls(self, far: Indices) -> None:

@@ -260,10 +260,11 @@ def test_answers_of_several_words_are_right_only_as_a_whole(tmp_path):
         assert right[row] == (said[row, -len(words) :].tolist() == words.tolist())
 
 
-def test_rules_are_measured_once_and_reported_from_their_rows(tmp_path, monkeypatch):
+@pytest.fixture
+def tiny_study(tmp_path, monkeypatch):
+    """One untrained checkpoint, two scenes and one keep."""
     torch.manual_seed(0)
-    small = model.new(len(questions.WORDS), width=32, layers=1)
-    small.save_pretrained(tmp_path / "checkpoint")
+    model.new(len(questions.WORDS), width=32, layers=1).save_pretrained(tmp_path / "checkpoint")
     only = tasks.Checkpoint(digits.DIGITS, 0)
     monkeypatch.setattr(type(only), "folder", property(lambda self: tmp_path / "checkpoint"))
     monkeypatch.setattr(rules, "CHECKPOINTS", (only,))
@@ -271,23 +272,34 @@ def test_rules_are_measured_once_and_reported_from_their_rows(tmp_path, monkeypa
         monkeypatch.setattr(rules, name, value)
     monkeypatch.setattr(rules, "QUICK_KEEPS", (0.05,))
     monkeypatch.setattr(rules, "PROOF_SECONDS", dict.fromkeys(rules.PROOF_SECONDS, 0.2))
+    return tmp_path
+
+
+def test_rules_are_measured_once_and_reported_from_their_rows(tiny_study):
+    only = (rules.OWN, rules.REGISTERED, rules.BASE)
+    quick = rules.measure(tiny_study, True, only=only)
+    assert len(quick) == 1 + len(only)
+    assert len(rules.measure(tiny_study, True, only=only)) == len(quick)
+    assert len(rules.measure(tiny_study, True, names=("dense-0",))) == len(quick)
+    assert set(quick.frame()["rule"]) == {"all tokens", *only}
+    text = rules_report.write(quick, tiny_study)[0].read_text()
+    assert "**Primary hypothesis**, for weighted_coverage, over 1 cells" in text
+    assert "| facility_location | - |" in text
+
+
+@pytest.mark.slow
+def test_optima_and_random_subsets_join_the_study(tiny_study, monkeypatch):
     kept = (*rules.CONFIRMED, *rules.OPTIMA, "random", "k_centre", "cdpruner", "cls_attention")
     everything = rules.rules
     monkeypatch.setattr(rules, "rules", lambda *a: (one for one in everything(*a) if one.name in kept and not one.draw))
-    quick = rules.measure(tmp_path, quick=True)
-    assert len(quick) == 1 + len(rules.CONFIRMED)
-    assert "weighted_coverage" in rules_report.write(quick, tmp_path)[0].read_text()
-    whole = rules.measure(tmp_path, quick=False)
-    count = len(whole)
-    assert len(rules.measure(tmp_path, quick=False)) == count
-    frame = whole.frame()
+    frame = rules.measure(tiny_study, False).frame()
     assert set(kept) <= set(frame["rule"])
-    best, greedy = (frame[(frame.rule == name) & (frame.keep == 0.05)].iloc[-1] for name in ("best_radius", "k_centre"))
+    best, greedy = (frame[frame.rule == name].iloc[-1] for name in ("best_radius", "k_centre"))
     pairs = zip(study.numbers(best.coverage_radius), study.numbers(greedy.coverage_radius), strict=True)
     assert all(one <= other + 1e-9 for one, other in pairs)
-    text = rules_report.write(whole, tmp_path)[0].read_text()
-    assert "Primary hypothesis" in text
+    text = rules_report.write(rules.rows(tiny_study), tiny_study)[0].read_text()
     assert "best_weighted_similarity" in text
+    assert "| digits-0 | radius | 5% |" in text
 
 
 def test_every_selector_that_can_be_asked_is():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, Problem, Result
-from solvers import rank, solve
+from solvers import load, rank, solve
 from solvers._farthest_first.from_table import _Traversal
 from tests import naive
 from tests.strategies import VECTOR_METRICS, cases
@@ -165,3 +165,24 @@ def test_a_rank_of_a_matrix_and_of_a_file(tmp_path):
     assert rank(Problem(2, points=X).matrix(), metric="precomputed").indices.tolist() == order
     np.save(tmp_path / "x.npy", X)
     assert rank(tmp_path / "x.npy").indices.tolist() == order
+
+
+def test_progress_in_memory_counts_picks_and_shows_incumbents(capsys):
+    X = np.random.default_rng(5).random((60_000, 3))
+    told = []
+    plain = solve(X, 300).indices.tolist()
+    assert solve(X, 300, progress=True).indices.tolist() == plain
+    shown = capsys.readouterr().err
+    assert "300/300" in shown
+    load("greedy")().solve(Problem(300, points=X), tell=told.append)
+    assert told == sorted(told)
+    assert len(told) > 3
+    assert told[-1] == 300
+    few, told = Problem(5, points=X[:50], metric=lambda x, y: float(abs(x - y).sum())), []
+    load("greedy")().solve(few, tell=told.append)
+    assert told == [1, 2, 3, 4, 5]
+    seen = []
+    result = solve(X[:200], 9, solver="local_search", progress=True, watch=seen.append)
+    shown = capsys.readouterr().err
+    assert f"objective {result.objective:.6g}, at most" in shown
+    assert seen[-1].objective == result.objective

@@ -161,3 +161,11 @@ def test_certifying_is_for_tables_that_are_loaded(tmp_path):
         solve(tmp_path / "large.npy", 4, certify_seconds=5)
     with pytest.raises(MMDPError, match="a proof needs all points in memory"):
         solve(tmp_path / "small.npy", 4, certify_seconds=5, checkpoint=tmp_path / "run.json")
+
+
+def test_a_checkpoint_of_other_columns_is_refused(table):
+    picks = {"table": str(table), "n": 300, "d": 1, "columns": ["y"], "metric": "euclidean", "first": 3, "picks": [3]}
+    checkpoint = table.with_name("run.json")
+    checkpoint.write_text(json.dumps(picks))
+    with pytest.raises(DataFileError, match="belongs to"):
+        select(table, "-k", 3, "--columns", "x", "--checkpoint", checkpoint)

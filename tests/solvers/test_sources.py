@@ -135,7 +135,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
 
 @pytest.mark.parametrize("picks", [[], [1, 1], [-1], [6000]])
 def test_a_checkpoint_with_picks_that_cannot_be_is_refused(tmp_path, picks):
-    saved = {"table": "blocks", "n": 6000, "d": 5, "metric": "euclidean", "first": None, "picks": picks}
+    saved = {"table": "blocks", "n": 6000, "d": 5, "columns": [], "metric": "euclidean", "first": None, "picks": picks}
     (tmp_path / "run.json").write_text(json.dumps(saved))
     with pytest.raises(DataFileError, match="its picks are not distinct rows of blocks"):
         solve([data()], 4, checkpoint=tmp_path / "run.json")
@@ -389,5 +389,5 @@ def test_a_start_outside_the_table_is_named(tmp_path):
 
 
 def test_checkpoints_are_for_tables():
-    with pytest.raises(InvalidOptionError, match="checkpoint and progress are for tables"):
+    with pytest.raises(InvalidOptionError, match="checkpoint is for tables"):
         solve(data(), 5, checkpoint="run.json")

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from _thread import interrupt_main
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmdp import InvalidProblemError, Problem, Status, Stop
+from mmdp import DataFileError, InvalidProblemError, Problem, Status, Stop
 from solvers import spread
+from solvers.__main__ import application
 from solvers._spread.clique_constraints import edge_clique_cover, fractional_bound, largest_independent
 from solvers._spread.conflict_graph import conflict_graph
 from solvers._spread.independent_set import BEST, SIZE, advance, clique_cover, new_search
@@ -213,3 +215,37 @@ def test_what_is_wrong_is_named(arguments, message):
         spread([[0.0], [1.0], [5.0]], **arguments)
     with pytest.raises(InvalidProblemError, match="a Problem has a k"):
         spread(Problem(2, points=np.eye(3)), 1)
+
+
+def test_on_the_command_line(tmp_path, capsys):
+    X = np.random.default_rng(5).random((40, 2))
+    np.save(tmp_path / "x.npy", X)
+    expected = spread(X, 0.3).indices.tolist()
+    arguments = ["spread", str(tmp_path / "x.npy"), "--distance", "0.3"]
+    application(arguments, standalone_mode=False)
+    shown = capsys.readouterr()
+    assert [int(line) for line in shown.out.split()] == expected
+    assert "at least 0.3 apart" in shown.err
+    for suffix, read in ((".npy", np.load), (".csv", lambda path: np.loadtxt(path, dtype=int))):
+        application([*arguments, "-o", str(tmp_path / f"chosen{suffix}")], standalone_mode=False)
+        assert read(tmp_path / f"chosen{suffix}").tolist() == expected
+    with pytest.raises(DataFileError, match=r"write .npy or .csv"):
+        application([*arguments, "-o", "chosen.txt"], standalone_mode=False)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3])
+def test_a_limit_is_kept_whatever_a_function_costs(seconds):
+    X = np.random.default_rng(6).random((400, 2))
+    calls = []
+
+    def slow(x, y):
+        calls.append(time.perf_counter())
+        while time.perf_counter() < calls[-1] + 2e-4:
+            pass
+        return float(np.abs(x - y).max())
+
+    found = spread(X, 0.1, metric=slow, stop=Stop(seconds=seconds), include=(3, 77))
+    assert len(calls) <= seconds / 2e-4 + 64 + found.size * (found.size - 1) / 2 + 1
+    assert {3, 77} <= set(found.indices.tolist())
+    assert found.objective >= 0.1
+    assert found.upper_bound <= 400

@@ -230,7 +230,7 @@ def test_files_give_the_picks_and_rows_of_their_array(tmp_path, kind, beside, dt
     assert np.array_equal(table.load(), X)
     result = solve(table, K)
     assert result.indices.tolist() == plain(X)
-    found = table.rows(result.indices)
+    found = table.take(result.indices)
     assert np.array_equal(values(found, kind), X[result.indices])
     if "ids" in beside and kind != "npz":
         assert column(found, "id") == [IDS[row] for row in result.indices]

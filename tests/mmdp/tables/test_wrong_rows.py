@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, MMDPError, Problem
 from mmdp.tables import open_table, read_frame
-from solvers import solve
+from solvers import rank, solve
 from solvers.__main__ import application
 
 pa = pytest.importorskip("pyarrow")
@@ -74,6 +74,43 @@ def test_rows_without_a_vector_are_left_out_and_indices_stay(tmp_path, groups):
             result = solve(table, 9, solver=solver, drop_null=True)
             assert solver == "exact" or result.indices.tolist() == expected
             assert Problem(9, points=X).objective(result.indices) == (result.objective, result.critical_pair)
+
+
+def test_rows_of_an_array_with_gaps_are_left_out_too(tmp_path):
+    gaps = X.copy()
+    gaps[[4, 40], [1, 2]] = np.nan
+    np.save(tmp_path / "x.npy", gaps)
+    np.savez(tmp_path / "x.npz", gaps)
+    kept = np.delete(np.arange(64), [4, 40])
+    for name in ("x.npy", "x.npz"):
+        result = solve(tmp_path / name, 9, drop_null=True)
+        assert result.indices.tolist() == kept[solve(X[kept], 9).indices].tolist()
+        assert np.array_equal(result.of(tmp_path / name), X[result.indices])
+        with pytest.raises(InvalidProblemError, match="NaN or infinity"):
+            solve(tmp_path / name, 9)
+
+
+def test_a_frame_can_be_opened_as_a_table():
+    frame = pd.DataFrame({"id": ["a", "b", "c"], "x": [1.0, None, 3.0]})
+    table = open_table(frame, columns="x", drop_null=True)
+    assert (table.load().tolist(), table.columns) == ([[1], [3]], ("x",))
+    assert sorted(solve(table, 2).of(frame)["id"]) == sorted(table.take(np.array([0, 2]))["id"]) == ["a", "c"]
+
+
+def test_required_rows_count_all_rows_too(tmp_path):
+    gaps = pd.DataFrame(X[:, :3].astype(float), columns=list("abc"))
+    gaps.loc[[0, 5], "b"] = np.nan
+    gaps.to_csv(tmp_path / "t.csv", index=False)
+    kept = np.delete(np.arange(64), [0, 5])
+    problem = Problem(6, points=gaps.to_numpy()[kept], include=[8, 1], exclude=[20])
+    expected = kept[solve(problem).indices].tolist()
+    for table in (gaps, tmp_path / "t.csv"):
+        result = solve(table, 6, drop_null=True, include=[10, 2], exclude=[22])
+        assert result.indices.tolist() == expected
+        assert len(result.assignment().labels) == 62
+        with pytest.raises(InvalidProblemError, match="include: row 5 is no point, because a value is missing there"):
+            solve(table, 6, drop_null=True, include=[5])
+    assert rank(gaps.iloc[1:5], columns=["a", "b"]).k == 4
 
 
 def test_all_optimal_subsets_count_all_rows():
@@ -423,10 +460,22 @@ def test_text_files(tmp_path, name):
 
 def test_decimal_commas(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("name;x;y\na;1,5;2,5\nb;3,5;4,25\n")
-    with pytest.raises(InvalidProblemError, match=r"numbers with a decimal comma, such as '1,5'.*--decimal ,"):
-        open_table(path, columns=["x", "y"])
-    assert open_table(path, columns=["x", "y"], decimal=",").load().tolist() == [[1.5, 2.5], [3.5, 4.25]]
+    path.write_text("name;x;note;y\na;1,5;;2,5\nb;3,5;;4,25\nc;9,0;;4,25\n")
+    for columns in (["x", "y"], None):
+        with pytest.raises(InvalidProblemError, match=r"column 'x' holds numbers with a decimal comma.*--decimal ,"):
+            open_table(path, columns=columns)
+    table = open_table(path, columns=["x", "y"], decimal=",")
+    assert table.load().tolist() == [[1.5, 2.5], [3.5, 4.25], [9, 4.25]]
+    assert table.take(np.array([1])).column("x").to_pylist() == [3.5]
+    out = tmp_path / "out.csv"
+    cli("select", path, "-k", 2, "--columns", "x", "--decimal", ",", "--rows", "--rank", "-o", out)
+    assert out.read_text().splitlines() == ["name;x;note;y;rank;distance", "c;9,0;;4,25;0;", "a;1,5;;2,5;1;7,5"]
+
+
+def test_a_column_without_values_is_no_advice(tmp_path):
+    (tmp_path / "t.csv").write_text("name,x,note\na,1,\nb,2,\n")
+    with pytest.raises(InvalidProblemError, match=r"column 'name' holds text.*as in columns=\['x'\] \(--columns x\)"):
+        open_table(tmp_path / "t.csv")
 
 
 def test_a_table_in_utf_16(tmp_path):
@@ -452,6 +501,7 @@ def test_json_lines_that_change_are_named(tmp_path):
         ('[{"x": 1}]\n', "holds one JSON list; write one object a line"),
         ('{"x": 1}\n{"x": \n', "is not an object like those before"),
         ("", "there are no rows"),
+        ('{"x": 1}\n{"x": 9007199254740993}\n', "column 'x' has more digits than float64 holds"),
         ('{"x": 1}\n{"y": 1}\n', "row 0 has no value in column 'y'|row 1 has no value in column 'x'"),
     ):
         path.write_text(text)

@@ -16,6 +16,7 @@ from tests.import_graph import ROOT
 from tests.lmm_integration.vllm.engine import cases, checkpoints
 
 NEW_TOKENS = 12
+SECONDS = 900  # far more than a job takes, so that a hung engine is an error
 THREADS = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 FOLDER = Path(tempfile.mkdtemp(prefix="served-models-"))
 
@@ -34,7 +35,9 @@ def found(
     path.write_text(json.dumps({"new_tokens": NEW_TOKENS, "rounds": [], **whole, **job}))
     command = [sys.executable, "-m", "tests.lmm_integration.vllm.engine.job", str(path)]
     variables = {**os.environ, **(THREADS if environment is None else environment)}
-    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr[-6000:]
     answers: dict[str, Any] = json.loads(path.with_suffix(".found.json").read_text())
     return answers

@@ -139,6 +139,7 @@ def test_metrics_and_log(server):
     before, after = total("visual_pruning_tokens_before"), total("visual_pruning_tokens_after")
     assert 0 < after < before
     assert total("visual_pruning_items") > 0
+    assert total("vllm:prompt_tokens") > 0
     assert total("visual_pruning_choice_seconds") > 0
     assert "visual pruning: keep 0.1 of image and video by greedy" in log.read_text()
 

@@ -37,7 +37,7 @@ FUNCTIONS = {
     ("v1/worker/gpu/model_states/mm_pruning.py", "MultiModalPruner.recompute"): [
         *("mm_embeds", "input_batch", "req_states"),
     ],
-    ("v1/metrics/prometheus.py", "setup_multiprocess_prometheus"): [],
+    ("v1/metrics/prometheus.py", "get_prometheus_registry"): [],
     ("entrypoints/cli/serve.py", "ServeSubcommand.subparser_init"): ["subparsers"],
     ("entrypoints/cli/serve.py", "ServeSubcommand.validate"): ["args"],
 }
