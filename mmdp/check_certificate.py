@@ -507,7 +507,7 @@ def main() -> None:
         sys.exit(f"REJECTED: {error}")
     optimal = "optimal" if verdict.optimal else f"not shown to be optimal: it reaches {verdict.objective!r}"
     print(
-        f"ACCEPTED: no {verdict.k} points are more than {verdict.bound!r} apart ({verdict.metric}), "
+        f"ACCEPTED: no {verdict.k} points are pairwise more than {verdict.bound!r} apart ({verdict.metric}), "
         f"and the subset of the certificate is {optimal}. {verdict.cells} cells, {verdict.lemmas} lemmas."
     )
 
