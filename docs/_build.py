@@ -69,10 +69,24 @@ def gpu_times() -> str:
     return "\n".join([device, "", *(f"|{'|'.join(line)}|" for line in cells)])
 
 
+def serving() -> str:
+    """The table of the report on serving, and where it was measured."""
+    report = (RESULTS / "serving.md").read_text(encoding="utf-8").splitlines()
+    return "\n".join([line for line in report if line.startswith("|")])
+
+
 def lab_in_short() -> str:
     """The paragraph that sums up the lab's report."""
     report = (RESULTS / "lmm_lab.md").read_text(encoding="utf-8")
     return next(line for line in report.splitlines() if line.startswith("**In short**"))
+
+
+def rules_in_short() -> str:
+    """The verdict of the registered study, and a line on what it covers."""
+    report = (RESULTS / "lmm_rules.md").read_text(encoding="utf-8").splitlines()
+    verdict = next(line for line in report if line.startswith("**Primary hypothesis**"))
+    missing = next((line for line in report if line.startswith("Not measured yet: ")), "")
+    return f"{verdict}\n\n{missing}".strip()
 
 
 def lab_training() -> str:
@@ -143,5 +157,16 @@ def _origin(rows: pd.DataFrame) -> str:
 
 TABLES = {
     f.__name__: f
-    for f in (gap_summary, photograph_gaps, exact_summary, gpu_times, lab_in_short, lab_training, speed, proof_times)
+    for f in (
+        gap_summary,
+        photograph_gaps,
+        exact_summary,
+        gpu_times,
+        lab_in_short,
+        rules_in_short,
+        lab_training,
+        speed,
+        proof_times,
+        serving,
+    )
 }

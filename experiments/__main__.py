@@ -21,6 +21,7 @@ _EXTRAS = {
     "torch": "torch",
     "triton": "gpu",
     "transformers": "lmm",
+    "vllm": "vllm",
     "ortools": "ilp",
     "lmms_eval": "eval",
     "decord": "eval",

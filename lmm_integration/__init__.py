@@ -9,6 +9,7 @@ from mmdp import MissingDependencyError
 _MISSING = "lmm_integration needs {}, which is not installed: pip install 'mmdp[lmm]'"
 
 try:
+    from lmm_integration.attention import EncoderAttention
     from lmm_integration.families import Family, supported_models
     from lmm_integration.selection import select_tokens
 except ModuleNotFoundError as error:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lmm_integration.pruning import Pruning, prune
 
 __all__ = [
+    "EncoderAttention",
     "Family",
     "Pruning",
     "PruningStateError",

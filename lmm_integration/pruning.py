@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lmm_integration._pipeline import forward, generation
 from lmm_integration._pipeline.hooks import Hooks, Running, is_hooked
 from lmm_integration._pipeline.prepare import PIXELS, Preparation
+from lmm_integration.attention import EncoderAttention
 from lmm_integration.budget import check_keep
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError
 from lmm_integration.families import Family, family_of
@@ -48,6 +49,8 @@ class Pruning:
             raise PruningStateError("this model is being pruned already; remove() that pruning first")
         attach, own = self._hooks.attach, pruned.generation_config
         attach(pruned, "forward", functools.partial(forward.run, preparation, self._running, all_columns))
+        if inner is not pruned:
+            attach(inner, "forward", functools.partial(forward.check_backbone, preparation, self._running))
         attach(pruned, "generate", functools.partial(generation.run, preparation, self._running, own))
         for modality in preparation.modalities:
             attach(inner, f"get_{modality}_features", functools.partial(self._features, modality))
@@ -108,7 +111,7 @@ def prune(
     seed: int = 0,
     centre: bool = False,
     stop: Stop | None = None,
-    attention: Callable[[Tensor], Tensor] | None = None,
+    attention: str | int | EncoderAttention | Callable[[Tensor], Tensor] = "auto",
     logits: str = "kept",
     family: Family | None = None,
     **options: Any,
@@ -131,9 +134,11 @@ def prune(
         an image into tiles, or a video into frames, with text between them (Idefics3, SmolVLM, Qwen3-VL).
     metric : str
         Distance for the solvers.
-    positions : {"auto", "compact", "original"}
+    positions : {"auto", "compact", "original", "restore"}
         Whether the tokens that stay are renumbered, or keep the positions they had. "auto": original for models with
-        multi-axis positions (Qwen-VL, GLM-V), compact for the others, as DivPrune does.
+        multi-axis positions (Qwen-VL, GLM-V), compact for the others, as DivPrune does. "restore": the original ones,
+        and a bias that gives far tokens back what attention takes from them (RESTORE, arXiv 2606.01711); for text
+        models with one axis, full attention and the sdpa or eager kernel, such as that of LLaVA.
     modalities : tuple of {"image", "video"}
         What to prune. A modality that the model does not have is ignored if another one is left.
     seed : int
@@ -142,8 +147,11 @@ def prune(
         Whether the rule sees the features minus their mean over the image; the model gets them unchanged.
     stop : Stop, optional
         Limits of a solver that searches or proves, for each image, such as ``Stop(seconds=0.1)``.
-    attention : callable, optional
-        Maps the feature rows (n, d) of one image to attention scores (n,), for selectors that rank by attention.
+    attention : {"auto", "cls", "received"}, int, EncoderAttention or callable
+        For selectors that rank by attention: which attention inside of the vision encoder is recorded for them, as a
+        score or a layer of :class:`~lmm_integration.EncoderAttention`; or a function from the feature rows (n, d) of
+        one image to their scores (n,). Recording needs to know how the model merges patches; docs/pruning.md lists the
+        families, others are refused.
     logits : {"kept", "all"}
         Whether ``forward`` returns logits for the columns that the model saw, or for all columns of your prompt. With
         "all", a dropped column gets the logits of the last kept column before it, so that they line up with your
@@ -181,8 +189,8 @@ def prune(
     """
     if scope not in ("image", "sample"):
         raise InvalidOptionError(f"scope={scope!r}; choose 'image' (a budget an image) or 'sample' (one for them all)")
-    if positions not in ("auto", "compact", "original"):
-        raise InvalidOptionError(f"positions={positions!r}; choose auto, compact or original")
+    if positions not in ("auto", "compact", "original", "restore"):
+        raise InvalidOptionError(f"positions={positions!r}; choose auto, compact, original or restore")
     if logits not in ("kept", "all"):
         raise InvalidOptionError(f"logits={logits!r}; choose 'kept' (the columns that the model saw) or 'all'")
     if not modalities or set(modalities) - set(PIXELS.values()):
@@ -205,6 +213,23 @@ def prune(
         pooled=scope == "sample",
         positions=positions,
         modalities=tuple(modalities),
-        attention=attention,
+        attention=_attention(attention),
     )
     return Pruning(model, pruned, preparation, logits == "all")
+
+
+def _attention(
+    given: str | int | EncoderAttention | Callable[[Tensor], Tensor],
+) -> EncoderAttention | Callable[[Tensor], Tensor]:
+    if isinstance(given, EncoderAttention):
+        return given
+    if isinstance(given, str):
+        return EncoderAttention(given)  # type: ignore[arg-type]  # it checks by itself
+    if isinstance(given, int):
+        return EncoderAttention(layer=given)
+    if not callable(given):
+        raise InvalidOptionError(
+            f"attention={given!r}; choose 'auto', 'cls', 'received', a layer, an EncoderAttention, or give a function "
+            "from the features (n, d) of an image to (n,) scores"
+        )
+    return given

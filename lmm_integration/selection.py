@@ -19,12 +19,17 @@ from mmdp.exceptions import InvalidOptionError, InvalidProblemError, SolverContr
 from mmdp.problem import selection_problem
 from solvers import Solver
 
+_WARM_UP_ROWS, _WARM_UP_PICKS = 64, 3  # few enough for brute force, and of rows as wide as a model's for every path
+
 Rule = str | Solver | Selector | Callable[[Tensor, int], Any]
 
 
 @dataclass(frozen=True)
 class Chooser:
-    """Any rule behind one call: (..., n, d) features to (..., k) distinct indices in ascending order."""
+    """Any rule behind one call: (..., n, d) features to (..., k) distinct indices in ascending order.
+
+    Of a rule that merges: to (..., k, n) weights, in ascending order of the largest in each row.
+    """
 
     rule: Solver | Selector | Callable[[Tensor, int], Any]
     metric: str = "cosine"
@@ -37,6 +42,12 @@ class Chooser:
         """Fields of the :class:`Context` that the rule cannot do without."""
         return self.rule.needs if isinstance(self.rule, Selector) else ()
 
+    def warm_up(self, like: Tensor) -> None:
+        """Choose among a few random rows as wide as (n, d) ``like``: a solver compiles, and no clock counts it."""
+        if isinstance(self.rule, Solver):
+            rows = torch.randn(_WARM_UP_ROWS, like.shape[-1], generator=torch.Generator().manual_seed(0))
+            self(rows.to(like), _WARM_UP_PICKS, Context())
+
     def __call__(self, features: Tensor, k: int, context: Context) -> Tensor:
         """Choose, check and sort; all rows if k == n, without asking the rule."""
         n = features.shape[-2]
@@ -46,6 +57,8 @@ class Chooser:
             return replace(self, centre=False)(centred(features), k, context)
         if isinstance(self.rule, Solver) and (k == 1 or not (self.seed or self.stop)):
             chosen = self.rule.select(features.detach(), k, metric=self.metric)
+        elif isinstance(self.rule, Selector) and self.rule.batched:
+            chosen = self.rule(features, k, context)
         elif features.ndim > 2:
             return torch.stack([self(item, k, context.of_item(i)) for i, item in enumerate(features)])
         elif isinstance(self.rule, Solver):
@@ -61,32 +74,47 @@ class Chooser:
 def centred(features: Tensor) -> Tensor:
     """Subtract from (..., n, d) features their mean over the n rows; half precisions are widened to float32.
 
-    Features of one image share a large common part, which makes all their cosines high and nearly equal (Centering
-    before Pruning, arXiv 2608.30263); without it, directions tell tokens apart. O(n d) time.
+    Features of one image share a large common part, which makes all their cosines high and nearly equal. Taking it off
+    is one half of Centering before Pruning (arXiv 2608.30263), which reports that this half alone makes pruning worse;
+    :class:`~lmm_integration.selectors.centred_greedy.CentredGreedy` is the whole rule. O(n d) time.
     """
     wide = features.detach().to(torch.promote_types(features.dtype, torch.float32))
     return wide - wide.mean(-2, keepdim=True)
 
 
 def checked(chosen: Any, features: Tensor, k: int) -> Tensor:
-    """Return ``chosen`` as sorted int64 indices on the features' device.
+    """Return ``chosen`` as sorted int64 indices on the features' device, or as weights sorted by their places.
 
     Raises
     ------
     SolverContractError
-        If they are not k distinct integers in [0, n).
+        If they are neither k distinct integers in [0, n), nor (k, n) finite weights, the largest of each in a column
+        of its own.
     """
     found = chosen if isinstance(chosen, Tensor) else np.asarray(chosen)
     expected = (*features.shape[:-2], k)
+    if tuple(found.shape) == (*expected, features.shape[-2]) and "float" in str(found.dtype):
+        return _checked_weights(torch.as_tensor(found).to(features.device))
     if tuple(found.shape) != expected or "int" not in str(found.dtype):
         raise SolverContractError(
-            f"the rule returned {found.dtype} of shape {tuple(found.shape)}; expected integers of {expected}"
+            f"the rule returned {found.dtype} of shape {tuple(found.shape)}; expected integers of {expected}, or to "
+            f"merge tokens floats of {(*expected, features.shape[-2])}"
         )
     indices = torch.as_tensor(found).to(features.device).long().sort(dim=-1).values
     outside = (indices < 0) | (indices >= features.shape[-2])
     if bool(outside.any() | (indices.diff(dim=-1) == 0).any()):
         raise SolverContractError(f"the rule must return {k} distinct indices below {features.shape[-2]}: {indices}")
     return indices
+
+
+def _checked_weights(weights: Tensor) -> Tensor:
+    places, order = weights.argmax(-1).sort(dim=-1)
+    if not bool(weights.isfinite().all()) or bool((places.diff(dim=-1) == 0).any()):
+        raise SolverContractError(
+            "weights must be finite, and the largest of each merged token in a column of its own, where the token "
+            f"goes; the largest are in columns {places.tolist()}"
+        )
+    return weights.gather(-2, order[..., None].expand_as(weights))
 
 
 def chooser(
@@ -144,6 +172,7 @@ def select_tokens(
     prompt: Tensor | None = None,
     attention: Tensor | None = None,
     grid: selectors.Grid | None = None,
+    keys: Tensor | None = None,
     **options: Any,
 ) -> Tensor:
     """Choose the feature rows that stay, for your own forward pass.
@@ -165,16 +194,18 @@ def select_tokens(
         Whether the rule sees the features minus their mean over the rows; a prompt is not changed.
     stop : Stop, optional
         Limits of a solver, for each item; its ``default_stop`` if not given.
-    prompt, attention, grid
-        For the selectors that need them, see :class:`~lmm_integration.selectors.Context`; a prompt and an attention
-        may also have the leading dimensions of the features.
+    prompt, attention, grid, keys
+        For the selectors that need them, see :class:`~lmm_integration.selectors.Context`; all but the grid may also
+        have the leading dimensions of the features.
     **options
         Options of the solver or selector.
 
     Returns
     -------
     Tensor of shape (..., k)
-        Distinct row indices in ascending order, int64, on the device of the features.
+        Distinct row indices in ascending order, int64, on the device of the features. A rule that merges, such as
+        "visionzip", gives floats of shape (..., k, n) instead: the tokens that stay are ``weights @ features``, in the
+        places of the largest weights.
 
     Raises
     ------
@@ -203,9 +234,10 @@ def select_tokens(
     choose = chooser(solver, metric, seed, centre=centre, stop=stop, **options)
     k = retained_count(features.shape[-2], keep)
     if features.ndim == 2:
-        return choose(features, k, Context(prompt, attention, grid, seed))
-    context = Context(_flat(prompt, 2), _flat(attention, 1), grid, seed)
-    return choose(features.flatten(0, -3), k, context).reshape(*features.shape[:-2], k)
+        return choose(features, k, Context(prompt, attention, grid, seed, keys))
+    context = Context(_flat(prompt, 2), _flat(attention, 1), grid, seed, _flat(keys, 2))
+    chosen = choose(features.flatten(0, -3), k, context)
+    return chosen.reshape(*features.shape[:-2], *chosen.shape[1:])
 
 
 def _flat(extra: Tensor | None, dimensions: int) -> Tensor | None:

@@ -1,10 +1,15 @@
 """The two functions that serving engines need from a pruner: how many tokens stay, and a mask with exactly that count.
 
 An engine reserves space for visual tokens when it reads the prompt, long before there are features. So the count must
-not depend on the features. vLLM defines two such functions for Efficient Video Sampling (``vllm/multimodal/evs.py``),
-and its RFC 45098 asks for the same for images and for other methods that see only the encoder's embeddings. The
-functions here have the same names, arguments and results, and work with any rule. Note that ``q`` is the fraction that
-is pruned, as in vLLM; everywhere else in this package ``keep`` is what stays.
+not depend on the features. vLLM defines two such functions for Efficient Video Sampling, in
+``vllm/multimodal/video_prune/evs.py`` (``vllm/multimodal/evs.py`` in older versions), and its RFC 45098 asks for the
+same for images and for other methods that see only the encoder's embeddings. The functions here have the same names,
+arguments and results, and work with any rule. They are for a fork or an engine of your own: to serve with vLLM as it
+is, use the plugin, :mod:`lmm_integration.vllm`.
+
+Note that ``q`` is the fraction that is pruned, and counts are rounded down, as in vLLM. Everywhere else in this
+package, the plugin included, ``keep`` is what stays, and counts are those of
+:func:`lmm_integration.budget.retained_count`.
 """
 
 from __future__ import annotations
@@ -97,7 +102,7 @@ def compute_retention_mask(
     Raises
     ------
     InvalidOptionError
-        If the embeddings are not of that size, q is out of range, or the solver needs a prompt or attention.
+        If the embeddings are not of that size, q is out of range, or the solver merges or needs a prompt or attention.
     InvalidProblemError
         If an embedding is NaN or infinite.
 
@@ -116,5 +121,7 @@ def compute_retention_mask(
     k = compute_retained_tokens_count(rows * columns, frames, q, solver, **options)
     grid = (frames, rows, columns)
     kept = select_tokens(video_embeds, k, solver, metric=metric, seed=seed, grid=grid, **options)
+    if kept.is_floating_point():
+        raise InvalidOptionError(f"solver={solver!r} merges tokens, which a mask cannot tell; choose one that selects")
     mask = torch.zeros(len(video_embeds), dtype=torch.bool, device=video_embeds.device)
     return mask.index_fill(0, kept, True)

@@ -26,6 +26,8 @@ class Kept:
         How many feature rows there were.
     grid : (frames, rows, columns) or None
         Layout of the first ``frames * rows * columns`` feature rows; None if it is not rectangular.
+    weights : (k, n) tensor or None
+        Of the rule merges: the features that the model got are ``weights @ features``, in the places ``indices``.
     """
 
     sample: int
@@ -33,6 +35,7 @@ class Kept:
     indices: Tensor
     n: int
     grid: Grid | None
+    weights: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +112,8 @@ class Stats:
     tokens_before, tokens_after : int
         Visual tokens in the prompts, and those that stayed.
     encode_seconds, solve_seconds : float
-        Time for encoding images and for choosing tokens, measured on the host; a GPU may finish later.
+        Time for encoding images and for choosing tokens, measured on the host; a GPU may finish later. What a solver
+        compiles is compiled before, and not counted.
     """
 
     calls: int = 0

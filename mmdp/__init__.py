@@ -12,10 +12,12 @@ from mmdp.exceptions import (
     TooLargeError,
     UnknownNameError,
 )
+from mmdp.groups import Soft
 from mmdp.metrics import METRICS, Metric
 from mmdp.problem import Problem
 from mmdp.result import Result, Status
 from mmdp.stopping import Clock, Incumbent, Stop
+from mmdp.subset_measures import Measures, measures
 
 try:
     __version__ = version("mmdp")
@@ -30,14 +32,17 @@ __all__ = [
     "InvalidOptionError",
     "InvalidProblemError",
     "MMDPError",
+    "Measures",
     "Metric",
     "MissingDependencyError",
     "Problem",
     "Result",
+    "Soft",
     "SolverContractError",
     "Status",
     "Stop",
     "TooLargeError",
     "UnknownNameError",
     "__version__",
+    "measures",
 ]

@@ -19,6 +19,7 @@ Indices = NDArray[np.int64]  # (n,)
 LARGEST_COORDINATE = 1e150  # its square, summed over 10^7 dimensions, is still a float64, and so is that of 1 / it
 LARGEST_WHOLE = 2**53  # up to which float64 holds every whole number
 WIDE_BYTES = 8  # of numbers that may go beyond
+_SINGLE_BYTES = 4  # of the narrowest floats that numpy computes with
 _CACHED_ENTRIES = 2**18  # of a block that is read twice
 
 
@@ -32,6 +33,11 @@ def is_tensor(array: object) -> bool:
     return "torch" in sys.modules and isinstance(array, sys.modules["torch"].Tensor)
 
 
+def count_rows(points: Any) -> int:
+    """How many points there are, in an array, a sparse matrix, a frame or a sequence."""
+    return int(points.shape[0]) if hasattr(points, "shape") else len(points)
+
+
 def describe_rows(rows: Array) -> str:
     """Name the first few rows of a list for an error message: ``row 3``, ``rows 3, 8, 9 and 20 more``."""
     shown = ", ".join(str(int(row)) for row in rows[:5])
@@ -40,11 +46,10 @@ def describe_rows(rows: Array) -> str:
 
 
 def to_numpy(x: Array) -> Any:
-    """A numpy array of the same values; half precision widens to float32, which holds every half exactly."""
+    """A numpy array of the same values; narrower floats widen to float32, which holds them exactly."""
     if is_tensor(x):
         x = x.detach()
-        xp = namespace(x)
-        x = x.float() if x.dtype in (xp.bfloat16, xp.float16) else x
+        x = x.float() if x.is_floating_point() and x.dtype.itemsize < _SINGLE_BYTES else x
         return x.cpu().numpy()
     return x.astype(np.float32) if x.dtype == np.float16 else x
 

@@ -9,6 +9,7 @@ m is the number of required points.
 | farthest_first_bound | forms with a triangle inequality   | O(n k d)     | O(n)   |
 | averaging_bound      | the squared Euclidean form         | O(n d)       | O(n)   |
 | included_bound       | two or more required points        | O(m^2 d)     | O(m^2) |
+| counts_bound         | group counts, as cheap_bound holds | O(n k d)     | O(n)   |
 | degree_bound         | anything                           | O(n^2)       | O(n^2) |
 | clustering_bound     | anything                           | O(n^2 log n) | O(n^2) |
 """
@@ -24,6 +25,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from mmdp.arrays import Matrix
+from mmdp.pairs import Pairs
 from mmdp.problem import Problem
 from mmdp.traversal import farthest_first
 
@@ -34,7 +36,7 @@ _CLAIM_ROUNDING = 1e-9  # relative; a bound this little below a value that dista
 
 def _distance(problem: Problem, reduced_distance: float) -> float:
     """The true distance of a bounding reduced distance, rounded up, and down to one that the problem can have."""
-    return attainable(problem, float(problem.value(reduced_distance * (1 + _ROUNDING))))
+    return attainable(problem, problem.geometry.bound(reduced_distance * (1 + _ROUNDING)))
 
 
 def attainable(problem: Problem, bound: float) -> float:
@@ -96,6 +98,34 @@ def averaging_bound(problem: Problem) -> float:
 def included_bound(problem: Problem) -> float:
     """The smallest distance among the required points, which every solution contains; infinite for fewer than two."""
     return problem.objective(problem.include)[0] if len(problem.include) >= 2 else math.inf
+
+
+def counts_bound(problem: Problem) -> float:
+    """The points that counts demand of one group, or of all other groups of its attribute, bound the whole.
+
+    A solution takes at least so many points from there, and these are no farther apart than so many of its points can
+    be. Infinite without group counts, and where no more than one point is demanded.
+    """
+    limits, best = problem.group_counts, math.inf
+    if limits is None:
+        return best
+    none, candidates = np.zeros_like(limits.low), problem.candidates
+    member = limits.member[candidates]
+    for group in range(len(limits.low)):
+        others = [g for g in np.flatnonzero(limits.attribute == limits.attribute[group]).tolist() if g != group]
+        for union in ([group], others):
+            least = limits.least_of(union, none, problem.k) if union else 0
+            if least < 2:
+                continue
+            part = candidates[np.isin(member, union).any(axis=1)]
+            best = min(best, cheap_bound(_part(problem, least, part)))
+    return best
+
+
+def _part(problem: Problem, k: int, points: NDArray[np.int64]) -> Problem:
+    if problem.points is None:
+        return Problem(k, distances=problem.distances[np.ix_(points, points)])
+    return Problem(k, points=problem.points[points], metric=problem.metric)
 
 
 def degree_bound(problem: Problem) -> float:
@@ -166,9 +196,11 @@ def _dsatur(conflicts: NDArray[np.bool_], colours: int) -> NDArray[np.int64] | N
 
 
 def cheap_bound(problem: Problem) -> float:
-    """The best bound that needs no n x n matrix of points, in O(n k d) time."""
-    linear = (farthest_first_bound, averaging_bound, included_bound)
-    return min(bound(problem) for bound in (linear if problem.distances is None else (*linear, degree_bound)))
+    """The best bound that needs no n x n matrix of points, in O(n k d) time; O(n^2) if all distances are known."""
+    linear = (farthest_first_bound, averaging_bound, included_bound, counts_bound)
+    pairs = problem.geometry.function
+    is_known = problem.distances is not None or (isinstance(pairs, Pairs) and pairs.is_complete)
+    return min(bound(problem) for bound in ((*linear, degree_bound) if is_known else linear))
 
 
 def upper_bound(problem: Problem) -> float:

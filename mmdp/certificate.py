@@ -5,6 +5,10 @@ A node of the tree is a list of groups and a list of branches ``(point, node)``.
 so ``need - 1`` groups give at most ``need - 1`` points, and a solution has one of the branch points. The node of a
 branch stands for the points at distance >= threshold from the branch point, among the groups and the later branches.
 
+With group counts, points of groups that may have no more are left out of every node, and a node may be
+``[groups, branches, union]``: it covers only the points in a union of groups of one attribute, numbered as in
+:class:`mmdp.groups.GroupCounts`, of which the counts demand at least so many that ``need`` is replaced by that number.
+
 :func:`check` is all that has to be believed; how the tree was found does not matter.
 """
 
@@ -20,7 +24,7 @@ from numpy.typing import NDArray
 
 from mmdp.problem import Problem
 
-Node = Sequence[Any]  # [groups, branches]
+Node = Sequence[Any]  # [groups, branches], or [groups, branches, union]
 
 
 @dataclass(frozen=True)
@@ -75,19 +79,35 @@ def check(certificate: Certificate, problem: Problem, objective: float) -> bool:
         return True
     free = [i for i in problem.candidates.tolist() if i not in chosen]
     points = {i for i in free if all(D[i, a] >= certificate.threshold for a in chosen)}
-    return _refutes(certificate.tree, D, certificate.threshold, problem.k - len(chosen), points)
+    return _Checker(problem, D, certificate.threshold).refutes(certificate.tree, chosen, points)
 
 
-def _refutes(node: Node, D: NDArray[np.float64], threshold: float, need: int, points: set[int]) -> bool:
-    groups, branches = node
-    grouped, branching = [i for group in groups for i in group], [i for i, _ in branches]
-    if len(groups) > need - 1 or points != {*grouped, *branching}:
-        return False
-    if any(D[a, b] >= threshold for group in groups for a in group for b in group if a < b):
-        return False
-    left = points
-    for i, child in branches:
-        left = left - {i}
-        if not _refutes(child, D, threshold, need - 1, {j for j in left if D[i, j] >= threshold}):
+class _Checker:
+    def __init__(self, problem: Problem, D: NDArray[np.float64], threshold: float) -> None:
+        self._limits, self._k, self._D, self._threshold = problem.group_counts, problem.k, D, threshold
+
+    def refutes(self, node: Node, chosen: list[int], points: set[int]) -> bool:
+        """Whether a node proves that the chosen points cannot be completed by some of ``points``."""
+        groups, branches, *union = node
+        need, D, limits = self._k - len(chosen), self._D, self._limits
+        if limits is not None:
+            taken = limits.taken(chosen)
+            addable = limits.addable(taken, self._k)
+            points = {i for i in points if addable[i]}
+        covered = points
+        if union:
+            if limits is None or len({int(limits.attribute[g]) for g in union[0]}) != 1:
+                return False
+            need = limits.least_of(union[0], taken, self._k)
+            covered = {i for i in points if np.isin(limits.member[i], union[0]).any()}
+        grouped, branching = [i for group in groups for i in group], [i for i, _ in branches]
+        if len(groups) > need - 1 or covered != {*grouped, *branching}:
             return False
-    return True
+        if any(D[a, b] >= self._threshold for group in groups for a in group for b in group if a < b):
+            return False
+        left = points
+        for i, child in branches:
+            left = left - {i}
+            if not self.refutes(child, [*chosen, i], {j for j in left if D[i, j] >= self._threshold}):
+                return False
+        return True

@@ -2,37 +2,73 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmdp.arrays import Indices, is_tensor, to_numpy
-from mmdp.exceptions import InvalidProblemError
+from mmdp.arrays import Indices
 
-Counts = Mapping[Any, int | tuple[int | None, int | None]]
-_UNLIMITED = 2**62
+Labels = Sequence[Any] | NDArray[Any]
+Range = int | tuple[int | None, int | None]
+
+
+@dataclass(frozen=True)
+class Soft:
+    """A count that gives way where not all counts of a problem can be kept.
+
+    Soft limits are then moved by as little as possible: the sum of ``weight`` times the points by which each is moved
+    is least. ``GroupCounts.moved`` and ``Result.notes["moved_counts"]`` say which were moved and how far; where all
+    counts can be kept, a soft one is as strict as any other.
+
+    Parameters
+    ----------
+    count : int or (at least, at most)
+    weight : float
+        Above zero; what moving the limit by one point costs.
+
+    Examples
+    --------
+    >>> from mmdp import Problem
+    >>> labels, counts = ["a", "a", "b"], {"a": 1, "b": Soft(2)}
+    >>> Problem(2, points=np.eye(3), groups=labels, counts=counts).group_counts.moved
+    ("group 'b': at least 1 instead of 2",)
+    """
+
+    count: Range
+    weight: float = 1.0
+
+
+Counts = Mapping[Any, Range | Soft]
 
 
 @dataclass(frozen=True, eq=False)
 class GroupCounts:
     """Between ``low[g]`` and ``high[g]`` of the k points are of group g.
 
-    Groups that ``counts`` does not mention are one group here, without limits. ``high`` never exceeds the number of
-    candidates in a group. The sets that can be completed to a solution are the independent sets of a matroid. So a
-    solver may add any point whose group is in :meth:`open` and can still complete the solution afterwards.
+    Each attribute divides all points into groups. Groups of one attribute that the counts do not mention are one group
+    here, without limits. ``high`` never exceeds the number of candidates in a group.
+
+    Points that are in the same groups throughout are of one kind. With one attribute, groups and kinds are the same,
+    and the sets that can be completed to a solution are the independent sets of a matroid: any point whose group is in
+    :meth:`open` may be added. With several attributes this is necessary and not sufficient; see
+    :class:`mmdp.completion.Completion`.
 
     Parameters
     ----------
-    member : (n,) int64 array
-        Group of each point.
+    member : (n, a) int64 array
+        Group of each point under each of the a attributes.
     low, high : (m,) int64 array
         How many points of each group a solution contains, at least and at most.
     names : tuple of str
         Of the groups, for messages.
+    attribute : (m,) int64 array
+        Which attribute each group belongs to.
+    moved : tuple of str
+        Which soft counts could not be kept, and what holds instead.
 
     Examples
     --------
@@ -42,19 +78,66 @@ class GroupCounts:
     ([1, 1], "0 points of group 'b', which takes 1 to 1")
     """
 
-    member: Indices
+    member: NDArray[np.int64]
     low: Indices
     high: Indices
     names: tuple[str, ...]
+    attribute: Indices
+    moved: tuple[str, ...] = ()
+
+    @cached_property
+    def _kinds(self) -> tuple[NDArray[np.int64], Indices]:
+        if self.member.shape[1] == 1:
+            return np.arange(len(self.low))[:, None], self.member[:, 0]
+        groups, kind = np.unique(self.member, axis=0, return_inverse=True)
+        return groups, kind.reshape(len(self.member)).astype(np.int64)
+
+    @property
+    def groups_of_kind(self) -> NDArray[np.int64]:
+        """Groups of the points of each kind, one for each attribute, (number of kinds, a) int64."""
+        return self._kinds[0]
+
+    @property
+    def kind(self) -> Indices:
+        """Kind of each point, (n,) int64."""
+        return self._kinds[1]
 
     def taken(self, indices: ArrayLike) -> Indices:
         """How many of the points are in each group, (m,) int64."""
-        return np.bincount(self.member[np.asarray(indices, dtype=np.int64)], minlength=len(self.low))
+        return np.bincount(self.member[np.asarray(indices, dtype=np.int64)].ravel(), minlength=len(self.low))
 
     def open(self, taken: Indices, k: int) -> NDArray[np.bool_]:
         """Groups from which one more point can be taken, (m,) bool, given the points ``taken`` of each so far."""
-        spare = k - int(np.maximum(taken, self.low).sum())
-        return np.asarray((taken < self.high) & ((taken < self.low) | (spare > 0)))
+        wanted = np.bincount(self.attribute, np.maximum(taken, self.low), self.member.shape[1])
+        return np.asarray((taken < self.high) & ((taken < self.low) | (wanted < k)[self.attribute]))
+
+    def addable(self, taken: Indices, k: int) -> NDArray[np.bool_]:
+        """Points all of whose groups are open, (n,) bool."""
+        return np.asarray(self.open(taken, k)[self.member].all(axis=1))
+
+    def exchangeable(self, taken: Indices, leaving: int) -> NDArray[np.bool_]:
+        """Points that can take the place of a point of a solution, (n,) bool, given what the solution takes."""
+        own = self.member[leaving]
+        swapped = (taken > self.low)[own] & (taken < self.high)[self.member]
+        return np.asarray(((self.member == own) | swapped).all(axis=1))
+
+    def least_of(self, groups: Sequence[int], taken: Indices, k: int) -> int:
+        """How many more points a solution takes from a union of groups of one attribute, at least.
+
+        Given what is ``taken`` of each group so far: what these groups want, or what the others leave of k.
+
+        Parameters
+        ----------
+        groups : sequence of int
+        taken : (m,) int64 array
+        k : int
+        """
+        inside = np.zeros(len(self.low), dtype=np.bool_)
+        inside[list(groups)] = True
+        own = self.attribute == self.attribute[groups[0]]
+        need = k - int(taken[own].sum())
+        wanted = int(np.maximum(self.low - taken, 0)[inside].sum())
+        return max(wanted, need - int((self.high - taken)[own & ~inside].sum()))
 
     def violation(self, indices: ArrayLike) -> str:
         """Say which count a solution violates; empty if it keeps them all."""
@@ -62,69 +145,3 @@ class GroupCounts:
             if not low <= taken <= high:
                 return f"{taken} points of {name}, which takes {low} to {high}"
         return ""
-
-
-def group_counts(
-    groups: Sequence[Any] | NDArray[Any], counts: Counts, n: int, k: int, include: ArrayLike, candidates: Indices
-) -> GroupCounts:
-    """Check group labels and counts against each other, against k and against the fixed picks.
-
-    Raises
-    ------
-    InvalidProblemError
-        If no solution keeps the counts; the message says which group cannot, or why k does not fit.
-    """
-    labels = to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
-    if labels.shape != (n,) or labels.dtype.kind not in "fiubUS":
-        raise InvalidProblemError(
-            f"groups has shape {labels.shape} and dtype {labels.dtype}: give one number or text for each of {n} points"
-        )
-    known, code = np.unique(labels, return_inverse=True)
-    place = {label: i for i, label in enumerate(known.tolist())}
-    if unknown := [label for label in counts if label not in place]:
-        raise InvalidProblemError(f"counts names {unknown[0]!r}, and no point is of that group; known: {_few(place)}")
-    number = np.full(len(known), len(counts))
-    number[[place[label] for label in counts]] = np.arange(len(counts))
-    bounds = [_bounds(label, count) for label, count in counts.items()]
-    names = tuple(f"group {label!r}" for label in counts)
-    if len(counts) < len(known):
-        bounds.append((0, n))
-        names = (*names, "groups without a count")
-    member = number[code.reshape(n)].astype(np.int64)
-    low, high = np.array(bounds, dtype=np.int64).T
-    available = np.bincount(member[candidates], minlength=len(low))
-    result = GroupCounts(member, low, np.minimum(high, available), names)
-    _check_feasible(result, available, k, result.taken(include))
-    return result
-
-
-def _bounds(label: Any, count: Any) -> tuple[int, int]:
-    low, high = count if isinstance(count, (tuple, list)) and len(count) == 2 else (count, count)
-    try:
-        low = 0 if low is None else min(operator.index(low), _UNLIMITED)
-        high = _UNLIMITED if high is None else min(operator.index(high), _UNLIMITED)
-    except TypeError as error:
-        raise InvalidProblemError(
-            f"counts[{label!r}] = {count!r}: give a whole number, or (at least, at most) with None for no limit"
-        ) from error
-    if not 0 <= low <= high:
-        raise InvalidProblemError(f"counts[{label!r}] = {count!r}: 0 <= at least <= at most must hold")
-    return low, high
-
-
-def _check_feasible(group_counts: GroupCounts, available: Indices, k: int, included: Indices) -> None:
-    for name, low, high, there, fixed in zip(
-        group_counts.names, group_counts.low, group_counts.high, available, included, strict=True
-    ):
-        if there < low:
-            raise InvalidProblemError(f"counts wants at least {low} points of {name}, and {there} can be chosen")
-        if fixed > high:
-            raise InvalidProblemError(f"include fixes {fixed} points of {name}, and counts allows at most {high}")
-    if (least := int(np.maximum(group_counts.low, included).sum())) > k:
-        raise InvalidProblemError(f"counts and include want at least {least} points in all, more than k = {k}")
-    if (most := int(group_counts.high.sum())) < k:
-        raise InvalidProblemError(f"counts allows at most {most} of the points that can be chosen, fewer than k = {k}")
-
-
-def _few(labels: Mapping[Any, int], shown: int = 8) -> str:
-    return ", ".join(map(repr, list(labels)[:shown])) + (", ..." if len(labels) > shown else "")

@@ -14,23 +14,35 @@ distances do. Cosine, angular and great-circle distances all become squared Eucl
 | manhattan   | x                    | sum abs(x - y)  | s                                |
 | chebyshev   | x                    | max abs(x - y)  | s                                |
 | hamming     | x                    | share of x != y | s                                |
+| packed_hamming | the bits of bytes | share of x != y | s                                |
 | jaccard     | 0/1 as uint8         | 1 - and / or    | s                                |
+| dice        | 0/1 as uint8         | 1 - and / or    | s / (2 - s)                      |
+| sokalsneath | 0/1 as uint8         | 1 - and / or    | 2 s / (1 + s)                    |
+| rogerstanimoto | 0/1 as uint8      | share of x != y | 2 s / (1 + s)                    |
+| correlation | (x - mean) / norm    | sum (x - y)^2   | s / 2 = 1 - Pearson correlation  |
+| canberra    | x                    | sum abs(x - y) / (abs(x) + abs(y)) | s             |
+| braycurtis  | x                    | sum abs(x - y) / abs(sum (x + y)) | s              |
 | euc_2d      | x                    | sum (x - y)^2   | floor(sqrt(s) + 1/2)             |
 | ceil_2d     | x                    | sum (x - y)^2   | ceil(sqrt(s))                    |
 | geo         | point on unit sphere | sum (x - y)^2   | floor(2 r asin(sqrt(s) / 2) + 1) |
 
+"hamming" compares numbers, also those of bytes; "packed_hamming" the bits in them, as np.packbits packs fingerprints.
 The last three are the rounded distances of TSPLIB (Reinelt, ORSA Journal on Computing 3(4), 1991), under its names;
 "geo" takes DDD.MM degrees and minutes, and r = 6378.388 km. Rounding costs them the triangle inequality.
 
 With squared differences instead of ``1 - x.y``, equal vectors are at distance zero to the last bit. The price is
 paid by arcs near half a turn, where a chord hardly changes: there they are good to about 1e-8 of themselves.
+
+Names that scipy and scikit-learn have for the same distances are aliases: l1, cityblock and taxicab for manhattan, l2
+for euclidean, linf for chebyshev, tanimoto for jaccard, matching for hamming, great_circle for haversine.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,12 +50,19 @@ from scipy.spatial.distance import cdist
 
 from mmdp.arrays import Array, Matrix, Points, Vector, describe_rows, is_tensor, namespace
 from mmdp.exceptions import InvalidProblemError, UnknownNameError
+from mmdp.pairs import Pairs
 
 ANGULAR = ("cosine", "angular")  # metrics that compare directions
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 _TSPLIB_RADIUS_KM = 6378.388
+_ROUNDED = 1e-15  # relative; coordinates that differ from their mean by no more are equal
+_LARGEST = {"hamming": 1.0, "jaccard": 1.0, "sparse_jaccard": 1.0}  # reduced distances of these forms
+_OPPOSITE = 4.0  # squared distance of opposite unit vectors
 _CDIST_NAME = {"manhattan": "cityblock"}
-_TRIANGLE_CONSTANTS = {"sqeuclidean": 4.0, "manhattan": 2.0, "chebyshev": 2.0, "hamming": 2.0, "jaccard": 2.0}
+_TRIANGLE_CONSTANTS = {
+    **dict.fromkeys(("manhattan", "chebyshev", "hamming", "jaccard", "sparse_jaccard"), 2.0),
+    **dict.fromkeys(("sqeuclidean", "sparse_sqeuclidean"), 4.0),
+}
 
 
 def _as_is(x: Any) -> Any:
@@ -126,9 +145,55 @@ def _bits(x: Array) -> Array:
     xp = namespace(x)
     if bool(((x != 0) & (x != 1)).any()):
         raise InvalidProblemError(
-            "jaccard compares sets given as rows of 0 and 1 (or booleans); other values were found"
+            "jaccard, dice and their like compare sets given as rows of 0 and 1 (or booleans); other values were "
+            "found; bits that are packed into bytes become such rows by np.unpackbits(x, axis=1)"
         )
     return x.to(xp.uint8) if is_tensor(x) else np.asarray(x, dtype=np.uint8)
+
+
+def _centred_directions(x: Array) -> Array:
+    centred = _double(x)
+    centred = centred - centred.mean(-1)[..., None]
+    largest = namespace(x).abs(_double(x)).max(-1)
+    largest = largest.values if is_tensor(x) else largest
+    spread = (centred * centred).sum(-1)
+    flat = np.flatnonzero(np.asarray((spread <= (_ROUNDED * largest) ** 2 * x.shape[-1]).tolist()))
+    if len(flat):
+        raise InvalidProblemError(
+            f"{describe_rows(flat)}: all coordinates are equal, so the correlation is undefined; drop these rows, or "
+            "use metric='euclidean'"
+        )
+    return unit_vectors(centred)
+
+
+def _non_negative(x: Array) -> Array:
+    if bool((x < 0).any()):
+        raise InvalidProblemError(
+            "braycurtis compares amounts, which are not negative; negative coordinates were found"
+        )
+    return x
+
+
+def _dice(s: Vector) -> Vector:
+    s = np.minimum(s, 1.0)
+    return s / (2.0 - s)
+
+
+def _twice_over(s: Vector) -> Vector:
+    s = np.minimum(s, 1.0)
+    return 2.0 * s / (1.0 + s)
+
+
+def _unpacked(x: Array) -> Array:
+    xp = namespace(x)
+    if x.dtype != xp.uint8:
+        raise InvalidProblemError(
+            f"packed_hamming compares the bits of bytes: give uint8, as np.packbits does, not {x.dtype}"
+        )
+    shifts = (
+        xp.arange(7, -1, -1, dtype=xp.uint8, device=x.device) if is_tensor(x) else np.arange(7, -1, -1, dtype=np.uint8)
+    )
+    return ((x[..., None] >> shifts) & 1).reshape(*x.shape[:-1], -1)
 
 
 def _arc(s: Vector) -> Vector:
@@ -170,7 +235,8 @@ class Metric:
     name : str
         Shown in reports.
     form : str
-        "sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard", "callable" or "precomputed".
+        "sqeuclidean", "manhattan", "chebyshev", "hamming", "jaccard", "canberra", "braycurtis", "callable" or
+        "precomputed". In the ``geometry`` of a problem on sparse rows, "sparse_sqeuclidean" or "sparse_jaccard".
     is_metric : bool
         Whether the true distance obeys the triangle inequality.
     embed : callable
@@ -180,7 +246,10 @@ class Metric:
     is_whole : bool
         Whether every true distance is a whole number.
     function : callable, optional
-        For form "callable": ``function(x, y)``, symmetric and non-negative, of two vectors.
+        For form "callable": ``function(x, y)``, symmetric and non-negative, of two points. In the ``geometry`` of a
+        problem, what looks the distances up.
+    largest : float
+        No reduced distance exceeds it, whatever the points.
 
     Examples
     --------
@@ -197,12 +266,23 @@ class Metric:
     embed: Callable[[Array], Array] = _as_is
     value: Callable[[Vector], Vector] = _as_is
     is_whole: bool = False
-    function: Callable[[Array, Array], float] | None = None
+    function: Callable[[Any, Any], float] | Pairs | None = None
+    largest: float = math.inf
 
     @property
     def embeds_as_is(self) -> bool:
         """Whether the form compares the points as they come."""
         return self.embed is _as_is
+
+    @property
+    def compares_directions(self) -> bool:
+        """Whether the form compares unit vectors."""
+        return self.embed is _directions
+
+    @property
+    def values_as_is(self) -> bool:
+        """Whether reduced distances are the true ones."""
+        return self.value is _as_is
 
     @property
     def triangle_constant(self) -> float | None:
@@ -227,8 +307,19 @@ class Metric:
             return None  # rounded distances, for one
         return math.log2(constant)
 
+    def bound(self, reduced_distance: float) -> float:
+        """Return the true distance of a bound on reduced distances, cut to what the metric can reach at all."""
+        limit = min(reduced_distance, self.largest, _LARGEST.get(self.form, math.inf))
+        return float(self.value(np.asarray(limit, dtype=np.float64)))
+
+    def of_embedded(self) -> Metric:
+        """Return the same distance for points that are embedded already."""
+        return replace(self, embed=_as_is)
+
     def pairwise(self, x: Points, y: Points) -> Matrix:
         """Reduced distances, (a, b) float64, between embedded numpy vectors (a, d') and (b, d')."""
+        if isinstance(self.function, Pairs):
+            return self.function.between(x[:, 0].astype(np.int64), y[:, 0].astype(np.int64))
         if self.function is not None:
             distances = np.asarray(cdist(x, y, self.function), dtype=np.float64)
             if not (distances >= 0).all() or np.isinf(distances).any():
@@ -237,7 +328,10 @@ class Metric:
             return distances
         if self.form == "jaccard":
             x, y = x.astype(bool), y.astype(bool)
-        return np.asarray(cdist(x, y, _CDIST_NAME.get(self.form, self.form)), dtype=np.float64)
+        distances = np.asarray(cdist(x, y, _CDIST_NAME.get(self.form, self.form)), dtype=np.float64)
+        if self.form == "braycurtis":  # of two rows of zeros, which are equal
+            np.nan_to_num(distances, copy=False, nan=0.0)
+        return distances
 
 
 METRICS: dict[str, Metric] = {
@@ -245,20 +339,56 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("euclidean", "sqeuclidean", True, value=np.sqrt),
         Metric("sqeuclidean", "sqeuclidean", False),
-        Metric("cosine", "sqeuclidean", False, embed=_directions, value=_half),
-        Metric("angular", "sqeuclidean", True, embed=_directions, value=_arc),
-        Metric("haversine", "sqeuclidean", True, embed=_sphere, value=_kilometres),
+        Metric("cosine", "sqeuclidean", False, embed=_directions, value=_half, largest=_OPPOSITE),
+        Metric("angular", "sqeuclidean", True, embed=_directions, value=_arc, largest=_OPPOSITE),
+        Metric("correlation", "sqeuclidean", False, embed=_centred_directions, value=_half, largest=_OPPOSITE),
+        Metric("haversine", "sqeuclidean", True, embed=_sphere, value=_kilometres, largest=_OPPOSITE),
         Metric("manhattan", "manhattan", True),
         Metric("chebyshev", "chebyshev", True),
         Metric("hamming", "hamming", True),
+        Metric("packed_hamming", "hamming", True, embed=_unpacked),
         Metric("jaccard", "jaccard", True, embed=_bits),
+        Metric("dice", "jaccard", False, embed=_bits, value=_dice),
+        Metric("sokalsneath", "jaccard", True, embed=_bits, value=_twice_over),
+        Metric("rogerstanimoto", "hamming", True, embed=_bits, value=_twice_over),
+        Metric("canberra", "canberra", True),
+        Metric("braycurtis", "braycurtis", False, embed=_non_negative, largest=1.0),
         Metric("euc_2d", "sqeuclidean", False, value=_nearest_integer, is_whole=True),
         Metric("ceil_2d", "sqeuclidean", False, value=_next_integer, is_whole=True),
-        Metric("geo", "sqeuclidean", False, embed=_tsplib_sphere, value=_tsplib_kilometres, is_whole=True),
+        Metric(
+            "geo",
+            "sqeuclidean",
+            False,
+            embed=_tsplib_sphere,
+            value=_tsplib_kilometres,
+            is_whole=True,
+            largest=_OPPOSITE,
+        ),
     )
 }
 """All named metrics, by name."""
+ALIASES = {
+    "l1": "manhattan",
+    "cityblock": "manhattan",
+    "taxicab": "manhattan",
+    "l2": "euclidean",
+    "linf": "chebyshev",
+    "tanimoto": "jaccard",
+    "matching": "hamming",
+    "great_circle": "haversine",
+}
+"""Other names of metrics, such as those of scipy and scikit-learn."""
+_PACKED = 127  # the largest byte that may well be the number of a category
 PRECOMPUTED = Metric("precomputed", "precomputed", False)
+
+
+def warn_of_packed_bits(metric: Metric, x: Array) -> None:
+    """Say that "hamming" compares bytes as numbers, where the bytes look like packed bits."""
+    if metric.name == "hamming" and str(x.dtype).endswith("uint8") and len(x) and int(x.max()) > _PACKED:
+        warnings.warn(
+            "hamming compares these bytes as numbers; if they are packed bits, use metric='packed_hamming'",
+            stacklevel=2,
+        )
 
 
 def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:
@@ -272,11 +402,17 @@ def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:
     if isinstance(metric, Metric):
         return metric
     if isinstance(metric, str):
-        if metric not in METRICS:
-            raise UnknownNameError(
-                f"no metric named {metric!r}; choose one of {', '.join(METRICS)}, or pass a function"
+        name = ALIASES.get(metric, metric)
+        if name == "gower":
+            raise InvalidProblemError(
+                "gower compares the columns of a data frame in memory: solve(frame, k, metric='gower'); read a file "
+                "into one first"
             )
-        return METRICS[metric]
+        if name not in METRICS:
+            raise UnknownNameError(
+                f"no metric named {metric!r}; choose one of {', '.join((*METRICS, *ALIASES))}, or pass a function"
+            )
+        return METRICS[name]
     if callable(metric):
         return Metric(getattr(metric, "__name__", "callable"), "callable", False, function=metric)
     raise UnknownNameError(f"metric is a name, a function of two vectors or a Metric, not {type(metric).__name__}")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import psutil
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mmdp import validation
 from mmdp.arrays import Array, Indices, Matrix, Points, Vector, compiled_dtype, is_tensor, to_numpy
 from mmdp.exceptions import InvalidProblemError, TooLargeError
-from mmdp.groups import Counts, GroupCounts, group_counts
-from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, resolve, unit_vectors
+from mmdp.group_checks import group_counts
+from mmdp.groups import Counts, GroupCounts, Labels
+from mmdp.lookup import stated
+from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, unit_vectors, warn_of_packed_bits
+from mmdp.pairs import Pairs
 
 _BLOCK_BYTES = 2**24
 _BAND = 64  # rows of the matrix computed at a time, from the diagonal on
@@ -27,22 +31,25 @@ class Problem:
 
     Parameters
     ----------
-    k : int
-        How many to choose, 2 <= k <= n.
+    k : int or float
+        How many to choose, 2 <= k <= n; or a share of the n points, such as 0.1, which becomes that number.
     points : (n, d) array, optional
         A numpy array or torch tensor of any float, integer or boolean dtype, on any device, or anything that
-        ``numpy.asarray`` accepts. Give either ``points`` or ``distances``.
+        ``numpy.asarray`` accepts. With a function as ``metric``, a sequence of any objects too, such as texts; it is
+        then their row numbers that the problem holds. Give either ``points`` or ``distances``.
     distances : (n, n) array, optional
         Symmetric, non-negative, zero on the diagonal.
     metric : str, Metric or callable
-        Of ``points``: a name in ``mmdp.METRICS``, or a symmetric function of two vectors. Ignored with ``distances``.
+        Of ``points``: a name in ``mmdp.METRICS``, or a symmetric function of two points, which is called once for each
+        pair whose distance is needed. "precomputed" says that ``points`` are distances, as in scikit-learn.
     include, exclude : sequence of int
         Indices that every solution must contain, and indices that no solution may contain.
-    groups : (n,) sequence of numbers or strings, optional
-        Label of each point, for ``counts``.
+    groups : (n,) sequence of numbers or strings, or mapping of several, optional
+        Label of each point, for ``counts``; for several attributes ``{attribute: labels}``.
     counts : mapping, optional
         How many points of each group a solution contains: ``{label: number}``, or ``{label: (at least, at most)}``,
-        with None for no limit. Groups that are not mentioned have no limits. Solvers that do not keep counts raise an
+        with None for no limit; for several attributes ``{attribute: {label: number}}``. Groups that are not mentioned
+        have no limits. A count that may give way is a :class:`Soft` one. Solvers that do not keep counts raise an
         error.
 
     Attributes
@@ -64,6 +71,10 @@ class Problem:
     >>> problem = Problem(k=2, points=[[0.0], [1.0], [5.0]])
     >>> problem.objective([0, 2])
     (5.0, (0, 2))
+    >>> labels = {"sex": ["f", "m", "f"], "city": ["Oslo", "Oslo", "Rome"]}
+    >>> both = Problem(2, points=np.eye(3), groups=labels, counts={"sex": {"f": 1}, "city": {"Oslo": (None, 1)}})
+    >>> both.group_counts.violation([0, 1])
+    "2 points of group 'Oslo' of 'city', which takes 0 to 1"
     """
 
     k: int
@@ -72,22 +83,30 @@ class Problem:
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean"
     include: Sequence[int] = ()
     exclude: Sequence[int] = ()
-    groups: Sequence[Any] | NDArray[Any] | None = None
-    counts: Counts | None = None
+    groups: Labels | Mapping[Any, Labels] | None = None
+    counts: Counts | Mapping[Any, Counts] | None = None
     geometry: Metric = field(init=False)
     group_counts: GroupCounts | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        points, distances = validation.data(self.points, self.distances)
+        points, distances = validation.one_of(self.points, self.distances, self.metric)
+        geometry = PRECOMPUTED
+        if distances is not None:
+            distances = validation.distance_matrix(distances)
+        else:
+            points, geometry = stated(points, self.metric, validation.point_table)
+            if geometry.function is not None or geometry.name == "gower":  # so that parts are stated alike
+                object.__setattr__(self, "metric", geometry)
         n = len(distances) if points is None else len(points)
-        include, exclude = validation.checked_picks(n, self.k, self.include, self.exclude)
+        k = validation.whole_k(n, self.k)
+        include, exclude = validation.checked_picks(n, k, self.include, self.exclude)
         for name, checked in {
             "points": points,
             "distances": distances,
-            "k": int(self.k),
+            "k": int(k),
             "include": include,
             "exclude": exclude,
-            "geometry": resolve(self.metric) if distances is None else PRECOMPUTED,
+            "geometry": geometry,
         }.items():
             object.__setattr__(self, name, checked)
         if (self.groups is None) != (self.counts is None):
@@ -95,6 +114,8 @@ class Problem:
         if self.groups is not None and self.counts is not None:
             checked = group_counts(self.groups, self.counts, n, self.k, self.include, self.candidates)
             object.__setattr__(self, "group_counts", checked)
+        if points is not None:
+            warn_of_packed_bits(self.geometry, points)
         if points is not None and not is_tensor(points):
             _ = self.vectors  # an embedding that does not exist is an error of the problem, not of a solver
 
@@ -130,7 +151,7 @@ class Problem:
         if self.distances is not None:
             blocks = (self.distances[block] for block in self.blocks(self.n))
             return 1 if all((block == np.floor(block)).all() for block in blocks) else None
-        if self.geometry.form == "hamming":
+        if self.geometry.form == "hamming" and self.geometry.values_as_is:
             return int(self.vectors.shape[1])
         return 1 if self.geometry.is_whole else None
 
@@ -165,6 +186,14 @@ class Problem:
             out[:, block] = self.geometry.pairwise(x, self.vectors[block])
         return out
 
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Raise :class:`TooLargeError` in this context where a distance has to be looked up after so many seconds.
+
+        Distances that are already known, and those of named metrics, which take no time to speak of, never raise it.
+        """
+        pairs = self.geometry.function
+        return pairs.within(seconds) if isinstance(pairs, Pairs) else nullcontext()
+
     def lower(self, nearest: Vector, centre: int) -> None:
         """Set ``nearest`` (n,) to the reduced distances to one point where these are smaller, in place."""
         np.minimum(nearest, self.reduced_distances(centre)[0], out=nearest)
@@ -184,7 +213,7 @@ class Problem:
         if self.distances is not None:
             return np.ascontiguousarray(self.distances, dtype=np.float64)
         if self.geometry.function is not None:
-            return np.asarray(transform(self.reduced_distances(np.arange(self.n))))
+            return self._whole_by_rows(transform, expired)
         x, whole = self.vectors, np.empty((self.n, self.n))
         for start in range(0, self.n, _BAND):  # the named kernels give the same number for (i, j) as for (j, i)
             if expired():
@@ -192,6 +221,14 @@ class Problem:
             band = slice(start, start + _BAND)
             whole[band, :start] = whole[:start, band].T  # row after row, so that memory is touched as it is needed
             whole[band, start:] = transform(self.geometry.pairwise(x[band], x[start:]))
+        return whole
+
+    def _whole_by_rows(self, transform: Callable[[Matrix], Any], expired: Callable[[], bool]) -> Matrix:
+        whole = np.empty((self.n, self.n))
+        for i in range(self.n):
+            if expired():
+                raise TooLargeError(f"the {self.n} x {self.n} distance matrix takes longer than the time limit")
+            whole[i] = transform(self.reduced_distances(i)[0])
         return whole
 
     def reduced_matrix(self) -> Matrix:

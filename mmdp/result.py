@@ -7,12 +7,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.arrays import Vector
+from mmdp.coverage import Assignment, Origin
+from mmdp.exceptions import InvalidProblemError
+from mmdp.problem import Problem
 from mmdp.stopping import Incumbent
+from mmdp.subset_measures import Measures, measures
+from mmdp.tables import rows_of
 
 
 class Status(StrEnum):
@@ -56,6 +63,9 @@ class Result:
         Of the problem and the run.
     notes : dict
         Anything else the solver reports, such as an approximation factor or a certificate.
+    origin : Origin, optional
+        The points it was chosen from, for :attr:`radii` and :meth:`assignment`; not part of a row, of JSON or of a
+        pickle.
 
     Examples
     --------
@@ -81,6 +91,10 @@ class Result:
     k: int
     seed: int
     notes: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {column.name: getattr(self, column.name) for column in fields(self)} | {"origin": None}
 
     @property
     def gap(self) -> float:
@@ -93,6 +107,97 @@ class Result:
     def is_optimal(self) -> bool:
         """Whether optimality is proven."""
         return self.status is Status.OPTIMAL
+
+    def measures(self, problem: Problem) -> Measures:
+        """Return the other distances of the chosen points: sum, mean, second smallest, number of critical pairs.
+
+        Parameters
+        ----------
+        problem : Problem
+            The one that was solved; a result does not hold the points.
+        """
+        return measures(problem, self.indices)
+
+    @cached_property
+    def radii(self) -> Vector:
+        """The distance at which each point was picked: to the nearest of those before it, infinite for the first.
+
+        For the farthest-first order of the greedy they never increase, so all points up to a radius r are at least r
+        apart.
+
+        Examples
+        --------
+        >>> from solvers import solve
+        >>> solve([[0.0], [1.0], [5.0]], k=3).radii.tolist()
+        [inf, 5.0, 1.0]
+        """
+        return self._origin().radii()
+
+    @cached_property
+    def coverage_radius(self) -> float:
+        """How far any of the n points is from the nearest chosen one: the objective of the k-centre problem.
+
+        Excluded points count, as they have to be covered too. One pass over all points, O(n k d).
+        """
+        return float(self.assignment().distances.max())
+
+    def assignment(self) -> Assignment:
+        """Which chosen point is nearest to each of the n points, and how far it is.
+
+        Returns
+        -------
+        Assignment
+            ``labels`` (n,), places in ``indices``, and ``distances`` (n,). One pass over all points, O(n k d).
+
+        Raises
+        ------
+        InvalidProblemError
+            If the points are not at hand: the result was read back from a file, or came from a Dask collection.
+
+        Examples
+        --------
+        >>> from solvers import solve
+        >>> result = solve([[0.0], [1.0], [5.0]], k=2, solver="exact")
+        >>> result.indices[result.assignment().labels].tolist(), result.coverage_radius
+        ([0, 0, 2], 1.0)
+        """
+        return self._origin().assignment()
+
+    def _origin(self) -> Origin:
+        if self.origin is None:
+            raise InvalidProblemError(
+                "this result does not have its points at hand: it was read back, or they are on other machines; solve "
+                "again, or compare result.indices with the points yourself"
+            )
+        return self.origin
+
+    def of(self, table: Any) -> Any:
+        """The chosen rows of what the points came from, in the order of ``indices``, with all their columns.
+
+        Rows count from 0 whatever an index says, as in ``df.iloc[result.indices]``.
+
+        Parameters
+        ----------
+        table : array, tensor, data frame, Arrow table, xarray, Dask collection, list, path or Table
+            The points themselves, or another table with a row for each of them, such as their names.
+
+        Returns
+        -------
+        of the type of ``table``
+            For a path, a ``pyarrow.Table`` or, for .npy and .npz files, an array; for Dask, what ``compute`` gives.
+
+        Raises
+        ------
+        InvalidProblemError
+            If the table has too few rows, or none can be taken from it.
+
+        Examples
+        --------
+        >>> from solvers import solve
+        >>> solve([[0.0], [1.0], [5.0]], k=2, solver="exact").of(["a", "b", "c"])
+        ['c', 'a']
+        """
+        return rows_of(table, self.indices)
 
     def summary(self) -> str:
         """Return a few lines for a person."""
@@ -109,6 +214,8 @@ class Result:
         """Return one flat CSV row of numbers and strings; :meth:`from_row` reads it back."""
         row: dict[str, str | int | float] = {}
         for column in fields(self):
+            if column.name == "origin":
+                continue
             value = getattr(self, column.name)
             if isinstance(value, np.ndarray):
                 value = " ".join(map(str, value.tolist()))
@@ -124,7 +231,7 @@ class Result:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Result:
         """Rebuild a result from :meth:`to_row`, also after CSV turned its numbers into strings."""
-        numbers = {name: int(row[name]) for name in ("iterations", "n", "k", "seed")}
+        numbers: dict[str, Any] = {name: int(row[name]) for name in ("iterations", "n", "k", "seed")}
         moments = (tuple(map(float, moment.split(":"))) for moment in str(row["history"]).split())
         a, b = map(int, str(row["critical_pair"]).split())
         return cls(

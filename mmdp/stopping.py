@@ -96,6 +96,8 @@ class Clock:
         The limits of the run.
     watch : callable, optional
         Called with an :class:`Incumbent` after each improvement.
+    tell : callable, optional
+        Called with the number of points chosen so far, by a method that constructs one solution.
 
     Attributes
     ----------
@@ -116,7 +118,12 @@ class Clock:
     True
     """
 
-    def __init__(self, stop: Stop, watch: Callable[[Incumbent], None] | None = None) -> None:
+    def __init__(
+        self,
+        stop: Stop,
+        watch: Callable[[Incumbent], None] | None = None,
+        tell: Callable[[int], None] | None = None,
+    ) -> None:
         self.stop = stop
         self.indices: Indices | None = None
         self.objective = -math.inf
@@ -124,7 +131,7 @@ class Clock:
         self.iterations = 0
         self.last_gain = 0
         self.history: list[Incumbent] = []
-        self._watch = watch
+        self._watch, self._tell = watch, tell
         self._start = time.perf_counter()
 
     @property
@@ -158,6 +165,11 @@ class Clock:
             or (stop.no_improvement is not None and self.iterations - self.last_gain >= stop.no_improvement)
             or self.satisfied
         )
+
+    def chosen(self, points: int) -> None:
+        """Tell how many points of the one solution are chosen by now."""
+        if self._tell is not None:
+            self._tell(points)
 
     def best(self) -> Indices:
         """Return the picks of the best incumbent, in the order in which they were reported.

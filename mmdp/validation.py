@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from mmdp import advice
 from mmdp.arrays import (
     LARGEST_COORDINATE,
     WIDE_BYTES,
@@ -21,6 +23,8 @@ from mmdp.arrays import (
     value_range,
 )
 from mmdp.exceptions import InvalidProblemError
+from mmdp.metrics import PRECOMPUTED
+from mmdp.tables import is_frame, read_frame
 
 _STRIP = 64  # rows and columns of a matrix that are compared at a time
 _ROUNDING_STEPS = 64  # how many units in the last place a computed distance matrix may be off symmetry or zero
@@ -33,16 +37,19 @@ def no_points() -> InvalidProblemError:
     )
 
 
-def data(points: Array, distances: Array) -> tuple[Array, Array]:
-    """Check that exactly one of the two is given, and that one thoroughly."""
+def one_of(points: Any, distances: Any, metric: Any) -> tuple[Any, Any]:
+    """Check that exactly one of the two is given, and return them; points may be distances by the metric's name."""
+    is_precomputed = metric is PRECOMPUTED or (isinstance(metric, str) and metric == PRECOMPUTED.name)
     if (points is None) == (distances is None):
         raise InvalidProblemError(
             f"give points or distances, exactly one of them; {'neither' if points is None else 'both'} came. "
             "Problem(k, points=X) for an (n, d) array, Problem(k, distances=D) for an (n, n) matrix"
         )
-    if points is not None:
-        return _points(points), None
-    return None, _distances(distances)
+    if distances is not None and not is_precomputed and metric != "euclidean":
+        raise InvalidProblemError(
+            f"metric = {metric!r} is a distance of points, and distances are given; leave out one of them"
+        )
+    return (None, points) if points is not None and is_precomputed else (points, distances)
 
 
 def _table(x: Any, name: str) -> Array:
@@ -52,19 +59,16 @@ def _table(x: Any, name: str) -> Array:
         raise InvalidProblemError(f"{name} is a sparse tensor; convert with .to_dense()")
     if np.ma.is_masked(x):
         raise InvalidProblemError(f"{name} has masked entries; drop such rows, or fill them with .filled()")
+    if is_frame(x):
+        x = read_frame(x, name=name).points
     if not is_tensor(x):
-        try:
-            x = np.asarray(x)
-        except ValueError as error:
-            raise InvalidProblemError(f"{name} cannot be read as a table of numbers: {error}") from error
-        if x.dtype.kind not in "fiub":
-            raise InvalidProblemError(f"{name} must hold real numbers, not {x.dtype}; convert with .astype(float)")
+        x = _array(x, name)
         if x.dtype.kind == "f" and x.dtype.itemsize > 8:
             x = x.astype(np.float64)
     elif x.is_complex():
         raise InvalidProblemError(f"{name} must hold real numbers, not {x.dtype}")
     if x.ndim != 2:
-        raise InvalidProblemError(f"{name} must be a table of two dimensions, not of shape {tuple(x.shape)}")
+        raise advice.wrong_shape(name, x)
     if 0 in x.shape:
         raise InvalidProblemError(f"{name} is empty: shape {tuple(x.shape)}")
     if (x.is_floating_point() if is_tensor(x) else x.dtype.kind == "f") and not np.isfinite(value_range(x)).all():
@@ -77,7 +81,21 @@ def _table(x: Any, name: str) -> Array:
     return x
 
 
-def _points(points: Any) -> Array:
+def _array(x: Any, name: str) -> Any:
+    """Anything that numpy reads as real numbers."""
+    if (wrong := advice.no_array(name, x)) is not None:
+        raise wrong
+    try:
+        x = np.asarray(x)
+    except ValueError as error:
+        raise advice.no_array(name, x, error) or error from error
+    if x.dtype.kind not in "fiub":
+        raise advice.no_reals(name, x)
+    return x
+
+
+def point_table(points: Any) -> Array:
+    """Check coordinates."""
     x = _table(points, "points")
     check_whole("points", x)
     largest = max(map(abs, value_range(x))) if x.dtype.itemsize >= WIDE_BYTES else 0.0
@@ -89,7 +107,8 @@ def _points(points: Any) -> Array:
     return x
 
 
-def _distances(distances: Any) -> Any:
+def distance_matrix(distances: Any) -> Any:
+    """Check distances, and mend what only rounding made wrong."""
     D = to_numpy(_table(distances, "distances"))
     check_whole("distances", D)
     if D.shape[0] != D.shape[1]:
@@ -100,16 +119,13 @@ def _distances(distances: Any) -> Any:
     tolerance = _ROUNDING_STEPS * precision * max(-least, largest)
     if (diagonal := np.abs(np.diagonal(D))).max() > tolerance:
         i = int(diagonal.argmax())
-        raise InvalidProblemError(f"distances[{i}, {i}] is {D[i, i]:.6g}, and a point is at distance 0 from itself")
+        raise advice.not_zero(D, i)
     if least < -tolerance:
         i, j = divmod(int(D.argmin()), len(D))
         raise InvalidProblemError(f"distances[{i}, {j}] is {D[i, j]:.6g}; distances are never negative")
     skew, i, j = _largest_skew(D)
     if skew > tolerance:
-        raise InvalidProblemError(
-            f"distances are not symmetric: [{i}, {j}] is {D[i, j]:.6g} and [{j}, {i}] is {D[j, i]:.6g}; "
-            "if either will do, pass np.minimum(D, D.T)"
-        )
+        raise advice.not_symmetric(D, i, j)
     if skew or np.diagonal(D).any() or least < 0:  # rounding left by whoever computed the matrix
         D = np.maximum((D + D.T) / 2, 0.0)
         np.fill_diagonal(D, 0.0)
@@ -128,6 +144,13 @@ def _largest_skew(D: Any) -> tuple[float, int, int]:
     return largest, *place
 
 
+def whole_k(n: int, k: Any) -> Any:
+    """Return how many points a share of n is, to the nearest whole number and at least 2; anything else as it is."""
+    if isinstance(k, (float, np.floating)) and 0 < k < 1:
+        return min(n, max(2, math.floor(k * n + 0.5)))
+    return k
+
+
 def checked_picks(
     n: int, k: Any, include: Sequence[int] = (), exclude: Sequence[int] = ()
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -135,14 +158,14 @@ def checked_picks(
     try:
         k = operator.index(k)
     except TypeError as error:
-        raise InvalidProblemError(f"k is how many points to choose, a whole number, not {k!r}") from error
+        raise InvalidProblemError(
+            f"k is how many points to choose, a whole number, not {k!r}; a share of them lies between 0 and 1"
+        ) from error
     if not 2 <= k <= n:
         raise InvalidProblemError(
             f"k = {k} is out of range: choose at least 2 (a distance needs a pair) and at most n = {n}"
         )
-    include, exclude = _distinct(n, include, "include"), _distinct(n, exclude, "exclude")
-    if both := set(include) & set(exclude):
-        raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
+    include, exclude = fixed_picks(n, include, exclude)
     if len(include) > k:
         raise InvalidProblemError(f"include fixes {len(include)} points, more than k = {k}")
     if n - len(exclude) < k:
@@ -150,7 +173,16 @@ def checked_picks(
     return include, exclude
 
 
-def _distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+def fixed_picks(n: int, include: Sequence[int], exclude: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Check the indices to include and to exclude against n and each other."""
+    include, exclude = distinct(n, include, "include"), distinct(n, exclude, "exclude")
+    if both := set(include) & set(exclude):
+        raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
+    return include, exclude
+
+
+def distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
+    """Return indices of n points as integers, once each; ``name`` says in messages what they are."""
     try:
         chosen = tuple(operator.index(i) for i in indices)
     except TypeError as error:

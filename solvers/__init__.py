@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
-from mmdp.arrays import Array
+from mmdp.arrays import Array, count_rows
 from mmdp.metrics import Metric
-from mmdp.tables import Partitions, Table, is_table, open_table
+from mmdp.tables import Partitions, Table, is_frame, is_table, open_table, read_frame
 from solvers._framework.base import Solver
-from solvers._framework.grading import Run
+from solvers._framework.grading import Run, places_of, renumbered
+from solvers._framework.progress import shown
 from solvers._framework.registry import SolverInfo, SolverTable, available, load, make, names
 
 if TYPE_CHECKING:
     from solvers._adapters.scikit_learn import DiversitySelector
+    from solvers._spread.packing import Packing
+    from solvers._spread.spread import spread
 
 __all__ = [
     "DiversitySelector",
+    "Packing",
     "Run",
     "Solver",
     "SolverInfo",
@@ -27,13 +33,20 @@ __all__ = [
     "load",
     "make",
     "names",
+    "rank",
     "solve",
+    "spread",
 ]
+_LATER = {  # what compiles, or needs an optional package, is imported when it is asked for
+    "DiversitySelector": "solvers._adapters.scikit_learn",
+    "Packing": "solvers._spread.packing",
+    "spread": "solvers._spread.spread",
+}
 
 
 def solve(
     points: Array | Problem | Table | Partitions | str | Path,
-    k: int | None = None,
+    k: int | float | None = None,
     *,
     solver: str | Solver = "greedy",
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean",
@@ -41,25 +54,33 @@ def solve(
     seed: int = 0,
     watch: Callable[[Incumbent], None] | None = None,
     certify_seconds: float = 0.0,
+    include: Sequence[int] = (),
+    exclude: Sequence[int] = (),
+    columns: str | Collection[str] | None = None,
+    drop: str | Collection[str] = (),
+    drop_null: bool = False,
     checkpoint: str | Path | None = None,
     progress: bool = False,
+    initial: Sequence[int] | None = None,
     **options: Any,
 ) -> Result:
     """Choose k of n points so that their smallest pairwise distance is as large as the solver can make it.
 
     Parameters
     ----------
-    points : (n, d) array or Problem, path, or blocks
-        A numpy array, a torch tensor, or a :class:`mmdp.Problem` (for a distance matrix, required or excluded points).
-        Also the path of a .npy, CSV or Parquet file, a ``numpy.memmap``, or a list or iterator of (rows, d) blocks:
-        ``greedy`` reads these block by block, ``streaming`` once; other solvers load them, see
-        :func:`mmdp.tables.open_table`. Dask arrays and data frames need ``solver="coreset"``.
-    k : int
-        How many points to choose, at least 2; omit it with a Problem.
+    points : (n, d) array, data frame, Problem, path, or blocks
+        A numpy array, a torch tensor, a data frame of pandas or polars, an Arrow table, an xarray, or a
+        :class:`mmdp.Problem`, such as one with group counts. Also the path of a file, a ``numpy.memmap``, or a list or
+        iterator of (rows, d) blocks: ``greedy`` reads these block by block, ``streaming`` once; other solvers load
+        them, see :func:`mmdp.tables.open_table`. Dask arrays and data frames need ``solver="coreset"``, which also
+        reads Parquet files partition by partition.
+    k : int or float
+        How many points to choose, at least 2, or a share of them between 0 and 1; omit it with a Problem.
     solver : str or Solver
         A keyword of :func:`available`, or an instance.
     metric : str, Metric or callable
-        A name in ``mmdp.METRICS``, or a symmetric function of two vectors; omit it with a Problem.
+        A name in ``mmdp.METRICS``, "precomputed" where ``points`` are distances, or a symmetric function of two points,
+        which may then be any objects; omit it with a Problem.
     stop : Stop, optional
         Limits on a search. ``greedy`` and ``streaming`` construct a single solution and ignore them.
     seed : int
@@ -68,11 +89,25 @@ def solve(
         Called with each :class:`mmdp.Incumbent`.
     certify_seconds : float
         Seconds to spend after the run on a smaller upper bound, for points in memory.
+    include, exclude : sequence of int
+        Rows that are chosen in any case, and rows that never are.
+    columns : str or collection of str, optional
+        Of a data frame or file: the coordinates, columns of numbers or one of vectors. Without it all columns but an
+        index and those in ``drop``.
+    drop : str or collection of str
+        Columns that are not coordinates.
+    drop_null : bool
+        Leave out rows of a data frame or file with a missing value. Indices still count all rows.
     checkpoint : path, optional
         For a table that ``greedy`` reads block by block: written after every pass and removed at the end; a run that
         finds it goes on from there.
     progress : bool
-        Show how far ``greedy`` is with a table.
+        Show a bar on the standard error: the points that ``greedy`` has chosen, in memory and from a table, or the
+        incumbent of a search and its bound.
+    initial : sequence of int, optional
+        A solution for a search or a proof to start from, of points in memory. One that is none is repaired: its points
+        are kept, the first ones first, as far as k, ``exclude`` and group counts allow, and
+        ``result.notes["initial"]`` tells. The result is never worse than this start.
     **options
         The solver's own fields, such as ``start="isolated"`` of greedy.
 
@@ -105,26 +140,94 @@ def solve(
     >>> result.objective, sorted(result.indices.tolist())
     (5.0, [0, 2])
     """
-    method = make(solver, **options)
+    method, size = make(solver, **options), cast(int, k)  # a share becomes a number where n is known
+    row_numbers = None
     if isinstance(points, Problem):
-        if k is not None or metric != "euclidean":
-            raise InvalidProblemError("a Problem has its own k and metric; do not give them again")
+        if k is not None or metric != "euclidean" or len(include) or len(exclude):
+            raise InvalidProblemError("a Problem has its own k, metric, include and exclude; do not give them again")
         problem = points
     elif k is None:
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
     elif is_table(points):
-        table = open_table(points)
-        return method.solve_table(table, k, metric, stop, seed, watch, certify_seconds, checkpoint, progress)
+        if initial is not None:
+            raise InvalidOptionError("initial is for points in memory; pass an array instead of a table")
+        table = open_table(points, columns, drop, drop_null=drop_null, partitioned=method.reads_partitions)
+        return method.solve_table(
+            table,
+            size,
+            metric,
+            stop,
+            seed,
+            watch,
+            certify_seconds,
+            checkpoint,
+            progress,
+            include=include,
+            exclude=exclude,
+        )
+    elif is_frame(points) and (columns is not None or drop or drop_null):
+        held = read_frame(points, columns, drop, drop_null)
+        row_numbers, columns, drop, drop_null = held.row_numbers, None, (), False
+        include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
+        initial = None if initial is None else places_of(initial, row_numbers, "initial")
+        problem = Problem(size, points=held.points, metric=metric, include=include, exclude=exclude)
     else:
-        problem = Problem(k, points=points, metric=metric)
-    if checkpoint is not None or progress:
-        raise InvalidOptionError("checkpoint and progress are for tables, such as a path; these points are in memory")
-    return method.solve(problem, stop=stop, seed=seed, watch=watch, certify_seconds=certify_seconds)
+        problem = Problem(size, points=points, metric=metric, include=include, exclude=exclude)
+    if columns is not None or drop or drop_null:
+        raise InvalidOptionError("columns, drop and drop_null are for data frames and files; these points are an array")
+    if checkpoint is not None:
+        raise InvalidOptionError("checkpoint is for tables, such as a path; these points are in memory")
+    with shown(problem.k, watch) if progress else nullcontext((watch, None)) as (hears, tell):
+        result = method.solve(problem, stop, seed, hears, certify_seconds, initial, tell)
+    return renumbered(result, row_numbers)
+
+
+def rank(
+    points: Array | Table | str | Path,
+    *,
+    metric: str | Metric | Callable[[Any, Any], float] = "euclidean",
+    columns: str | Collection[str] | None = None,
+    drop: str | Collection[str] = (),
+    include: Sequence[int] = (),
+    exclude: Sequence[int] = (),
+    seed: int = 0,
+    **options: Any,
+) -> Result:
+    """Put all points in farthest-first order, so that every beginning of it is spread out.
+
+    The first k of the order are what ``solve(points, k)`` chooses with the greedy. ``result.radii`` says how far each
+    point is from all before it, so the points up to a radius r are at least r apart.
+
+    Parameters
+    ----------
+    points : (n, d) array, data frame, path or table
+    metric, columns, drop, include, exclude, seed
+        As for :func:`solve`; included points come first, excluded ones do not come at all.
+    **options
+        Of :class:`solvers.greedy.Greedy`, such as ``start="sweep"``.
+
+    Returns
+    -------
+    Result
+        With ``indices`` of all points that are not excluded.
+
+    Notes
+    -----
+    O(n^2 d) time, and memory for the points.
+
+    Examples
+    --------
+    >>> rank([[0.0], [1.0], [5.0], [3.5]]).indices.tolist()
+    [2, 0, 3, 1]
+    """
+    is_named = is_frame(points) and (columns is not None or bool(drop))
+    table = open_table(points, columns, drop) if is_table(points) or is_named else points
+    loaded: Any = table.load() if isinstance(table, (Table, Partitions)) else table
+    k = count_rows(loaded) - len(exclude)
+    return solve(loaded, k, metric=metric, include=include, exclude=exclude, seed=seed, solver="greedy", **options)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "DiversitySelector":  # of which scikit-learn is the base
-        from solvers._adapters.scikit_learn import DiversitySelector
-
-        return DiversitySelector
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-import os
+import csv
+import re
 import sys
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from mmdp import DataFileError, InvalidOptionError, MMDPError, Problem, Stop
+import solvers
+from mmdp import DataFileError, InvalidOptionError, MMDPError, Problem, Result, Stop
 from mmdp.metrics import METRICS
-from mmdp.tables import open_table
-from mmdp.tables.labels import counts, labelled
+from mmdp.tables import Partitions, Table, open_table
+from mmdp.tables.dialect import TextOptions
+from mmdp.tables.labels import counts, labels_of, labels_of_points
+from mmdp.tables.locations import suffix_of
+from mmdp.tables.source import Source
+from mmdp.tables.table_files import NUMPY, open_source
+from solvers._framework.answer_files import check_free, check_output, writer_of_indices, writer_of_rows
+from solvers._framework.base import Solver
+from solvers._framework.grading import renumbered
 from solvers._framework.registry import available, make
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_WRITTEN = (".npy", ".csv", ".parquet")
+_SHOWN = 8
+_FLAGS = {
+    "k": "-k",
+    "seed": "--seed",
+    "checkpoint": "--checkpoint",
+    "separator": "--separator",
+    "decimal": "--decimal",
+    "workers": "--workers",
+}
 
 
 @application.command()
 def select(
     points: Annotated[
-        Path, typer.Argument(help="Table with one point per row: .npy, .csv, .parquet, or a Parquet folder.")
+        str,
+        typer.Argument(
+            help="Table with one point per row: .npy, .npz, .csv, .tsv, .parquet, .feather, .arrow, .jsonl, packed "
+            "text such as .csv.gz, a folder of such files, a pattern, or a URI such as s3://bucket/folder."
+        ),
     ],
     k: Annotated[int, typer.Option("-k", help="How many rows to choose.")],
     solver: Annotated[
@@ -31,13 +55,42 @@ def select(
         typer.Option(help="Method; `mmdp solvers` lists them.", show_default="greedy, or fair with --groups"),
     ] = None,
     metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
-    output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy, .csv or .parquet.")] = None,
-    rows: Annotated[bool, typer.Option("--rows", help="Write the chosen rows instead of their indices.")] = False,
-    drop: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is not a coordinate; repeat for several.")
+    output: Annotated[
+        Path | None, typer.Option("-o", help="Where the indices go: .npy, .csv, .tsv, .parquet, .feather or .jsonl.")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Time limit of solvers that search.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Write the chosen rows, with all their columns, instead of their indices.")
+    ] = False,
+    rank: Annotated[
+        bool,
+        typer.Option(
+            "--rank", help="With --rows, add the columns rank and distance: to the nearest row chosen before."
+        ),
+    ] = False,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="The coordinates, such as x,y or a column of lists; all columns if not given."
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Columns that are not coordinates, such as id,name.")
+    ] = None,
+    drop_null: Annotated[bool, typer.Option("--drop-null", help="Leave out rows with a missing value.")] = False,
+    header: Annotated[
+        bool | None,
+        typer.Option("--header/--no-header", help="Whether the first line of a text file names the columns."),
+    ] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(help="Between the cells of a text file, one character or `tab`; found out if not given."),
+    ] = None,
+    decimal: Annotated[str, typer.Option(help="The decimal mark of a text file.")] = ".",
+    seconds: Annotated[float | None, typer.Option(help="Time limit of solvers that search.", min=0)] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.", min=0)] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads of --solver coreset, each with a part of the table in memory.", min=1)
+    ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="File to continue an interrupted greedy run from.")] = None,
     groups: Annotated[
         str | None,
@@ -55,6 +108,19 @@ def select(
             "LABEL=:20. Repeat for each group; groups without a count contribute any number.",
         ),
     ] = None,
+    utility: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE",
+            help="How useful each point is: a column of POINTS, which is then not a coordinate, or a file of numbers.",
+        ),
+    ] = None,
+    query: Annotated[
+        Path | None, typer.Option(help="A .npy file with one vector or several: points near them are useful.")
+    ] = None,
+    weight: Annotated[
+        float, typer.Option(help="With --utility or --query: how much utility one unit of distance is worth.")
+    ] = 1.0,
 ) -> None:
     """Choose the k rows of a file whose smallest pairwise distance is as large as possible.
 
@@ -68,43 +134,97 @@ def select(
 
     mmdp select points.npy -k 1000 -o indices.npy
 
-    mmdp select sites.csv -k 20 --drop name --metric haversine --solver local_search --seconds 10
+    mmdp select sites.csv -k 20 --columns lat,lon --metric haversine --rows -o chosen.csv
 
-    mmdp select embeddings.parquet -k 500 --metric cosine --checkpoint run.json --rows -o chosen.parquet
+    mmdp select embeddings.parquet -k 500 --columns embedding --metric cosine --rows -o chosen.parquet
 
     mmdp select people.csv -k 30 --groups city --count Oslo=10 --count Bergen=5: --count Narvik=:8
+
+    mmdp select answers.npy -k 10 --metric cosine --query question.npy --weight 10
     """
-    if output is not None and output.suffix not in _WRITTEN:
-        raise DataFileError(f"{output}: unknown kind of file; write one of {', '.join(_WRITTEN)}")
-    _check_writable(output, checkpoint)
     if (groups is None) != (not count):
         raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
-    method = make(solver or ("greedy" if groups is None else "fair"))
+    if rank and not rows:
+        raise InvalidOptionError("--rank adds columns to the chosen rows: give --rows as well")
+    by_use = utility is not None or query is not None
+    if by_use and (groups is not None or solver not in (None, "gist")):
+        raise InvalidOptionError("--utility and --query are for --solver gist, without --groups")
+    method = _method(solver or ("greedy" if groups is None else "fair"), seconds, checkpoint, groups, workers)
+    text = TextOptions(header, separator, decimal)
+    source = None if suffix_of(points) in NUMPY else open_source(points, text)
+    check_output(output, points, source, rows, rank)
+    check_free(points, **{"-o": output, "--checkpoint": checkpoint})
+    labels, column = (None, None) if groups is None else labels_of(points, groups, text)
+    if by_use:
+        use, column = (None, None) if utility is None else labels_of(points, utility, text)
+        method = make("gist", utility=use, query=_vectors(query), weight=weight)
+    names, dropped = _names(columns, source), _names(drop, source) or []
+    if column is not None and names is None:
+        dropped = [*dropped, column]
+    table = open_table(
+        points,
+        names,
+        dropped,
+        drop_null=drop_null,
+        header=header,
+        separator=separator,
+        decimal=decimal,
+        partitioned=method.reads_partitions and labels is None,
+    )
     stop = None if seconds is None else Stop(seconds=seconds)
-    if groups is None:
-        table, labels = open_table(points, drop or ()), None
+    if labels is None:
         progress = method.resumable and sys.stderr.isatty()
         result = method.solve_table(table, k, metric, stop, seed, checkpoint=checkpoint, progress=progress)
     else:
-        table, labels = labelled(points, groups, drop or ())
-        limits = counts(count or (), labels)
-        if checkpoint is not None:
-            raise InvalidOptionError("--checkpoint: with --groups all points are in memory, and nothing is saved")
-        result = method.solve(Problem(k, points=table.load(), metric=metric, groups=labels, counts=limits), stop, seed)
+        result = _of_groups(method, table, k, metric, stop, seed, labels, groups or "", count or [])
     typer.echo(result.summary(), err=True)
+    if by_use:
+        value, most = result.notes["value"], result.notes["value_upper_bound"]
+        typer.echo(f"  value        {value:.6g}  (at most {most:.6g})", err=True)
+    if table.columns:
+        typer.echo(f"  coordinates  {_few(table.columns)}", err=True)
     if labels is not None:
         of_each = zip(*np.unique(labels[result.indices], return_counts=True), strict=True)
         typer.echo(f"  groups       {', '.join(f'{taken} of {label}' for label, taken in of_each)}", err=True)
-    chosen = _chosen_rows(table, result.indices) if rows else result.indices
+    write = writer_of_rows(result, table, source, output, points, rank, metric) if rows else writer_of_indices(result)
     if output is None:
-        _write_csv(sys.stdout, chosen)
+        write(sys.stdout)
         return
     try:
-        _write(output, chosen)
+        write(output)
     except OSError as error:
-        _write_csv(sys.stdout, chosen)
+        write(sys.stdout)
         raise DataFileError(f"{output}: cannot be written ({error}); the answer is on the standard output") from error
     typer.echo(f"  written to   {output}", err=True)
+
+
+@application.command()
+def spread(
+    points: Annotated[Path, typer.Argument(help="Table with one point per row, as for `mmdp select`.")],
+    distance: Annotated[float, typer.Option(help="The smallest distance allowed between two chosen rows.")],
+    metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
+    output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy or .csv.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is not a coordinate; repeat for several.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Time limit of the search and the proof.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Seed of the local search.")] = 0,
+) -> None:
+    """Choose as many rows of a file as possible that are all at least a distance apart.
+
+    For example:
+
+    mmdp spread sites.csv --distance 5 --metric haversine --drop name -o chosen.csv
+    """
+    if output is not None and output.suffix not in (".npy", ".csv"):
+        raise DataFileError(f"{output}: unknown kind of file; write .npy or .csv")
+    table = open_table(points, drop=drop or ())
+    found = solvers.spread(table, distance, metric=metric, stop=Stop(seconds=seconds), seed=seed)
+    typer.echo(found.summary(), err=True)
+    if output is not None and output.suffix == ".npy":
+        np.save(output, found.indices)
+    else:
+        np.savetxt(output or sys.stdout, found.indices, fmt="%d")
 
 
 @application.command("solvers")
@@ -113,48 +233,82 @@ def list_solvers() -> None:
     typer.echo(str(available()))
 
 
-def _chosen_rows(table: Any, indices: Any) -> Any:
-    order = np.argsort(indices)
-    parts, start = [], 0
-    for block in table.read():
-        low, high = np.searchsorted(indices[order], (start, start + len(block)))
-        parts.append(block[indices[order][low:high] - start])
-        start += len(block)
-    found = np.concatenate(parts)
-    rows = np.empty_like(found)
-    rows[order] = found
-    return rows
+def _vectors(path: Path | None) -> Any:
+    """Return the vectors of queries in a .npy file."""
+    try:
+        return None if path is None else np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataFileError(f"{path}: not a .npy file of numbers ({error})") from error
 
 
-def _check_writable(*paths: Path | None) -> None:
-    for path in paths:
-        if path is not None and not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-            raise DataFileError(f"{path}: cannot be written; is there such a folder, and may you write to it?")
+def _method(
+    solver: str, seconds: float | None, checkpoint: Path | None, groups: str | None, workers: int | None
+) -> Solver:
+    """The solver, where it can do what the options ask for."""
+    method = make(solver)
+    if seconds is not None and not method.stops:
+        raise InvalidOptionError(
+            f"--seconds: {solver} constructs one solution and always runs to its end; --solver local_search searches "
+            "for a better one until the time is up"
+        )
+    if checkpoint is not None and groups is not None:
+        raise InvalidOptionError("--checkpoint: with --groups all points are in memory, and nothing is saved")
+    if checkpoint is not None and not method.resumable:
+        raise InvalidOptionError(f"--checkpoint: {solver} saves nothing on the way; greedy does")
+    if workers is None:
+        return method
+    if not method.reads_partitions:
+        raise InvalidOptionError(f"--workers: {solver} takes the threads of NUMBA_NUM_THREADS; coreset has workers")
+    return make(solver, workers=workers)
 
 
-def _write_csv(file: Path | TextIO, table: Any) -> None:
-    np.savetxt(file, table, fmt="%d" if table.ndim == 1 else "%.17g", delimiter=",")
+def _of_groups(
+    method: Solver,
+    table: Table | Partitions,
+    k: int,
+    metric: str,
+    stop: Stop | None,
+    seed: int,
+    labels: NDArray[Any],
+    groups: str,
+    count: Sequence[str],
+) -> Result:
+    """Choose set numbers of points from each group; indices are those of the file's rows."""
+    x = table.load()
+    assert isinstance(table, Table)
+    of_points = labels_of_points(labels, table, groups)
+    problem = Problem(k, points=x, metric=metric, groups=of_points, counts=counts(count, of_points))
+    return renumbered(method.solve(problem, stop, seed), table.row_numbers)
 
 
-def _write(path: Path, table: Any) -> None:
-    if path.suffix == ".npy":
-        np.save(path, table)
-    elif path.suffix == ".csv":
-        _write_csv(path, table)
-    else:
-        import pyarrow as pa
-        from pyarrow import parquet
+def _names(typed: Sequence[str] | None, source: Source | None) -> list[str] | None:
+    """Names of columns as they are typed: one, or several with commas between them."""
+    if typed is None:
+        return None
+    known = {column.name for column in source.columns} if source is not None else set()
+    return [name for text in typed for name in ([text] if text in known else next(csv.reader([text]), [""]))]
 
-        columns = {"index": table} if table.ndim == 1 else {str(c): table[:, c] for c in range(table.shape[1])}
-        parquet.write_table(pa.table(columns), path)
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _in_flags(message: str) -> str:
+    """The words of Python's options as those of the command line."""
+    return re.sub(rf"\b({'|'.join(_FLAGS)}) = ", lambda match: f"{_FLAGS[match[1]]} ", message, count=1)
+
+
+def _note(message: Any, *_: Any, **__: Any) -> None:
+    typer.echo(f"note: {message}", err=True)
 
 
 def main() -> None:
     """Run the command; what is wrong with the input is one line, not a traceback."""
+    warnings.showwarning = _note
     try:
         application()
     except MMDPError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        sys.exit(f"{type(error).__name__}: {_in_flags(str(error))}")
     except KeyboardInterrupt:
         sys.exit("interrupted; with --checkpoint the same command goes on from the last pass")
 

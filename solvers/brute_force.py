@@ -25,6 +25,7 @@ class BruteForce(Solver):
 
     exact = True
     keeps_group_counts = True
+    takes_initial = True
     cost = "O(C(n, k)), up to `limit` subsets"
 
     limit: int = 50_000_000
@@ -41,6 +42,9 @@ class BruteForce(Solver):
         start = min((D[i, j] for i in fixed for j in fixed if i < j), default=math.inf)
         nearest = np.min(D[fixed], axis=0) if fixed else np.full(problem.n, math.inf)
         best = -math.inf
+        if clock.indices is not None:
+            given = D[np.ix_(clock.indices, clock.indices)]
+            best = float(given[np.triu_indices(problem.k, 1)].min())
         # depth first over (chosen, their smallest distance, distance of every point to them, next position in free)
         stack = [(fixed, float(start), nearest, 0)]
         while stack:
@@ -48,6 +52,8 @@ class BruteForce(Solver):
             if smallest <= best:
                 continue
             if len(chosen) == problem.k:
+                if problem.group_counts is not None and problem.group_counts.violation(chosen):
+                    continue
                 best = smallest
                 clock.report(chosen, problem.value(best))
             allowed = _allowed(problem, chosen)
@@ -66,7 +72,7 @@ class BruteForce(Solver):
 
 
 def _allowed(problem: Problem, chosen: list[int]) -> NDArray[np.bool_]:
-    """Points whose group may give one more to a set that can be completed."""
+    """Points whose groups may give one more; with one group a point, exactly those with which counts can be kept."""
     if problem.group_counts is None:
         return np.ones(problem.n, dtype=bool)
-    return problem.group_counts.open(problem.group_counts.taken(chosen), problem.k)[problem.group_counts.member]
+    return problem.group_counts.addable(problem.group_counts.taken(chosen), problem.k)

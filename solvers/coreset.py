@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import distributed
@@ -13,13 +15,14 @@ from dask import config
 from dask.base import compute
 from dask.delayed import delayed
 
-from mmdp import Clock, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
-from mmdp.arrays import Indices, Points, check_reach, compiled_dtype
+from mmdp import Clock, DataFileError, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
+from mmdp.arrays import Indices, Points, check_reach, check_whole, compiled_dtype
 from mmdp.metrics import Metric
 from mmdp.tables import Partitions
 from mmdp.validation import checked_picks
 from solvers._farthest_first.table_pass import lower_block
-from solvers._framework.base import Solver, check_whole
+from solvers._framework.base import Solver
+from solvers._framework.base import check_whole as check_option
 from solvers._framework.distance_forms import KINDS
 from solvers._framework.grading import Run, held_problem
 from solvers._framework.registry import make
@@ -28,6 +31,7 @@ from solvers._framework.warm_up import on_part
 from solvers.greedy import Greedy
 
 _CORE_FACTOR = 3.0  # Indyk et al., theorem 3.1: farthest-first is a 3-composable core-set for remote-edge
+_ONE_AT_A_TIME = Lock()  # of the kernels that use all cores by themselves, which not all threading layers share
 _ALL_EQUAL_FACTOR = 2.0  # of an answer of 0, which is the optimum where it comes up
 
 
@@ -49,26 +53,38 @@ class Coreset(Solver):
     size : int, optional
         How many points of each partition are kept: k by default, and never fewer.
     partitions : int
-        Into how many parts an array in memory is divided. Dask collections have their own partitions.
+        Into how many parts an array in memory is divided. Dask collections and Parquet files have their own partitions.
+    workers : int, optional
+        How many threads read partitions where there is no Dask client: that many partitions are in memory at a time.
+        One for each core by default.
 
     Notes
     -----
-    A Dask array of shape (n, d), or a Dask data frame with numeric columns, is read where its partitions are, on the
-    current ``distributed.Client`` if there is one. Required points are added to the union; with them, no factor is
-    claimed.
+    A Dask array of shape (n, d), a Dask data frame, or a path to Parquet files is read partition by partition: on the
+    current ``distributed.Client`` if there is one, else by threads. Required points are added to the union; with them,
+    no factor is claimed.
     """
 
     cost = "O(n k d) over all partitions"
     device = "CPU, any Dask cluster"
+    reads_partitions = True
 
     inner: str | Solver = "greedy"
     size: int | None = None
     partitions: int = 4
+    workers: int | None = None
 
     def __post_init__(self) -> None:
-        check_whole(self, "partitions")
+        check_option(self, "partitions")
+        if self.workers is not None:
+            check_option(self, "workers")
         if self.size is not None:
-            check_whole(self, "size")
+            check_option(self, "size")
+
+    @property
+    def stops(self) -> bool:
+        """As the solver of the union."""
+        return make(self.inner).stops
 
     def warm_up(self, problem: Problem) -> None:
         """Compile on a few points."""
@@ -97,8 +113,11 @@ class Coreset(Solver):
         assert isinstance(asked.table, Partitions)
         if geometry.form not in KINDS:
             raise InvalidOptionError(f"metric {geometry.name!r} has no compiled distance form; use a named one")
-        blocks = _blocks(asked.table.collection)
-        cores = _compute([delayed(_local)(block, i, geometry, self._keep(k)) for i, block in enumerate(blocks)])
+        parts, read = asked.table.parts, asked.table.read
+        cores = self._compute(
+            asked.table, [delayed(_local)(part, i, read, geometry, self._keep(k)) for i, part in enumerate(parts)]
+        )
+        _check_widths(asked.table.name, cores)
         lengths = np.array([n for n, _, _, _ in cores])
         n = int(lengths.sum())
         checked_picks(n, k)
@@ -109,17 +128,37 @@ class Coreset(Solver):
         method = make(self.inner)
         inner = method.solve(problem, stop=asked.stop, seed=asked.seed)
         centres = vectors[_core(problem, max(2, k - 1))[0][: k - 1]]
-        radius = max(_compute([delayed(_radius)(block, i, geometry, centres) for i, block in enumerate(blocks)]))
+        again = self._compute(
+            asked.table, [delayed(_radius)(part, i, read, geometry, centres) for i, part in enumerate(parts)]
+        )
+        if [rows for rows, _ in again] != lengths.tolist():
+            raise DataFileError(
+                f"{asked.table.name}: its partitions have other lengths in the second pass; is it computed at random, "
+                "or does it change?"
+            )
+        radius = max(far for _, far in again)
         constant = geometry.triangle_constant
-        bound = math.inf if constant is None else float(problem.value(constant * radius))
+        bound = math.inf if constant is None else problem.geometry.bound(constant * radius)
         reach = max(hop for *_, hop in cores)
         notes = {
             "approximation_factor": approximation_factor(geometry, inner, method.approximation_factor, reach),
             "union": len(union),
-            "partitions": len(blocks),
+            "partitions": len(parts),
         }
         run = Run(union[inner.indices], bound, iterations=len(union), notes=notes)
         return TableRun(run, vectors[inner.indices], n)
+
+    def _compute(self, table: Partitions, tasks: list[Any]) -> tuple[Any, ...]:
+        """Run on the current client or the configured scheduler; in threads of this process if there is neither."""
+        try:
+            distributed.default_client()
+        except ValueError:
+            workers = {} if self.workers is None else {"num_workers": self.workers}
+            return tuple(compute(*tasks, scheduler=config.get("scheduler", "threads"), **workers))
+        try:
+            return tuple(compute(*tasks))
+        except (distributed.KilledWorker, CancelledError) as error:
+            raise DataFileError(f"{table.name}: a partition went with the worker that held it ({error})") from error
 
     def _keep(self, k: int) -> int:
         return max(k, self.size or 0)
@@ -166,48 +205,47 @@ def _restricted(problem: Problem, indices: Indices, k: int = 2, include: Sequenc
     return held_problem(problem.vectors[indices], k, problem.geometry, include)
 
 
-def _blocks(points: Any) -> list[Any]:
-    if hasattr(points, "rechunk"):
-        if points.ndim != 2:
-            raise InvalidProblemError(f"points must be a table of two dimensions, not of shape {points.shape}")
-        points = points.rechunk({1: -1})
-    return list(np.ravel(points.to_delayed()))
-
-
-def _embedded(block: Any, number: int, geometry: Metric) -> Points:
+def _embedded(read: Callable[[Any, int], Points], part: Any, number: int, geometry: Metric) -> Points:
     """Points of a partition as the kernels read them; runs on a worker."""
-    x = np.asarray(block.to_numpy() if hasattr(block, "to_numpy") else block)
-    if x.dtype.kind not in "fiub":
-        raise InvalidProblemError(f"partition {number} holds {x.dtype}, not numbers")
-    if not np.isfinite(x).all():
-        row, column = np.argwhere(~np.isfinite(x))[0]
-        raise InvalidProblemError(f"partition {number} has NaN or infinity at row {row}, column {column} of it")
-    check_reach(f"points of partition {number}", float(np.abs(x).max(initial=0)))
+    x = read(part, number)
+    if not len(x):
+        return np.empty((0, 0))
+    x = x.astype(np.float32) if x.dtype == np.float16 else x
+    check_whole(f"points of partition {number}", x)
+    check_reach(f"points of partition {number}", float(np.abs(x).max()))
     return np.ascontiguousarray(compiled_dtype(geometry.embed(x)))
 
 
-def _local(block: Any, number: int, geometry: Metric, keep: int) -> tuple[int, Indices, Points, float]:
+def _local(
+    part: Any, number: int, read: Callable[[Any, int], Points], geometry: Metric, keep: int
+) -> tuple[int, Indices, Points, float]:
     """Length, core-set rows, their vectors and the reach of one partition."""
-    x = _embedded(block, number, geometry)
+    x = _embedded(read, part, number, geometry)
     if len(x) <= keep:
         return len(x), np.arange(len(x)), x, 0.0
-    rows, reach = _core(held_problem(x, 2, geometry), keep)
+    with _ONE_AT_A_TIME:
+        rows, reach = _core(held_problem(x, 2, geometry), keep)
     return len(x), rows, x[rows], reach
 
 
-def _radius(block: Any, number: int, geometry: Metric, centres: Points) -> float:
-    """Largest reduced distance from a point of the partition to its nearest centre."""
-    x = _embedded(block, number, geometry)
+def _radius(
+    part: Any, number: int, read: Callable[[Any, int], Points], geometry: Metric, centres: Points
+) -> tuple[int, float]:
+    """Length, and the largest reduced distance from a point of the partition to its nearest centre."""
+    x = _embedded(read, part, number, geometry)
+    if not len(x):
+        return 0, 0.0
     nearest, seen = np.full(len(x), np.inf), np.zeros(len(x), np.int32)
     lower_block(KINDS[geometry.form], x, centres, nearest, seen, 0.0)
-    return float(nearest.max(initial=0.0))
+    return len(x), float(nearest.max())
 
 
-def _compute(tasks: list[Any]) -> tuple[Any, ...]:
-    """Run on the current client or the configured scheduler, in local processes if there is neither."""
-    try:
-        distributed.default_client()
-        scheduler = None
-    except ValueError:
-        scheduler = config.get("scheduler", "processes")
-    return tuple(compute(*tasks, scheduler=scheduler))
+def _check_widths(name: str, cores: Sequence[tuple[int, Indices, Points, float]]) -> None:
+    """Refuse partitions whose points have different dimensions."""
+    widths = {vectors.shape[1]: number for number, (n, _, vectors, _) in enumerate(cores) if n}
+    if len(widths) > 1:
+        first, second = list(widths)[:2]
+        raise InvalidProblemError(
+            f"{name}: points of partition {widths[first]} have {first} coordinates, of partition {widths[second]} "
+            f"{second}"
+        )

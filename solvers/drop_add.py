@@ -12,8 +12,9 @@ from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
 from solvers._framework.slices import Slices
 from solvers._framework.warm_up import on_part
+from solvers._local_search.counts_table import counts_of_all, recount
 from solvers._local_search.pick_distances import new_picks, reset
-from solvers._local_search.random_starts import randomized_greedy
+from solvers._local_search.random_starts import given_or, randomized_greedy
 from solvers._local_search.tabu_move import BEST_AT, MADE, drop_and_add, new_ages
 
 
@@ -23,7 +24,7 @@ class DropAdd(Solver):
 
     Porumbel, Hao, Glover (Annals of Operations Research 186:275, 2011). Implemented literally, the search soon cycles,
     so it restarts from another farthest-first subset. A move takes O(n k + n d). The limits of :class:`~mmdp.Stop`
-    count moves.
+    count moves. With group counts, only points that keep them are added.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ class DropAdd(Solver):
         How many moves without a better subset end a start.
     """
 
+    keeps_group_counts = True
+    takes_initial = True
     cost = "O(n k) a move, memory O(n k)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=5000)
 
@@ -44,16 +47,18 @@ class DropAdd(Solver):
         on_part(self, problem, 2 * self.patience)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        first = randomized_greedy(problem, rng, greed=1.0)
+        first = given_or(problem, clock, lambda: randomized_greedy(problem, rng, greed=1.0))
         clock.report(first, problem.objective(first)[0])
-        state, ages = new_picks(problem, first), new_ages(problem.k)
+        state, ages, counts = new_picks(problem, first), new_ages(problem.k), counts_of_all(problem, first)
         slices, before = Slices(clock, int(self.default_stop.no_improvement or 0)), 0
         while moves := slices.next():
-            stuck = drop_and_add(state, ages, moves, self.patience)
+            stuck = drop_and_add(state, ages, moves, self.patience, counts)
             clock.iterations = before + int(ages.counter[BEST_AT])
             clock.report(ages.best, problem.value(float(ages.best_closest[0])))
             slices.done(before + int(ages.counter[MADE]))
             if stuck:
                 before, ages = clock.iterations, new_ages(problem.k)
-                reset(state, randomized_greedy(problem, rng, greed=1.0))
+                again = randomized_greedy(problem, rng, greed=1.0)
+                recount(counts, again)
+                reset(state, again)
         return Run(clock.best(), iterations=clock.iterations)

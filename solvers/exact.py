@@ -36,6 +36,9 @@ _MANY = 100_000  # points from which the optimum of a sample is a better start t
 class Exact(Solver):
     """Best heuristic first, then one infeasibility proof: OPT >= t iff the pairs at distance >= t have a k-clique.
 
+    With group counts the clique has to keep them, and the search carries what is left of each group. It then takes the
+    matrix, whatever the number of points, and one thread.
+
     Parameters
     ----------
     method : str
@@ -66,6 +69,8 @@ class Exact(Solver):
     """
 
     exact = True
+    keeps_group_counts = True
+    takes_initial = True
     cost = "exponential time; memory O(n^2), or O(n) in few dimensions"
 
     method: str = "auto"
@@ -111,6 +116,8 @@ class Exact(Solver):
         prove(problem, clock, self.method, threads=self.threads)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
+        if self.certificate_file:
+            _check_recordable(problem)
         proven_by = ""
         try:
             proven_by = self._search(problem, clock, rng)
@@ -133,6 +140,13 @@ class Exact(Solver):
         if self.max_optima:
             notes["optima"] = optimal_subsets(problem, clock, self.max_optima)
         return notes
+
+    def _start_on_points(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
+        """Find an incumbent before the matrix, where that takes long."""
+        if _has_slow_matrix(problem) and seconds_of_matrix(problem) > _MATRIX_SHARE * clock.remaining:
+            warm_start(problem, clock, rng, self.heuristics)
+        elif len(problem.candidates) > _LARGE_MATRIX:
+            warm_start(problem, clock, rng, self.heuristics[:1])
 
     def certificate(
         self, problem: Problem, indices: ArrayLike, upper_bound: float, stop: Stop | None = None
@@ -159,7 +173,10 @@ class Exact(Solver):
         ------
         SolverContractError
             If there are k points farther apart than the bound.
+        InvalidOptionError
+            If the problem has group counts.
         """
+        _check_recordable(problem)
         method = choose(problem, self.method)
         proof_warm_up.warm_up_record(problem, method)
         on_cells, clock = method == "cells", Clock(stop or Stop())
@@ -187,15 +204,14 @@ class Exact(Solver):
 
     def _search(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> str:
         method, n = choose(problem, self.method), len(problem.candidates)
-        stated = problem
+        stated, is_given = problem, clock.indices is not None
         if method == "matrix":
-            if _has_slow_matrix(problem) and seconds_of_matrix(problem) > _MATRIX_SHARE * clock.remaining:
-                warm_start(problem, clock, rng, self.heuristics)
-            elif n > _LARGE_MATRIX:
-                warm_start(problem, clock, rng, self.heuristics[:1])
+            if not is_given:
+                self._start_on_points(problem, clock, rng)
             stated = on_matrix(problem, clock)
-        many = method == "cells" and not problem.include and n > _MANY
-        warm_start(stated, clock, rng, self.heuristics[:1] if n <= _FEW or many else self.heuristics)
+        many = method == "cells" and not problem.include and n > _MANY and not is_given
+        if not is_given:
+            warm_start(stated, clock, rng, self.heuristics[:1] if n <= _FEW or many else self.heuristics)
         if many:
             from_sample(stated, clock, rng)
 
@@ -206,6 +222,13 @@ class Exact(Solver):
                 warm_start(stated, clock, rng, self.heuristics[1:], quick=False)
 
         return prove(stated, clock, method, improve, self.threads)
+
+
+def _check_recordable(problem: Problem) -> None:
+    if problem.group_counts is not None:
+        raise InvalidOptionError(
+            "a certificate file states no group counts; certificate_nodes=10_000 records such a proof in the notes"
+        )
 
 
 def _has_slow_matrix(problem: Problem) -> bool:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem
-from mmdp.arrays import Indices, Vector
+from mmdp.arrays import Indices, Vector, compiled_dtype, is_tensor, to_numpy
+from mmdp.bounds import cheap_bound
+from mmdp.metrics import METRICS
+from mmdp.pairs import FunctionPairs
 from mmdp.traversal import farthest_first
+from mmdp.validation import point_table
 from solvers._framework.base import Solver
 from solvers._framework.grading import Run
 
@@ -21,13 +26,17 @@ class Gist(Solver):
     Fahrbach, Ramalingam, Zadimoghaddam, Ahmadian, Citovsky, DeSalvo (NeurIPS 2025, algorithm 1): for each threshold of
     a geometric sequence below the diameter, go through the points from the most to the least useful and take those that
     are at least the threshold away from all points taken. Return the best set found. The paper allows sets of at most k
-    points. Here a set has exactly k points, so smaller sets are completed by farthest-first before they are compared,
-    and no approximation factor is claimed.
+    points, of utilities that are not negative, and proves half the best value. Here a set has exactly k points, so
+    smaller sets are completed by farthest-first before they are compared, and utilities may have any sign. So no factor
+    is claimed; ``notes["value_upper_bound"]`` says what any k points can reach.
 
     Parameters
     ----------
     utility : (n,) sequence of float, optional
-        One non-negative value per point. Without it, only the distance counts.
+        One value per point, of any sign. Without it and without a query, only the distance counts.
+    query : (d,) or (q, d) array, optional
+        In place of utilities: what the points should be near. The utility of a point is minus its distance from the
+        nearest query, under the metric of the problem. With a function as metric, a point or a list of points.
     weight : float
         How much utility one unit of distance is worth.
     epsilon : float
@@ -36,7 +45,8 @@ class Gist(Solver):
     Notes
     -----
     O(n k) distances for each of about log(1 / epsilon) / epsilon thresholds. ``notes["value"]`` is the maximised value;
-    the result's ``objective`` and ``upper_bound`` are those of the smallest distance alone.
+    the result's ``objective`` and ``upper_bound`` are those of the smallest distance alone. The bound on the value is
+    the sum of the k largest utilities plus ``weight`` times the bound on the distance.
 
     Examples
     --------
@@ -44,11 +54,15 @@ class Gist(Solver):
     >>> result = solve([[0.0], [1.0], [5.0]], k=2, solver="gist", utility=[9.0, 9.0, 0.0])
     >>> sorted(result.indices.tolist()), result.notes["value"]
     ([0, 1], 19.0)
+    >>> near = solve([[0.0], [1.0], [2.0], [9.0]], k=2, solver="gist", query=[1.4], weight=0.5)
+    >>> sorted(near.indices.tolist()), round(near.notes["value"], 6)
+    ([1, 2], -0.5)
     """
 
     cost = "O(n k d) a threshold"
 
     utility: Sequence[float] | None = None
+    query: Any = None
     weight: float = 1.0
     epsilon: float = 0.1
 
@@ -57,6 +71,8 @@ class Gist(Solver):
             raise InvalidOptionError(
                 f"epsilon = {self.epsilon}, weight = {self.weight}: epsilon lies between 0 and 1, weight is >= 0"
             )
+        if self.utility is not None and self.query is not None:
+            raise InvalidOptionError("utility and query both say how useful the points are: give one of them")
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         utility = self._utilities(problem)
@@ -76,15 +92,59 @@ class Gist(Solver):
             clock.iterations += 1
             if clock.expired:
                 break
-        return Run(best, iterations=clock.iterations, notes={"value": best_value})
+        bound = cheap_bound(problem)
+        useful = np.sort(np.delete(utility[problem.candidates], np.searchsorted(problem.candidates, problem.include)))
+        most = utility[list(problem.include)].sum() + useful[len(useful) - (problem.k - len(problem.include)) :].sum()
+        notes = {
+            "value": best_value,
+            "value_upper_bound": max(best_value, float(most) + (self.weight * bound if self.weight else 0.0)),
+        }
+        return Run(best, bound, iterations=clock.iterations, notes=notes)
 
     def _utilities(self, problem: Problem) -> Vector:
-        utility = np.zeros(problem.n) if self.utility is None else np.asarray(self.utility, dtype=np.float64)
-        if utility.shape != (problem.n,) or not np.isfinite(utility).all() or utility.min() < 0:
+        if self.query is not None:
+            return relevance(problem, self.query)
+        try:
+            utility = np.zeros(problem.n) if self.utility is None else np.asarray(self.utility, dtype=np.float64)
+        except (ValueError, TypeError) as error:
+            raise InvalidOptionError(f"utility holds something else than numbers: {error}") from error
+        if utility.shape != (problem.n,) or not np.isfinite(utility).all():
             raise InvalidOptionError(
-                f"utility has shape {utility.shape}: give one finite value >= 0 for each of {problem.n} points"
+                f"utility has shape {utility.shape}: give one finite value for each of {problem.n} points"
             )
         return utility
+
+
+def relevance(problem: Problem, query: Any) -> Vector:
+    """Minus the distance of each point from the nearest query, (n,) float64.
+
+    Raises
+    ------
+    InvalidOptionError
+        If the points are given by their distances alone, or have another width than the queries.
+    """
+    geometry = problem.geometry
+    pairs = geometry.function
+    if isinstance(pairs, FunctionPairs):
+        is_list = isinstance(query, (list, tuple)) and not isinstance(pairs.items[0], (list, tuple))
+        queries = list(query) if is_list or (isinstance(query, np.ndarray) and query.ndim == 2) else [query]
+        distances = [[pairs.function(item, one) for one in queries] for item in pairs.items]
+        return np.asarray(-np.min(np.asarray(distances, dtype=np.float64), axis=1))
+    named = METRICS.get(geometry.name)
+    if named is None or pairs is not None:
+        raise InvalidOptionError(
+            f"query: the metric {geometry.name} compares these points with one another alone; give utility="
+        )
+    rows = to_numpy(point_table(np.atleast_2d(query) if not is_tensor(query) else query.reshape(-1, query.shape[-1])))
+    embedded = np.ascontiguousarray(compiled_dtype(named.embed(rows)))
+    if embedded.shape[1] != problem.vectors.shape[1]:
+        raise InvalidOptionError(
+            f"query has {rows.shape[1]} coordinates, and the points are compared by {problem.vectors.shape[1]}"
+        )
+    nearest = np.empty(problem.n)
+    for block in problem.blocks(embedded.shape[0] + embedded.shape[1]):
+        nearest[block] = geometry.pairwise(problem.vectors[block], embedded).min(axis=1)
+    return -np.asarray(problem.value(nearest))
 
 
 def _spaced(problem: Problem, order: Indices, threshold: float) -> list[int]:

@@ -12,8 +12,9 @@ from mmdp.arrays import Indices
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
 from solvers._framework.warm_up import on_part
+from solvers._local_search.counts_table import counts_of_all
 from solvers._local_search.pick_distances import Picks, closest, new_picks, put, reset
-from solvers._local_search.random_starts import randomized_greedy
+from solvers._local_search.random_starts import fixed_first, given_or, randomized_greedy
 from solvers._local_search.swap_descent import climb, going_on
 
 
@@ -24,7 +25,8 @@ class Grasp(Solver):
     Resende, Marti, Gallego, Duarte (Computers & Operations Research 37(3), 2010). Each local optimum is linked with a
     subset from an elite set: the points of that subset are swapped in one by one, each time the one that keeps the
     smallest distance largest. The best subset on this path is improved again. A path takes O(k^2 (n + k)). The limits
-    of :class:`~mmdp.Stop` count constructions.
+    of :class:`~mmdp.Stop` count constructions. With group counts every subset keeps them, and a path ends where no swap
+    does.
 
     Parameters
     ----------
@@ -34,6 +36,8 @@ class Grasp(Solver):
         How many of the best subsets are kept.
     """
 
+    keeps_group_counts = True
+    takes_initial = True
     cost = "O(n k) a swap, memory O(n k)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=10)
 
@@ -50,19 +54,20 @@ class Grasp(Solver):
         on_part(self, problem, 3)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        first = randomized_greedy(problem, rng, self.greed)
+        first = given_or(problem, clock, lambda: randomized_greedy(problem, rng, self.greed))
         clock.report(first, problem.objective(first)[0])
         state, elite = new_picks(problem, first), list[tuple[float, tuple[int, ...]]]()
+        counts = counts_of_all(problem, first)
         while going_on(clock, self.default_stop):
-            z = climb(problem, state, clock, rng)
+            z = climb(problem, state, clock, rng, counts)
             if elite:
                 guide = elite[int(rng.integers(len(elite)))][1]
                 self._keep(elite, z, state)
                 _relink(problem, state, np.array(guide), clock)
-                z = climb(problem, state, clock, rng)
+                z = climb(problem, state, clock, rng, counts)
             self._keep(elite, z, state)
             clock.iterations += 1
-            reset(state, _fixed_first(problem, randomized_greedy(problem, rng, self.greed)))
+            reset(state, fixed_first(problem, randomized_greedy(problem, rng, self.greed)))
         return Run(clock.best(), iterations=clock.iterations)
 
     def _keep(self, elite: list[tuple[float, tuple[int, ...]]], z: float, state: Picks) -> None:
@@ -73,14 +78,9 @@ class Grasp(Solver):
             del elite[self.elite :]
 
 
-def _fixed_first(problem: Problem, chosen: Indices) -> Indices:
-    fixed = np.array(problem.include, dtype=np.int64)
-    return np.concatenate((fixed, np.setdiff1d(chosen, fixed)))
-
-
 def _relink(problem: Problem, state: Picks, guide: Indices, clock: Clock) -> None:
     """Walk from the picks to ``guide`` and leave the state at the best subset strictly between the two."""
-    best, best_z = state.picks.copy(), -1.0
+    best, best_z, limits = state.picks.copy(), -1.0, problem.group_counts
     arriving = np.setdiff1d(guide, state.picks)
     while len(arriving) > 1 and clock.remaining > 0:
         leaving = np.flatnonzero(~np.isin(state.picks, guide))
@@ -88,6 +88,12 @@ def _relink(problem: Problem, state: Picks, guide: Indices, clock: Clock) -> Non
         # smallest distance from each arriving point to the picks that would stay, for each leaving pick
         two = np.partition(rows, 1, axis=1)[:, :2]
         to_rest = np.where(rows[:, leaving] == two[:, :1], two[:, 1:], two[:, :1])
+        if limits is not None:
+            taken = limits.taken(state.picks)
+            keeps = [limits.exchangeable(taken, int(pick))[arriving] for pick in state.picks[leaving]]
+            to_rest = np.where(np.stack(keeps, axis=1), to_rest, -1.0)
+            if to_rest.max() < 0:
+                break
         at, which = np.unravel_index(int(to_rest.argmax()), to_rest.shape)
         put(state, int(leaving[which]), int(arriving[at]))
         arriving = np.delete(arriving, at)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
-from mmdp.arrays import Array, is_tensor
+from mmdp.arrays import Array, Indices, is_tensor
+from mmdp.groups import GroupCounts
 from mmdp.tables import Partitions, Table
-from mmdp.validation import checked_picks
 from solvers._farthest_first import from_table, plain_traversal, selection
 from solvers._framework.base import Solver, check_k
+from solvers._framework.counted_picks import within_counts
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
-from solvers._framework.first_pick import RANKED, default_start
+from solvers._framework.first_pick import RANKED, Rows, default_start, first_pick
 from solvers._framework.grading import Run
 from solvers._framework.table_problem import TableProblem, TableRun
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 
 STARTS = ("auto", "isolated", "farthest_pair", "sweep", "random")
 _PART = 10  # points of a problem on which a run compiles
-LOADED_ROWS = 4096  # a table of at most this many rows is simply loaded
+LOADED_ROWS = 4096  # a table of at most this many rows is loaded, unless its progress is to be saved or shown
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Greedy(Solver):
         - "auto" (default): "isolated" up to 4,096 points, "sweep" beyond
 
         With required points (``Problem(include=...)``) the traversal starts from these and ``start`` is not used.
+
+    With group counts the next pick is the farthest point with which they can still be kept, on the CPU. Of a start that
+    is a rule, a first pick that counts forbid gives way to the farthest one that they allow. The guarantee is lost.
+
     backend : str
         For ``solve``: "numba", "torch", or "auto", which is torch for tensors on an accelerator and Numba otherwise.
         ``select`` follows its input: Numba for arrays and tensors on the CPU, Triton kernels for tensors on CUDA, torch
@@ -62,6 +67,7 @@ class Greedy(Solver):
 
     approximation_factor = 2.0
     resumable = True
+    keeps_group_counts = True
     cost = "O(n k d), memory O(n)"
     device = "CPU, any torch device"
 
@@ -99,6 +105,8 @@ class Greedy(Solver):
         if isinstance(self.start, (int, np.integer)) and self.start not in candidates:
             raise InvalidOptionError(f"start = {self.start} is not among the {len(candidates)} points to choose from")
         start = self._start(len(candidates))
+        if problem.group_counts is not None:
+            return Run(self._within_counts(problem, problem.group_counts, rng), iterations=problem.k)
         if self._on_torch(problem):
             from solvers._farthest_first import tensors
 
@@ -106,10 +114,32 @@ class Greedy(Solver):
         start = int(rng.choice(candidates)) if start == "random" else start
         picks = self._from_products(problem, start) or list(problem.include)
         if len(picks) < problem.k:
-            picks, radius = plain_traversal.extend(problem, picks, start, self.accelerated)
+            picks, radius = plain_traversal.extend(problem, picks, start, self.accelerated, clock.chosen)
         else:
             radius = selection.radius_of_last(problem.vectors, picks)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)
+
+    def _order(self, problem: Problem, rng: np.random.Generator) -> Indices:
+        """As for one point fewer, and the last one."""
+        if problem.k - 1 < max(2, len(problem.include) + 1):
+            return problem.max_min_order()
+        fewer = replace(problem, k=problem.k - 1, groups=None, counts=None)
+        self.warm_up(fewer)
+        picks = np.asarray(self._run(fewer, Clock(Stop()), rng).indices)
+        return np.concatenate([picks, np.setdiff1d(problem.candidates, picks)]).astype(np.int64)
+
+    def _within_counts(self, problem: Problem, limits: GroupCounts, rng: np.random.Generator) -> list[int]:
+        """Farthest-first within the counts, from the first two picks without counts as far as these allow them."""
+        if self.backend == "torch":
+            raise InvalidOptionError("backend = 'torch' does not keep group counts; choose auto or numba")
+        first: list[int] = []
+        if not problem.include:
+            free = replace(problem, k=2, groups=None, counts=None)
+            first = [int(i) for i in np.asarray(self._run(free, Clock(Stop()), rng).indices)]
+        picks = within_counts(problem, limits, first)
+        if isinstance(self.start, (int, np.integer)) and not problem.include and self.start not in picks:
+            raise InvalidOptionError(f"start = {self.start}: with this point, no {problem.k} points keep the counts")
+        return picks
 
     def _from_products(self, problem: Problem, start: str | int) -> list[int]:
         """Picks of :mod:`solvers._farthest_first.selection`, perhaps not all; none where it does not apply."""
@@ -125,16 +155,20 @@ class Greedy(Solver):
         found = selection.from_products(rows, k, place, first, angular=False).picks
         return [int(i) for i in candidates[found]]
 
-    def _reads(self, asked: TableProblem) -> bool:
-        """From 4,097 rows on, unless a start, a metric or a backend needs them all in memory."""
-        table = asked.table
-        if isinstance(table, Partitions) or table.n <= LOADED_ROWS or self._start(table.n) in RANKED:
-            return False
-        return self.backend != "torch" and self.accelerated and asked.geometry.form in KINDS
+    @property
+    def stops(self) -> bool:
+        """One solution is constructed."""
+        return False
 
-    def _check_loading(self, asked: TableProblem) -> None:
-        if isinstance(asked.table, Partitions) or asked.table.n > LOADED_ROWS:  # fewer: too quick to save or show
-            super()._check_loading(asked)
+    def _reads(self, asked: TableProblem) -> bool:
+        """From 4,097 rows on, and where progress is to be saved or shown; not if all rows are needed in memory."""
+        table = asked.table
+        if isinstance(table, Partitions) or self.backend == "torch" or not self.accelerated:
+            return False
+        is_small = table.n <= LOADED_ROWS
+        if asked.geometry.form not in KINDS or (self._start(table.n) in RANKED and not is_small):
+            return False
+        return not is_small or asked.checkpoint is not None or asked.progress
 
     def _warm_up_table(self, asked: TableProblem) -> None:
         assert isinstance(asked.table, Table)
@@ -143,15 +177,19 @@ class Greedy(Solver):
     def _run_table(self, asked: TableProblem) -> TableRun:
         table, geometry = asked.table, asked.geometry
         assert isinstance(table, Table)
-        checked_picks(table.n, asked.k)
         start = self._start(table.n)
         rng = np.random.default_rng(asked.seed)
-        first = None if start == "sweep" else int(rng.choice(table.n) if start == "random" else start)
-        if first is not None and not 0 <= first < table.n:
-            raise InvalidOptionError(f"start = {first} is not among the {table.n} points to choose from")
-        found = from_table.traverse_table(table, asked.k, geometry, first, asked.checkpoint, asked.progress)
+        if start in RANKED:
+            held = Problem(asked.k, table.load(), metric=geometry, include=asked.include, exclude=asked.exclude)
+            start = first_pick(Rows(held), start)
+        first = None if start == "sweep" else int(_any_row(rng, asked) if start == "random" else start)
+        if first is not None and (not 0 <= first < table.n or first in asked.exclude):
+            raise InvalidOptionError(
+                f"start = {first} is not among the {table.n - len(asked.exclude)} points to choose from"
+            )
+        found = from_table.traverse_table(asked, first)
         constant = geometry.triangle_constant
-        bound = np.inf if constant is None else float(geometry.value(np.asarray(constant * found.radius)))
+        bound = np.inf if constant is None else geometry.bound(constant * found.radius)
         run = Run(found.picks, bound, iterations=asked.k, notes={"passes": found.passes})
         return TableRun(run, found.vectors, table.n)
 
@@ -218,6 +256,11 @@ class Greedy(Solver):
         return picks.reshape(*x.shape[:-2], k)
 
 
+def _any_row(rng: np.random.Generator, asked: TableProblem) -> int:
+    assert isinstance(asked.table, Table)
+    return int(rng.choice(np.setdiff1d(np.arange(asked.table.n), asked.exclude) if asked.exclude else asked.table.n))
+
+
 def _radius_bound(problem: Problem, radius: float) -> float:
     constant = problem.geometry.triangle_constant
-    return np.inf if constant is None else float(problem.value(constant * radius))
+    return np.inf if constant is None else problem.geometry.bound(constant * radius)

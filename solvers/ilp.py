@@ -48,7 +48,8 @@ class Ilp(Solver):
     threads : int
         Workers of CP-SAT. More than one is faster on hard problems, but may return another optimum.
     heuristics : tuple of str
-        Solvers whose best answer is the first incumbent and the hint for the models; with group counts, "fair" is used.
+        Solvers whose best answer is the first incumbent and the hint for the models. With group counts, "local_search"
+        is used.
 
     Notes
     -----
@@ -57,6 +58,7 @@ class Ilp(Solver):
 
     exact = True
     keeps_group_counts = True
+    takes_initial = True
     cost = "n x n matrix, exponential time"
 
     formulation: str = "thresholds"
@@ -76,13 +78,14 @@ class Ilp(Solver):
 
     def warm_up(self, problem: Problem) -> None:
         """Compile the heuristics, and load OR-Tools."""
-        for name in self.heuristics if problem.group_counts is None else ("fair",):
+        for name in self.heuristics if problem.group_counts is None else ("local_search",):
             make(name).warm_up(problem)
         corners = 1.0 - np.eye(3)
         once(self.keyword(), lambda: decide(corners, 1.0, 2, [], [], np.arange(2), seconds=1.0, threads=1, seed=0))
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        warm_start(problem, clock, rng, self.heuristics if problem.group_counts is None else ("fair",))
+        if clock.indices is None:
+            warm_start(problem, clock, rng, self.heuristics if problem.group_counts is None else ("local_search",))
         clock.report(upper_bound=upper_bound(problem))
         try:
             search = _Search(self, problem, clock, int(rng.integers(2**31)))
@@ -111,7 +114,7 @@ class _Search:
         if group_counts := problem.group_counts:
             member = group_counts.member[self._points]
             bounds = zip(group_counts.low.tolist(), np.minimum(group_counts.high, problem.k).tolist(), strict=True)
-            self._counts = [(np.flatnonzero(member == group), *both) for group, both in enumerate(bounds)]
+            self._counts = [(np.flatnonzero((member == group).any(axis=1)), *both) for group, both in enumerate(bounds)]
         self.values = np.unique(self._D[np.triu_indices(len(self._D), 1)])
         self.low = self._rank(clock.objective)
         self.high = max(self.low, self._rank(clock.upper_bound * (1 + ROUNDING)))

@@ -11,8 +11,9 @@ from mmdp import Clock, Problem, Stop
 from solvers._framework.base import Solver
 from solvers._framework.grading import Run
 from solvers._framework.warm_up import on_part
+from solvers._local_search.counts_table import counts_of_all
 from solvers._local_search.pick_distances import new_picks, reset
-from solvers._local_search.random_starts import random_subset
+from solvers._local_search.random_starts import given_or, random_subset
 from solvers._local_search.swap_descent import climb, going_on
 
 
@@ -23,9 +24,11 @@ class Interchange(Solver):
     A swap improves the subset if the smallest distance rises, or if it stays and there are fewer critical pairs. This
     is the local search of Erkut (European Journal of Operational Research 46(1), 1990), with the tie rule of Resende et
     al. (Computers & Operations Research 37(3), 2010). A swap takes O(n k). The limits of :class:`~mmdp.Stop` count
-    starts.
+    starts. With group counts, only swaps that keep them are made.
     """
 
+    keeps_group_counts = True
+    takes_initial = True
     cost = "O(n k) a swap, memory O(n k)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=10)
 
@@ -34,11 +37,11 @@ class Interchange(Solver):
         on_part(self, problem, 2)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        first = random_subset(problem, rng)
+        first = given_or(problem, clock, lambda: random_subset(problem, rng))
         clock.report(first, problem.objective(first)[0])
-        state = new_picks(problem, first)
+        state, counts = new_picks(problem, first), counts_of_all(problem, first)
         while going_on(clock, self.default_stop):
-            climb(problem, state, clock, rng)
+            climb(problem, state, clock, rng, counts)
             clock.iterations += 1
             reset(state, random_subset(problem, rng))
         return Run(clock.best(), iterations=clock.iterations)

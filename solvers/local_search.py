@@ -12,14 +12,19 @@ import numpy as np
 from mmdp import Clock, Problem, Stop
 from mmdp.arrays import Indices
 from mmdp.bounds import included_bound
+from solvers._exact.cell_proof import CellProof
+from solvers._exact.choice_of_proof import choose
+from solvers._exact.proof_warm_up import warm_up as warm_up_cells
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 from solvers._local_search.candidate_sampler import CandidateSampler
 from solvers._local_search.candidate_set import IN_BYTES, CandidateSet
 from solvers._local_search.coarse_to_fine import coarse_to_fine_search
+from solvers._local_search.counts_search import counted_search, warm_up_counts
 from solvers._local_search.search_run import SearchRun
 from solvers._local_search.tie_break import fewer_critical_pairs
+from solvers.fair import fair_solution
 from solvers.greedy import Greedy
 
 _SMALL = 500  # points that are always searched all together
@@ -27,6 +32,7 @@ _SHARE = 40  # points for each pick, up to which they are searched all together:
 _MATRIX_POINTS = 3000  # points of a matrix that are searched all together: their near pairs cost no distances
 _LISTABLE = 15_000  # points whose near pairs are listed at all: it takes seconds
 _PAIRS = 3 * 10**7  # near pairs that are listed at most, 12 bytes each
+_CELL_DIMENSIONS, _CELL_PICKS = 2, 25  # up to which cells of the exact method are looked at between two rounds
 _PART = 3001  # points of a run that compiles at most: one more than are searched all together as a matrix
 _WARM_UP_MOVES = 2000
 
@@ -38,7 +44,13 @@ class LocalSearch(Solver):
     The threshold search of Della Croce, Grosso, Locatelli (Computers & Operations Research 36(8), 2009), with a swap
     search on conflict degrees. The time of a move depends on the number of points near the two that it swaps. The
     result is never worse than that of ``greedy``. With many points per pick, the search begins on a coarse net and
-    continues among the points near its picks. It builds no n x n matrix of points.
+    continues among the points near its picks. On a map, for up to 25 picks, it also asks now and then what ``exact``
+    asks, whether k points are farther apart than the incumbent, and ends if that is disproved. It builds no n x n
+    matrix of points.
+
+    With group counts the start is that of ``fair``, and the result is never worse. With one attribute every swap keeps
+    the counts; with several, a violated count weighs as much as a pair in conflict until it is repaired. Beyond 5,000
+    picks the start is the answer.
 
     The limits of :class:`~mmdp.Stop` count moves, separately for each start, and the points that a refinement looks at.
 
@@ -61,6 +73,8 @@ class LocalSearch(Solver):
     5.0
     """
 
+    keeps_group_counts = True
+    takes_initial = True
     cost = "near pairs of two points a move, memory O(near pairs)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=100_000)
 
@@ -74,8 +88,12 @@ class LocalSearch(Solver):
 
     def warm_up(self, problem: Problem) -> None:
         """Compile on the problem, or on a part of it that is searched in the same way, once a process."""
+        if problem.group_counts is not None:
+            warm_up_counts(problem)
+            return
         large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
-        part = problem if problem.n <= _PART else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
+        is_small = problem.n <= _PART and problem.geometry.form != "callable"
+        part = problem if is_small else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
 
         def run() -> None:
             self._run(part, Clock(Stop(iterations=_WARM_UP_MOVES)), np.random.default_rng(0))
@@ -85,9 +103,17 @@ class LocalSearch(Solver):
                 Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))
 
         once((self.keyword(), kind_of(problem), large, _is_direct(part), part.n > IN_BYTES), run)
+        if not _is_direct(problem) and _has_few_cliques(problem):
+            warm_up_cells(problem, "cells", ())
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        first = np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
+        if problem.group_counts is not None:
+            fair_solution(problem, problem.group_counts, clock)
+            first = np.sort(clock.best())
+        elif clock.indices is not None:
+            first = np.sort(clock.indices)
+        else:
+            first = np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
         clock.report(first, problem.objective(first)[0], included_bound(problem))
         if self.starts == 1:
             for _ in self._search(problem, clock, first, rng):
@@ -100,15 +126,21 @@ class LocalSearch(Solver):
         return Run(chosen, iterations=clock.iterations)
 
     def _search(
-        self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
+        self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator, looks: bool = True
     ) -> Generator[None, None, None]:
-        run = SearchRun(problem, clock, first, rng, int(self.default_stop.no_improvement or 0))
+        rest = int(self.default_stop.no_improvement or 0)
+        if problem.group_counts is not None:
+            yield from counted_search(problem, clock, first, rng, rest, self.patience)
+            return
+        run = SearchRun(problem, clock, first, rng, rest)
         if _is_direct(problem):
             candidate_set = CandidateSet(problem, problem.candidates)
             if candidate_set.expected_pairs(_closest(problem, first)) <= _PAIRS:
                 yield from run.search(candidate_set, first, self.patience)
                 return
-        yield from coarse_to_fine_search(run)
+        yield from coarse_to_fine_search(
+            run, CellProof(problem, clock).look if looks and _has_few_cliques(problem) else None
+        )
 
     def _search_from_many_starts(
         self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
@@ -116,20 +148,30 @@ class LocalSearch(Solver):
         clocks = [Clock(clock.stop) for _ in range(self.starts)]
         for own in clocks:
             own.report(first, clock.objective, clock.upper_bound)
-        searches = [self._search(problem, own, first, r) for own, r in zip(clocks, rng.spawn(self.starts), strict=True)]
+        searches = [
+            self._search(problem, own, first, r, looks=own is clocks[0])  # they would all look in the same places
+            for own, r in zip(clocks, rng.spawn(self.starts), strict=True)
+        ]
         with ThreadPoolExecutor(self.threads) as pool:
             while searches and not (clock.remaining <= 0 or clock.satisfied):
                 going_on = list(pool.map(_advance, searches))
                 searches = [search for search, on in zip(searches, going_on, strict=True) if on]
                 clock.iterations = max(own.iterations for own in clocks)
                 leader = max(clocks, key=lambda own: own.objective)
-                clock.report(leader.indices, leader.objective)
+                clock.report(leader.indices, leader.objective, clocks[0].upper_bound)
 
 
 def _is_direct(problem: Problem) -> bool:
     """Whether all points are searched together."""
     n = len(problem.candidates)
     return n <= min(_LISTABLE, max(_SMALL, _SHARE * problem.k)) or (problem.points is None and n <= _MATRIX_POINTS)
+
+
+def _has_few_cliques(problem: Problem) -> bool:
+    """Whether cliques of cells are found, or seen not to exist, in about the time of a search."""
+    if problem.points is None or problem.points.shape[1] > _CELL_DIMENSIONS or problem.k > _CELL_PICKS:
+        return False
+    return choose(problem, "auto") == "cells"
 
 
 def _advance(search: Generator[None, None, None]) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmdp import Clock, Problem
 from solvers._framework.base import Solver, check_whole
+from solvers._framework.counted_picks import random_within_counts
 from solvers._framework.grading import Run
 
 
@@ -15,12 +16,15 @@ from solvers._framework.grading import Run
 class Random(Solver):
     """The best of ``tries`` uniformly random subsets.
 
+    With group counts, points are drawn one after the other from those with which the counts can still be kept.
+
     Parameters
     ----------
     tries : int
         How many subsets to draw; O(k^2 d) each.
     """
 
+    keeps_group_counts = True
     cost = "O(k^2 d) a try"
 
     tries: int = 1
@@ -32,8 +36,11 @@ class Random(Solver):
         fixed = np.array(problem.include, dtype=np.int64)
         free = np.setdiff1d(problem.candidates, fixed)
         for _ in range(self.tries):
-            drawn = rng.choice(free, size=problem.k - len(fixed), replace=False)
-            indices = np.concatenate((fixed, drawn))
+            if problem.group_counts is not None:
+                indices = random_within_counts(problem, problem.group_counts, rng)
+            else:
+                drawn = rng.choice(free, size=problem.k - len(fixed), replace=False)
+                indices = np.concatenate((fixed, drawn))
             clock.iterations += 1
             clock.report(indices, problem.objective(indices)[0])
             if clock.expired:

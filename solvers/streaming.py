@@ -15,7 +15,6 @@ from mmdp.arrays import Indices, Matrix, Points, Vector
 from mmdp.metrics import Metric
 from mmdp.tables import Table
 from mmdp.traversal import farthest_first
-from mmdp.validation import checked_picks
 from solvers._framework.base import Solver
 from solvers._framework.grading import Run, held_problem
 from solvers._framework.table_problem import TableProblem, TableRun
@@ -46,6 +45,11 @@ class Streaming(Solver):
 
     cost = "O(n k d) in one pass, memory O(k d)"
 
+    @property
+    def stops(self) -> bool:
+        """One solution is constructed."""
+        return False
+
     def _reads(self, asked: TableProblem) -> bool:
         return isinstance(asked.table, Table) and asked.checkpoint is None and not asked.progress
 
@@ -53,16 +57,16 @@ class Streaming(Solver):
         """In one pass, holding fewer than 3 k rows and a few blocks."""
         table, k, geometry = asked.table, asked.k, asked.geometry
         assert isinstance(table, Table)
-        checked_picks(table.n, k)
+        include = np.array(asked.include, dtype=np.int64)
         held = _Held(geometry)
         stream = Doubling(k, geometry, held.between)
         for start, block in table.blocks(geometry):
             held.take(start, block)
-            stream.add(np.arange(start, start + len(block)))
-            held.keep(stream.kept())
-        here = held_problem(held.vectors, k, geometry)
+            stream.add(np.setdiff1d(np.arange(start, start + len(block)), asked.exclude))
+            held.keep(np.union1d(stream.kept(), include[include < start + len(block)]))
+        here = held_problem(held.vectors, k, geometry, held.places(include).tolist())
         best = np.array(_best(here, np.arange(here.n), held.places(stream.solution)))
-        notes = {"approximation_factor": approximation_factor(geometry), "kept": len(held.ids)}
+        notes = {"approximation_factor": approximation_factor(geometry, asked.include), "kept": len(held.ids)}
         run = Run(held.ids[best], stream.upper_bound(), iterations=table.n, notes=notes)
         return TableRun(run, held.vectors[best], table.n)
 
@@ -140,7 +144,7 @@ class Doubling:
         """No k points seen are farther apart than four times the threshold, where the triangle inequality holds."""
         if self.geometry.triangle_constant is None:
             return math.inf
-        return float(self.geometry.value(np.asarray(self.constant**2 * self.threshold)))
+        return self.geometry.bound(self.constant**2 * self.threshold)
 
     def _far(self, batch: Indices) -> NDArray[np.bool_]:
         if not len(self.centres):

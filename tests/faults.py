@@ -44,6 +44,7 @@ WORST = "tests/solvers/test_worst_cases.py"
 EXACT = [
     *(f"tests/solvers/test_{name}.py" for name in ("exact_parts", "exact_cells", "worst_cases", "exact")),
     *("tests/mmdp/test_certificate.py", "tests/solvers/test_exact_agreement.py"),
+    "tests/solvers/test_counts_agreement.py",
 ]
 PRUNING = [
     f"tests/lmm_integration/{name}.py"

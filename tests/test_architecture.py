@@ -7,21 +7,25 @@ import pytest
 
 from tests.import_graph import ROOT, circles, graph, sources
 
-PACKAGES = ("mmdp", "solvers", "lmm_integration", "experiments")  # each may import those before it
+PACKAGES = ("mmdp", "solvers", "objectives", "lmm_integration", "experiments")  # each may import those before it
 LAYERS = {  # inside a package, what each part may import beside itself; a part is a module or a folder
     "mmdp.tables": {"mmdp"},
-    "mmdp": set(),
+    "mmdp.validation": {"mmdp", "mmdp.tables"},  # which reads data frames
+    "mmdp.result": {"mmdp", "mmdp.tables"},  # which takes rows from what the points came from
+    "mmdp": {"mmdp.validation", "mmdp.result"},
     "solvers._framework": set(),
     "solvers._farthest_first": {"solvers._framework"},
     "solvers._local_search": {"solvers._framework", "solvers._farthest_first"},
     "solvers._exact": {"solvers._framework", "solvers._farthest_first", "solvers._local_search"},
     "solvers._ilp": {"solvers._framework", "solvers._exact"},
+    "solvers._spread": {"solvers._framework", "solvers._exact"},
     "solvers.*": {
         *("solvers._framework", "solvers._farthest_first", "solvers._local_search", "solvers._exact", "solvers._ilp"),
     },
     "solvers._adapters": {"solvers", "solvers._framework"},
     "solvers.__main__": {"solvers", "solvers._framework"},
-    "solvers": {"solvers.*", "solvers._framework", "solvers._farthest_first", "solvers._adapters"},
+    "solvers": {"solvers.*", "solvers._framework", "solvers._farthest_first", "solvers._adapters", "solvers._spread"},
+    "objectives": {"objectives"},
 }
 MEASURED = {  # private parts that an experiment imports because it measures or rebuilds just them
     ("experiments.gpu.checks", "solvers._farthest_first.gpu_launches"),
@@ -30,6 +34,7 @@ MEASURED = {  # private parts that an experiment imports because it measures or 
     ("experiments.gpu.run", "solvers._farthest_first.gpu_launches"),
     ("experiments.gpu.run", "solvers._farthest_first.tensor_traversal"),
     ("experiments.lmm_lab.methods", "solvers._local_search.random_starts"),  # subsets of every quality
+    ("experiments.lmm_lab.rules", "solvers._local_search.random_starts"),
 }
 IMPORTS = graph(sources(*PACKAGES))
 
@@ -137,6 +142,7 @@ def test_circles_of_any_length():
         ("mmdp", ("torch", "numba", "ortools", "dask", "transformers", "pandas", "matplotlib")),
         ("solvers", ("torch", "numba", "ortools", "dask", "transformers", "pandas", "matplotlib")),
         ("solvers.greedy", ("torch", "ortools", "dask", "transformers")),
+        ("objectives", ("torch", "numba", "ortools", "transformers")),
     ],
 )
 def test_light_imports(module, heavy):

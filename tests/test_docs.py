@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -11,7 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)  # one marked "py" is not for running
-NEEDS = {"gpu": "torch", "pruning": "transformers", "scale": "distributed", "selectors": "torch"}
+NEEDS = {
+    "data": "pyarrow",
+    "gpu": "torch",
+    "objectives": "ortools",
+    "pruning": "transformers",
+    "scale": "distributed",
+    "selectors": "torch",
+}
 FROM_THE_ROOT = {"changelog.md": "CHANGELOG.md", "security.md": "SECURITY.md"}  # pages that the site makes
 API = (ROOT / "docs" / "api.md").read_text()
 HOUSE = (ROOT / "docs" / "contributing.md").read_text()
@@ -25,6 +33,22 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for block in BLOCK.findall(page.read_text()):
         exec(compile(block, f"docs/{page.name}", "exec"), names)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_on_data_run(tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    from solvers.__main__ import application
+
+    monkeypatch.chdir(tmp_path)
+    page, names = (ROOT / "docs" / "data.md").read_text(), {}
+    for block in BLOCK.findall(page):
+        exec(compile(block, "docs/data.md", "exec"), names)
+    commands = re.findall(r"^\$ mmdp (select .*)$", page, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        application(shlex.split(command), standalone_mode=False)
+        assert (tmp_path / shlex.split(command)[-1]).exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -41,7 +65,10 @@ def test_every_solver_is_on_the_page_that_helps_to_choose():
     assert not [name for name in solvers.names() if f"solvers.{name}." not in API]
 
 
-@pytest.mark.parametrize(("package", "needed"), [("mmdp", "numpy"), ("solvers", "numpy"), ("lmm_integration", "torch")])
+@pytest.mark.parametrize(
+    ("package", "needed"),
+    [("mmdp", "numpy"), ("solvers", "numpy"), ("objectives", "numpy"), ("lmm_integration", "torch")],
+)
 def test_every_public_name_is_on_the_api_page(package, needed):
     pytest.importorskip(needed)
     documented = re.findall(r"^::: (\S+)", API, re.MULTILINE)
@@ -57,7 +84,7 @@ def test_no_private_path_is_on_the_api_page():
 
 
 def test_paths_of_the_house_exist():
-    named = re.findall(r"`((?:mmdp|solvers|lmm_integration|experiments|tests)/[\w/.]*)`", HOUSE)
+    named = re.findall(r"`((?:mmdp|solvers|objectives|lmm_integration|experiments|tests)/[\w/.]*)`", HOUSE)
     assert len(named) > 10
     assert not [path for path in named if not (ROOT / path).exists()]
     for row in HOUSE.splitlines():  # `file.py` in a row is in the folder that the row begins with
@@ -67,7 +94,7 @@ def test_paths_of_the_house_exist():
 
 
 def test_every_folder_of_the_packages_is_in_the_house():
-    packages = ("mmdp", "solvers", "lmm_integration")
+    packages = ("mmdp", "solvers", "objectives", "lmm_integration")
     folders = [file.parent.relative_to(ROOT).as_posix() for p in packages for file in (ROOT / p).glob("*/__init__.py")]
     assert "solvers/_exact" in folders
     assert not [folder for folder in folders if f"`{folder}/`" not in HOUSE]

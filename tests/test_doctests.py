@@ -7,7 +7,7 @@ import pytest
 
 from tests.import_graph import sources
 
-SHOWN = [name for name, text in sources("mmdp", "solvers", "lmm_integration").items() if ">>> " in text]
+SHOWN = [name for name, text in sources("mmdp", "solvers", "objectives", "lmm_integration").items() if ">>> " in text]
 NEEDS = {"lmm_integration": "torch"}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("mmdp", "solvers", "lmm_integration")
+PACKAGES = ("mmdp", "solvers", "objectives", "lmm_integration")
 README_BLOCK = re.search(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

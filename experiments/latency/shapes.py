@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +79,8 @@ class Shape:
             output = model.model.get_image_features(**pixels)
         features = torch.cat(list(getattr(output, "pooler_output", output)))
         ids = torch.tensor([[*range(3, 7), *[IMAGE_TOKEN] * len(features), *range(7, 3 + text)]], device=device)
-        types = {"mm_token_type_ids": (ids == IMAGE_TOKEN).long()} if "image_grid_thw" in pixels else {}
+        typed = "mm_token_type_ids" in inspect.signature(model.forward).parameters
+        types = {"mm_token_type_ids": (ids == IMAGE_TOKEN).long()} if typed else {}
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **types, **pixels}
 
 

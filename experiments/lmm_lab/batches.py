@@ -9,11 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.lmm_lab.pixels import pixels
-from experiments.lmm_lab.questions import KINDS, PAD, Question, ask, encode
-from experiments.lmm_lab.scenes import Scene, patch_labels, scene
+from experiments.lmm_lab.task import PAD, Question, Scene, Task
 
-LONGEST = 5  # words of a question
+UNASKED = -100  # in place of an answer's words beyond its end, as the loss ignores it
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +19,9 @@ class Asked:
     """Scenes and as many questions about each.
 
     images : (b, 3, 96, 96)
-    ids : (b, q, 5), padded behind
-    last, answers : (b, q), the place of a question's last word, and the number of the word that answers it
+    ids : (b, q, task.longest), the question and all but the last word of its answer, padded behind
+    last : (b, q), the place of a question's last word
+    answers : (b, q, task.longest_answer), the words of the answer, ``UNASKED`` behind
     """
 
     images: Tensor
@@ -32,30 +31,38 @@ class Asked:
     questions: list[list[Question]]
 
 
-def scenes(part: str, seed: int, size: int) -> Iterator[list[Scene]]:
+def scenes(task: Task, part: str, seed: int, size: int) -> Iterator[list[Scene]]:
     """Batches of ``size`` scenes of ``part``, "train" or "test"."""
-    source, rng = pixels(part), np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     while True:
-        yield [scene(source, rng) for _ in range(size)]
+        yield [task.draw(part, rng) for _ in range(size)]
 
 
-def labelled(part: str, seed: int, size: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+def labelled(task: Task, part: str, seed: int, size: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
     """Batches of images and, by name, the (b, 144) labels of their patches."""
-    for batch in scenes(part, seed, size):
-        labels = [patch_labels(one) for one in batch]
+    for batch in scenes(task, part, seed, size):
+        labels = [task.labels(one) for one in batch]
         yield images(batch), {name: torch.tensor(np.stack([of[name] for of in labels])) for name in labels[0]}
 
 
-def asked(part: str, seed: int, size: int, each: int) -> Iterator[Asked]:
+def asked(task: Task, part: str, seed: int, size: int, each: int) -> Iterator[Asked]:
     """Batches of scenes with ``each`` questions about every one, the kinds in turn."""
     rng = np.random.default_rng([seed, 1])
-    for batch in scenes(part, seed, size):
-        questions = [[ask(one, KINDS[i % len(KINDS)], rng) for i in range(each)] for one in batch]
-        lists = [[question.ids for question in row] for row in questions]
-        ids = torch.tensor([[words + [PAD] * (LONGEST - len(words)) for words in row] for row in lists])
-        last = torch.tensor([[len(words) - 1 for words in row] for row in lists])
-        answers = torch.tensor([[encode(question.answer)[0] for question in row] for row in questions])
-        yield Asked(images(batch), ids, last, answers, questions)
+    for batch in scenes(task, part, seed, size):
+        questions = [[task.ask(one, task.kinds[i % len(task.kinds)], rng) for i in range(each)] for one in batch]
+        texts = [[task.encode(question.text) for question in row] for row in questions]
+        told = [[task.encode(question.answer) for question in row] for row in questions]
+        ids = [
+            [_filled([*text, *answer[:-1]], task.longest, PAD) for text, answer in zip(*pair, strict=True)]
+            for pair in zip(texts, told, strict=True)
+        ]
+        answers = [[_filled(answer, task.longest_answer, UNASKED) for answer in row] for row in told]
+        last = torch.tensor([[len(text) - 1 for text in row] for row in texts])
+        yield Asked(images(batch), torch.tensor(ids), last, torch.tensor(answers), questions)
+
+
+def _filled(words: list[int], length: int, filling: int) -> list[int]:
+    return words + [filling] * (length - len(words))
 
 
 def images(batch: list[Scene]) -> Tensor:

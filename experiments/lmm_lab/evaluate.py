@@ -11,15 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from experiments.lmm_lab.batches import Asked, asked
+from experiments.lmm_lab.batches import UNASKED, Asked, asked
+from experiments.lmm_lab.digits import DIGITS
 from experiments.lmm_lab.model import TOKENS
-from experiments.lmm_lab.questions import IMAGE, KINDS, PAD, START
+from experiments.lmm_lab.task import IMAGE, PAD, START, Task
 from lmm_integration import prune
 from lmm_integration.stats import Kept
 from mmdp import Problem
 
-EACH = len(KINDS)
-_SEED, _BATCH = 2026, 30
+DEVELOPMENT = 2026  # seed of the test scenes that rules were tried on
+_BATCH = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +48,22 @@ class Lab:
         Its tower is put behind a memory: it sees every scene once.
     count : int
         How many scenes, each with a question of every kind.
+    task : Task
+        What the model was trained on.
+    seed : int
+        Of the scenes.
 
     Attributes
     ----------
+    each : int
+        Questions about one scene.
     asked : list of Asked
         The scenes one by one.
     """
 
-    def __init__(self, model: Any, count: int) -> None:
-        self.model = model
-        self.asked = list(islice(asked("test", _SEED, 1, EACH), count))
+    def __init__(self, model: Any, count: int, task: Task = DIGITS, seed: int = DEVELOPMENT) -> None:
+        self.model, self.task, self.each = model, task, len(task.kinds)
+        self.asked = list(islice(asked(task, "test", seed, 1, self.each), count))
         self._batches = [_prompts(self.asked[start : start + _BATCH]) for start in range(0, count, _BATCH)]
         tower = model.model.vision_tower
         self._tower = tower if isinstance(tower, _Remembering) else _Remembering(tower)
@@ -65,7 +72,7 @@ class Lab:
         self.attention: list[Tensor] = []
         self.features: list[Tensor] = []
         for images, *_ in self._batches:
-            for i in range(0, len(images), EACH):
+            for i in range(0, len(images), self.each):
                 self._look(images[i])
         self.scenes = len(self.features)
         self._number = {_key(rows): i for i, rows in enumerate(self.features)}
@@ -85,13 +92,16 @@ class Lab:
         with prune(self.model, solver, keep, attention=self.attention_of, **options) as pruning:
             for images, ids, mask, answers in self._batches:
                 with torch.inference_mode():
-                    scores = self.model(pixel_values=images, input_ids=ids, attention_mask=mask).logits[:, -1]
-                right.append((scores.argmax(-1) == answers).numpy())
+                    logits = self.model(pixel_values=images, input_ids=ids, attention_mask=mask).logits
+                said = logits[:, -answers.shape[1] :].argmax(-1)
+                right.append(((said == answers) | (answers == UNASKED)).all(1).numpy())
                 kept.extend(pruning.last)
             seconds = pruning.stats.solve_seconds
-        kept = kept[::EACH]
+        kept = kept[:: self.each]
         objective = np.array([self._objective(i, one.indices) for i, one in enumerate(kept)])
-        return Outcome(np.concatenate(right).reshape(-1, EACH), kept, objective, seconds / (self.scenes * EACH))
+        return Outcome(
+            np.concatenate(right).reshape(-1, self.each), kept, objective, seconds / (self.scenes * self.each)
+        )
 
     def _objective(self, scene: int, indices: Tensor) -> float:
         if len(indices) == TOKENS:
@@ -144,14 +154,21 @@ def _key(rows: Tensor) -> bytes:
 
 
 def _prompts(batch: list[Asked]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Images, prompts padded in front, their mask and the answers: one row a question."""
+    """Images, prompts with all but the last word of the answer, padded in front, their mask, and the answers.
+
+    One row a question. The answers (rows, a) end in the last column, as the logits that predict them do.
+    """
     rows = [
-        (one.images[0], one.ids[0, q, : one.last[0, q] + 1], one.answers[0, q]) for one in batch for q in range(EACH)
+        (one.images[0], one.ids[0, q], int(one.last[0, q]) + 1, one.answers[0, q][one.answers[0, q] != UNASKED])
+        for one in batch
+        for q in range(one.ids.shape[1])
     ]
-    longest = max(len(words) for _, words, _ in rows)
-    ids = torch.full((len(rows), longest + 1 + TOKENS), PAD)
+    longest = max(asks + len(answer) - 1 for _, _, asks, answer in rows)
+    ids = torch.full((len(rows), 1 + TOKENS + longest), PAD)
     mask = torch.zeros_like(ids)
-    for row, (_, words, _) in zip(range(len(rows)), rows, strict=True):
-        prompt = torch.cat((torch.tensor([START] + [IMAGE] * TOKENS), words))
+    answers = torch.full((len(rows), max(len(answer) for *_, answer in rows)), UNASKED)
+    for row, (_, words, asks, answer) in enumerate(rows):
+        prompt = torch.cat((torch.tensor([START] + [IMAGE] * TOKENS), words[: asks + len(answer) - 1]))
         ids[row, -len(prompt) :], mask[row, -len(prompt) :] = prompt, 1
-    return torch.stack([image for image, *_ in rows]), ids, mask, torch.stack([answer for *_, answer in rows])
+        answers[row, -len(answer) :] = answer
+    return torch.stack([image for image, *_ in rows]), ids, mask, answers

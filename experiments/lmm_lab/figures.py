@@ -13,7 +13,7 @@ from experiments.lmm_lab.statistics import Estimate
 SHOWN = {
     "exact": "#009E73",
     "greedy": "#E69F00",
-    "greedy_centred": "#0072B2",
+    "greedy_centring_alone": "#0072B2",
     "random": "#999999",
     "grid": "#56B4E9",
     "largest_norm": "#CC79A7",

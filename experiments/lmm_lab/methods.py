@@ -42,11 +42,16 @@ def methods(lab: Lab, seeds: int) -> Iterator[Method]:
     for name in (*_RANDOM, "greedy", "interchange", "local_search", "exact"):
         for seed in range(seeds if name in _RANDOM else 1):
             yield _diverse(name, seed)
-    for name in selectors.names():
+    for name in selectors_without_keys():
         for seed in range(seeds if name == "random_subset" else 1):
             yield Method(name, "selector", seed, name)
     for name, transform in TRANSFORMS.items():
         yield Method(f"greedy_{name}", "transform", 0, _transformed(transform, lab))
+
+
+def selectors_without_keys() -> list[str]:
+    """All selectors but those that need keys of the tower's layers, which the lab does not record."""
+    return [name for name in selectors.names() if "keys" not in selectors.load(name).needs]
 
 
 def _diverse(name: str, seed: int) -> Method:
@@ -95,7 +100,7 @@ def _per_head(features: Tensor, _: Tensor) -> Tensor:
 
 
 TRANSFORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "centred": _centred,
+    "centring_alone": _centred,
     "whitened": _whitened,
     "tower": lambda _, seen: seen,
     "per_head": _per_head,

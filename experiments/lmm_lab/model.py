@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from experiments.lmm_lab.pixels import PATCH, SIDE
-from experiments.lmm_lab.questions import IMAGE, PAD, START, WORDS
 from experiments.lmm_lab.scenes import GRID
+from experiments.lmm_lab.task import IMAGE, PAD, START
 from mmdp import DataFileError
 
 CHECKPOINT = Path(__file__).parent / "checkpoint"
@@ -19,13 +20,13 @@ TOKENS = GRID * GRID
 WIDTH = 128
 
 
-def new(seed: int = 0, width: int = WIDTH, layers: int = 4) -> Any:
-    """The untrained model: a CLIP tower and a Llama of ``layers`` layers each, and a projector of two."""
+def new(words: int, seed: int = 0, width: int = WIDTH, layers: int = 4) -> Any:
+    """The untrained model of a language: a CLIP tower and a Llama of ``layers`` layers, and a projector of two."""
     torch.manual_seed(seed)
     sizes: Any = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 4}
     vision = CLIPVisionConfig(image_size=SIDE, patch_size=PATCH, intermediate_size=4 * width, **sizes)
     text = LlamaConfig(
-        vocab_size=len(WORDS),
+        vocab_size=words,
         intermediate_size=3 * width,
         pad_token_id=PAD,
         bos_token_id=START,
@@ -58,11 +59,14 @@ def load(folder: Path = CHECKPOINT) -> Any:
     Raises
     ------
     DataFileError
-        If the folder holds none.
+        If the folder holds none, or this release of transformers does not know its weights by their names.
     """
     if not (folder / "model.safetensors").exists():
         raise DataFileError(f"{folder} holds no model.safetensors: run python -m experiments lmm_lab train")
-    model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, attn_implementation=_ATTENTION)
+    read: Any = LlavaForConditionalGeneration.from_pretrained
+    model, loading = read(folder, dtype=torch.float32, attn_implementation=_ATTENTION, output_loading_info=True)
+    if loading["missing_keys"]:
+        raise DataFileError(f"{folder} was saved by transformers 5, and {transformers.__version__} cannot read it")
     return model.eval()
 
 

@@ -59,8 +59,14 @@ def pixels(part: str) -> Pixels:
         rng = np.random.default_rng(0)
         copies = [large, *(np.stack([distorted(ink, rng) for ink in large]) for _ in range(AUGMENTED - 1))]
         large, values = np.concatenate(copies), np.tile(values, AUGMENTED)
+    return Pixels(large, values.astype(np.int64), photographs(part))
+
+
+@cache
+def photographs(part: str) -> tuple[NDArray[np.float32], ...]:
+    """The photographs of ``part``, in three sizes each."""
     names = TRAIN_PHOTOS if part == "train" else TEST_PHOTOS
-    return Pixels(large, values.astype(np.int64), tuple(size for name in names for size in sizes(photograph(name))))
+    return tuple(size for name in names for size in sizes(photograph(name)))
 
 
 def enlarged(image: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -4,37 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.lmm_lab.scenes import COLOURS, PLACES, Scene, Thing
+from experiments.lmm_lab.scenes import COLOURS, PLACES, Thing
+from experiments.lmm_lab.task import SPECIAL, Question, Scene
 
-_SPECIAL = ("<pad>", "<image>", "<start>")
 _ASKING = ("which", "digit", "digits", "colour", "where", "how", "many", "are", "is", "at", "larger", "smaller", "than")
-WORDS = (*_SPECIAL, *_ASKING, "yes", "no", *map(str, range(10)), *COLOURS, *PLACES)
-PAD, IMAGE, START = range(len(_SPECIAL))
+WORDS = (*SPECIAL, *_ASKING, "yes", "no", *map(str, range(10)), *COLOURS, *PLACES)
 KINDS = ("identity", "colour", "place", "count", "comparison")
-_NUMBER = {word: number for number, word in enumerate(WORDS)}
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question, its kind and its answer of one word."""
-
-    kind: str
-    text: str
-    answer: str
-
-    @property
-    def ids(self) -> list[int]:
-        """The words of the question as numbers."""
-        return encode(self.text)
-
-
-def encode(text: str) -> list[int]:
-    """Numbers of the words of a text."""
-    return [_NUMBER[word] for word in text.split()]
 
 
 def ask(about: Scene, kind: str, rng: np.random.Generator) -> Question:

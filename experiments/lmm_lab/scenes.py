@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.lmm_lab.pixels import DIGIT, PATCH, SIDE, Pixels
+from experiments.lmm_lab.task import Scene
 
 COLOURS = {
     "red": (1.0, 0.15, 0.1),
@@ -33,47 +35,43 @@ class Thing:
     place: str
 
 
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """What is to be seen, its pixels (3, 96, 96) in about [-1, 1], and the corner patch of each digit, (m, 2)."""
-
-    things: tuple[Thing, ...]
-    image: NDArray[np.float32]
-    corners: NDArray[np.int64]
-
-
 def scene(pixels: Pixels, rng: np.random.Generator, fewest: int = 2, most: int = 5) -> Scene:
     """Draw a scene of ``fewest`` to ``most`` digits, on different places; colours may repeat."""
-    image = _DIM * _crop(pixels, rng)
+    image = background(pixels.photos, rng)
     count = int(rng.integers(fewest, most + 1))
     things, corners = [], []
     for place in sorted(rng.choice(len(PLACES), count, replace=False).tolist()):
         colour = str(rng.choice(list(COLOURS)))
         chosen = int(rng.integers(len(pixels.ink)))
         corner = np.array(divmod(place, _ACROSS)) * (_CELL // PATCH) + rng.integers(0, 2, 2)
-        _paint(image, pixels.ink[chosen], COLOURS[colour], corner * PATCH, rng)
+        paint(image, pixels.ink[chosen], COLOURS[colour], corner * PATCH, rng)
         things.append(Thing(int(pixels.values[chosen]), colour, PLACES[place]))
         corners.append(corner)
-    standard = (image.transpose(2, 0, 1) - 0.5) / 0.5
-    return Scene(tuple(things), np.ascontiguousarray(standard, dtype=np.float32), np.array(corners))
+    return Scene(tuple(things), standardised(image), np.array(corners))
 
 
-def _crop(pixels: Pixels, rng: np.random.Generator) -> NDArray[np.float32]:
-    photo = pixels.photos[int(rng.integers(len(pixels.photos)))]
+def standardised(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Channels first, and values from -1 to 1."""
+    return np.ascontiguousarray((image.transpose(2, 0, 1) - 0.5) / 0.5, dtype=np.float32)
+
+
+def background(photos: Sequence[NDArray[np.float32]], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A dimmed crop of one of the photographs, (96, 96, 3)."""
+    photo = photos[int(rng.integers(len(photos)))]
     top, left = (int(rng.integers(0, side - SIDE + 1)) for side in photo.shape[:2])
     crop = photo[top : top + SIDE, left : left + SIDE]
-    return crop[:, ::-1] if rng.random() < 0.5 else crop
+    return _DIM * (crop[:, ::-1] if rng.random() < 0.5 else crop)
 
 
-def _paint(
+def paint(
     image: NDArray[np.float32],
     ink: NDArray[np.float32],
     colour: tuple[float, ...],
     corner: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> None:
-    """Blend a digit into the image, its colour a little off."""
-    window = image[corner[0] : corner[0] + DIGIT, corner[1] : corner[1] + DIGIT]
+    """Blend ink (h, w) into the image with its corner at a pixel, its colour a little off."""
+    window = image[corner[0] : corner[0] + ink.shape[0], corner[1] : corner[1] + ink.shape[1]]
     cover = np.minimum(1, 1.25 * ink)[..., None]
     shade = np.clip(np.array(colour) + rng.uniform(-0.08, 0.08, 3), 0, 1)
     window[:] = window * (1 - cover) + shade * cover

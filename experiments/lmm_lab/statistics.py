@@ -67,11 +67,17 @@ def correlation(rows: pd.DataFrame) -> Estimate:
     """
     right = np.array([numbers(text) for text in rows["right"]])
     objective = np.array([numbers(text) for text in rows["objectives"]])
-    each = np.array([_spearman(objective[:, i], right[:, i]) for i in range(right.shape[1])])
-    each = each[np.isfinite(each)]
+    each = ranks_of_scenes(objective, right)
     if not len(each):
         return Estimate(float("nan"), float("nan"), float("nan"))
     return over_scenes(lambda chosen: float(each[chosen].mean()), len(each))
+
+
+def ranks_of_scenes(objective: Values, right: Values) -> Values:
+    """Spearman's correlation of every scene that has one, for (subsets, scenes) arrays."""
+    each = np.array([_spearman(objective[:, i], right[:, i]) for i in range(right.shape[1])])
+    known: Values = each[np.isfinite(each)]
+    return known
 
 
 def _spearman(x: Values, y: Values) -> float:

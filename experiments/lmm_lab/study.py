@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from experiments._common.console import Console, Progress
 from experiments._common.rows import Rows
-from experiments.lmm_lab.evaluate import EACH, Lab, Outcome
+from experiments.lmm_lab.evaluate import Lab, Outcome
 from experiments.lmm_lab.methods import Method, methods
 from experiments.lmm_lab.model import CHECKPOINT, load
 from experiments.lmm_lab.questions import KINDS
@@ -46,7 +46,9 @@ def measure(results: Path, scenes: int, seeds: int, folder: Path = CHECKPOINT) -
 
 
 def _columns(outcome: Outcome, method: Method) -> dict[str, str | float]:
-    selections = EACH if method.group == "quality" else 1  # these solve a scene once and remember it for its questions
+    selections = (
+        len(KINDS) if method.group == "quality" else 1
+    )  # these solve a scene once and remember it for its questions
     return {
         "accuracy": float(outcome.right.mean()),
         **{kind: float(outcome.right[:, i].mean()) for i, kind in enumerate(KINDS)},

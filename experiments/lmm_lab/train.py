@@ -13,7 +13,7 @@ import csv
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, layer_norm
 
 from experiments._common.provenance import provenance
-from experiments.lmm_lab.batches import LONGEST, Asked, asked, labelled
+from experiments.lmm_lab.batches import UNASKED, Asked, asked, labelled
 from experiments.lmm_lab.model import TOKENS, WIDTH, new, vision
-from experiments.lmm_lab.questions import START, encode
-from experiments.lmm_lab.scenes import COLOURS, PLACES
+from experiments.lmm_lab.task import START, Task
+from experiments.lmm_lab.tasks import TASKS
 
-_CLASSES = {"digit": 11, "colour": len(COLOURS) + 1, "centre": 2, "place": len(PLACES)}
-_VOCABULARY = {
-    "digit": ("<pad>", *map(str, range(10))),
-    "colour": ("<pad>", *COLOURS),
-    "place": PLACES,
-}  # the padding stands for none
-_BACKGROUND = 0.2  # weight of patches that show no digit, four of five
+_BACKGROUND = 0.2  # weight of patches that show nothing, four of five
 _PREFIX = 1 + TOKENS  # the start and the image
 _STAGE = "stage.pt"  # what a stage leaves for the next, gone at the end
 
@@ -42,6 +36,7 @@ _STAGE = "stage.pt"  # what a stage leaves for the next, gone at the end
 class Recipe:
     """Steps, batch sizes and learning rates of the stages; a rate rises for a twentieth of it, then falls to zero."""
 
+    task: str = "digits"
     seed: int = 0
     tower_steps: int = 2200
     tower_batch: int = 32
@@ -56,6 +51,18 @@ class Recipe:
     width: int = WIDTH
     layers: int = 4
     every: int = 50  # steps between two lines of the log
+
+
+RECIPES: dict[str, dict[str, Any]] = {  # what deviates from the recipe of digits
+    "digits": {},
+    "reading": {"tower_steps": 4000, "words_steps": 200, "language_steps": 8000},
+    "dense": {"tower_steps": 3000, "language_steps": 8000},
+}
+
+
+def recipe_of(task: str, seed: int) -> Recipe:
+    """The recipe for a task; those of reading and dense scenes are estimates until they have been trained once."""
+    return replace(Recipe(task=task, seed=seed), **RECIPES[task])
 
 
 class Log:
@@ -84,7 +91,8 @@ def train(recipe: Recipe, folder: Path) -> Any:
     """
     folder.mkdir(parents=True, exist_ok=True)
     about = {"recipe": asdict(recipe), "threads": torch.get_num_threads(), **provenance(("torch", "transformers"))}
-    model = new(recipe.seed, recipe.width, recipe.layers)
+    task = TASKS[recipe.task]
+    model = new(len(task.words), recipe.seed, recipe.width, recipe.layers)
     finished, state = _finished(recipe, folder)
     model.load_state_dict(state or model.state_dict())
     if not finished:
@@ -92,7 +100,7 @@ def train(recipe: Recipe, folder: Path) -> Any:
     log = Log(folder / "log.csv")
     for number, stage in enumerate((train_tower, train_projector, train_language), 1):
         if number > finished:
-            stage(model, recipe, log)
+            stage(model, task, recipe, log)
             torch.save((asdict(recipe), number, model.state_dict()), folder / _STAGE)
     model.save_pretrained(folder)
     (folder / "recipe.json").write_text(json.dumps(about, indent=2) + "\n")
@@ -108,13 +116,13 @@ def _finished(recipe: Recipe, folder: Path) -> tuple[int, dict[str, Tensor] | No
     return (number, state) if known == asdict(recipe) else (0, None)
 
 
-def train_tower(model: Any, recipe: Recipe, log: Log) -> None:
-    """First stage: linear heads name the digit, colour and place of every patch."""
+def train_tower(model: Any, task: Task, recipe: Recipe, log: Log) -> None:
+    """First stage: linear heads name what every patch shows."""
     torch.manual_seed(recipe.seed)
     width = model.config.vision_config.hidden_size
-    heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in _CLASSES.items()})
-    weights = {"digit": _weights(11), "colour": _weights(_CLASSES["colour"])}
-    batches = labelled("train", recipe.seed, recipe.tower_batch)
+    heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in task.classes.items()})
+    weights = {name: _weights(task.classes[name]) for name in task.sparse}
+    batches = labelled(task, "train", recipe.seed, recipe.tower_batch)
     parameters = [*model.model.vision_tower.parameters(), *heads.parameters()]
     for step, (optimizer, schedule) in _steps(parameters, recipe.tower_steps, recipe.tower_rate):
         images, labels = next(batches)
@@ -123,14 +131,14 @@ def train_tower(model: Any, recipe: Recipe, log: Log) -> None:
         loss = _naming_loss(scores, labels, weights)
         _descend(loss, optimizer, schedule, parameters)
         if step % recipe.every == 0 or step == recipe.tower_steps:
-            log.add("tower", step, float(loss.detach()), _digits_named(scores, labels))
+            log.add("tower", step, float(loss.detach()), _named(task.subject, scores, labels))
 
 
-def train_projector(model: Any, recipe: Recipe, log: Log) -> None:
-    """Second stage: a projected patch comes near the embeddings of the words for its digit, colour and place."""
+def train_projector(model: Any, task: Task, recipe: Recipe, log: Log) -> None:
+    """Second stage: a projected patch comes near the embeddings of the words for what it shows."""
     words = model.model.language_model.embed_tokens
-    numbers = {name: torch.tensor(encode(" ".join(listed))) for name, listed in _VOCABULARY.items()}
-    batches = labelled("train", recipe.seed + 2, recipe.words_batch)
+    numbers = {name: torch.tensor(task.encode(" ".join(listed))) for name, listed in task.named.items()}
+    batches = labelled(task, "train", recipe.seed + 2, recipe.words_batch)
     parameters = [*model.model.multi_modal_projector.parameters(), *words.parameters()]
     for step, (optimizer, schedule) in _steps(parameters, recipe.words_steps, recipe.words_rate):
         images, labels = next(batches)
@@ -141,7 +149,7 @@ def train_projector(model: Any, recipe: Recipe, log: Log) -> None:
         loss = _naming_loss(scores, labels, {})
         _descend(loss, optimizer, schedule, parameters)
         if step % recipe.every == 0 or step == recipe.words_steps:
-            log.add("words", step, float(loss.detach()), _digits_named(scores, labels))
+            log.add("words", step, float(loss.detach()), _named(task.subject, scores, labels))
 
 
 def _naming_loss(scores: dict[str, Tensor], labels: dict[str, Tensor], weights: dict[str, Tensor]) -> Tensor:
@@ -152,50 +160,62 @@ def _naming_loss(scores: dict[str, Tensor], labels: dict[str, Tensor], weights: 
     return torch.stack(losses).sum()
 
 
-def _digits_named(scores: dict[str, Tensor], labels: dict[str, Tensor]) -> float:
-    """Share of the patches of digits whose digit is named right."""
-    right = scores["digit"].argmax(-1) == labels["digit"]
-    return float(right[labels["digit"] > 0].float().mean())
+def _named(subject: str, scores: dict[str, Tensor], labels: dict[str, Tensor]) -> float:
+    """Share of the patches that show the subject for which it is named right."""
+    right = scores[subject].argmax(-1) == labels[subject]
+    return float(right[labels[subject] > 0].float().mean())
 
 
-def train_language(model: Any, recipe: Recipe, log: Log) -> None:
+def train_language(model: Any, task: Task, recipe: Recipe, log: Log) -> None:
     """Third stage: questions and answers, the tower as it is."""
-    batches = asked("train", recipe.seed + 1, recipe.language_batch, recipe.questions)
+    batches = asked(task, "train", recipe.seed + 1, recipe.language_batch, recipe.questions)
     parameters = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
     for step, (optimizer, schedule) in _steps(parameters, recipe.language_steps, recipe.language_rate):
         batch = next(batches)
         with torch.no_grad():
             seen = vision(model, batch.images)[0]
         scores = answer_scores(model, seen, batch)
-        loss = cross_entropy(scores.flatten(0, 1), batch.answers.flatten())
+        loss = cross_entropy(scores.flatten(0, 2), batch.answers.flatten(), ignore_index=UNASKED)
         _descend(loss, optimizer, schedule, parameters)
         if step % recipe.every == 0 or step == recipe.language_steps:
-            log.add("language", step, float(loss.detach()), float((scores.argmax(-1) == batch.answers).float().mean()))
+            log.add("language", step, float(loss.detach()), _answered(scores, batch))
+
+
+def _answered(scores: Tensor, batch: Asked) -> float:
+    """Share of the questions of which every word is answered right."""
+    right = (scores.argmax(-1) == batch.answers) | (batch.answers == UNASKED)
+    return float(right.all(-1).float().mean())
 
 
 def answer_scores(model: Any, seen: Tensor, batch: Asked) -> Tensor:
-    """Scores of every word as the answer to every question, (b, q, words), in one pass over image and questions."""
+    """Scores (b, q, a, words) of every word as each word of every answer, in one pass over images and questions.
+
+    The words of an answer before the one that is scored are given.
+    """
     inner = model.model
-    b, q, _ = batch.ids.shape
+    b, q, longest = batch.ids.shape
     words = inner.language_model.embed_tokens(batch.ids).flatten(1, 2)
     start = inner.language_model.embed_tokens(torch.full((b, 1), START))
     embedded = torch.cat((start, inner.multi_modal_projector(seen), words), dim=1)
-    positions = torch.cat((torch.arange(_PREFIX), _PREFIX + torch.arange(LONGEST).repeat(q)))
+    positions = torch.cat((torch.arange(_PREFIX), _PREFIX + torch.arange(longest).repeat(q)))
     hidden = inner.language_model(
         inputs_embeds=embedded,
-        attention_mask=_own_question_only(q).expand(b, -1, -1, -1),
+        attention_mask=_own_question_only(q, longest).expand(b, -1, -1, -1),
         position_ids=positions.expand(b, -1),
         use_cache=False,
     ).last_hidden_state
-    last = _PREFIX + torch.arange(q) * LONGEST + batch.last
-    scores: Tensor = model.lm_head(hidden.gather(1, last[..., None].expand(-1, -1, hidden.shape[-1])))
-    return scores
+    steps = torch.arange(batch.answers.shape[2])
+    ends = (batch.last[..., None] + steps).clamp(max=longest - 1)  # beyond an answer's end, where nothing is asked
+    places = (_PREFIX + torch.arange(q)[:, None] * longest + ends).flatten(1)
+    scores: Tensor = model.lm_head(hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1])))
+    of_each_word: Tensor = scores.unflatten(1, (q, len(steps)))
+    return of_each_word
 
 
-def _own_question_only(q: int) -> Tensor:
+def _own_question_only(q: int, longest: int) -> Tensor:
     """Mask (1, 1, n, n) in which a word sees the image and the earlier words of its own question."""
-    n = _PREFIX + q * LONGEST
-    question = torch.cat((torch.full((_PREFIX,), -1), torch.arange(q).repeat_interleave(LONGEST)))
+    n = _PREFIX + q * longest
+    question = torch.cat((torch.full((_PREFIX,), -1), torch.arange(q).repeat_interleave(longest)))
     own = (question[:, None] == question) | (question == -1)
     allowed = own & torch.ones(n, n, dtype=torch.bool).tril()
     return torch.where(allowed, 0.0, torch.finfo(torch.float32).min)[None, None]

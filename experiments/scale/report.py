@@ -10,21 +10,24 @@ from experiments._common import figures
 from experiments._common.rows import Row
 from experiments._common.tables import duration, markdown_table, origin
 
-MEMORY, DISK, CLUSTER = "in memory", "on disk", "on a cluster"
+MEMORY, DISK, FOLDER, CLUSTER = "in memory", "on disk", "in a Parquet folder", "on a cluster"
 _SAID = {"True": "yes", "False": "no", "": ""}
 _COLUMNS = {
     MEMORY: ("data", "n", "d", "k", "method", "threads", "time", "over greedy", "picks of the plain loop"),
     DISK: ("data", "n", "d", "k", "threads", "time", "passes", "a plain pass", "over plain passes", "peak memory",
            "same after kill -9"),
+    FOLDER: ("data", "n", "d", "k", "threads", "time", "objective", "upper bound", "approximation factor",
+             "peak memory", "ids of the picks"),
     CLUSTER: ("data", "n", "d", "k", "workers", "time", "objective", "upper bound", "greedy over it",
               "approximation factor", "same after kill -9"),
 }  # fmt: skip
 _NOTES = {
-    MEMORY: "Medians of runs in turn, from point 0. fpsample's sampler computes in float32 and runs one thread. The "
-    "plain loop is `Greedy(accelerated=False)`.",
+    MEMORY: "Medians of runs in turn, from point 0. fpsample's bucket sampler, with h = 9, computes in float32 and "
+    "runs one thread; the report of `speed` has h = 7 as well. The plain loop is `Greedy(accelerated=False)`.",
     DISK: "The time is that of the whole search; a plain pass reads the file in the same blocks and sums it, in the "
     "same process before the search, with the file in the system's cache. The memory is the peak of the whole process. "
     "The search was then killed after its first checkpoint and resumed.",
+    FOLDER: "`coreset` over the row groups of a folder of Parquet files with ids, 250,000 rows each, in threads.",
     CLUSTER: "`coreset` over 64 partitions on a `LocalCluster` of four processes; then again with one of them killed "
     "half-way. Greedy has all points in one memory.",
 }
@@ -44,6 +47,10 @@ def cells(part: str, rows: Sequence[Row]) -> tuple[Sequence[str], list[tuple[str
         elif part == DISK:
             line += [row["threads"], duration(seconds), row["passes"], duration(float(row["pass_seconds"]))]
             line += [f"{float(row['ratio']):.2f}x", f"{float(row['peak_mib']):.0f} MiB"]
+        elif part == FOLDER:
+            line += [row["threads"], duration(seconds)]
+            line += [f"{float(row[name]):.4g}" for name in ("objective", "upper_bound", "granted")]
+            line += [f"{float(row['peak_mib']):.0f} MiB"]
         else:
             line += [row["threads"], duration(seconds)]
             line += [f"{float(row[name]):.4g}" for name in ("objective", "upper_bound", "ratio", "granted")]
@@ -55,7 +62,7 @@ def write(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write ``scale.md`` and ``scale.png``; return what was written."""
     parts = ["# Many points", "Written by `python -m experiments scale`; the rows behind it are in `scale.csv`.",
              origin(rows), "![Seconds of each method](scale.png)"]  # fmt: skip
-    for part in (MEMORY, DISK, CLUSTER):
+    for part in [part for part in (MEMORY, DISK, FOLDER, CLUSTER) if any(row["part"] == part for row in rows)]:
         parts += [f"## {part.capitalize()}", _NOTES[part], markdown_table(*cells(part, rows))]
     report, plot = folder / "scale.md", folder / "scale.png"
     report.write_text("\n\n".join(parts) + "\n")

@@ -14,6 +14,7 @@ import typer
 
 import solvers
 from experiments._common.console import Console, Progress
+from experiments._common.provenance import PACKAGES
 from experiments._common.rows import RESULTS, Rows
 from experiments.search import max_div
 from experiments.search.report import write_report
@@ -46,7 +47,7 @@ def main(
     measured again, so the same command goes on where it was stopped.
     """
     console = Console()
-    rows = Rows(results / "search.csv", KEY)
+    rows = Rows(results / "search.csv", KEY, packages=(*PACKAGES, max_div.NAME))
     for path in merge or []:
         console.print(f"{rows.merge(path)} rows added from {path}")
     wanted = list(targets(data, best_known, only))

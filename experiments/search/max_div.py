@@ -23,7 +23,8 @@ def select(problem: Problem, seconds: float, seed: int) -> tuple[Indices, float]
     from max_div import DistanceMetric, DiversityMetric, MaxDivProblem, MaxDivSolverBuilder
     from max_div import seconds as budget
 
-    start, goal = time.perf_counter(), DiversityMetric.MIN_SEPARATION
+    start = time.perf_counter()
+    goal = getattr(DiversityMetric, "MIN_SEPARATION", None) or DiversityMetric.min_separation()  # until 0.17, and since
     if problem.points is None:
         stated = MaxDivProblem.from_distances(problem.distances.astype(np.float32), problem.k, goal)
     else:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
+from itertools import chain, product
 from pathlib import Path
 from typing import Annotated, Any
 
-import numba
 import numpy as np
 import typer
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ from experiments._common.tables import duration, markdown_table, origin
 from experiments.speed import tokens
 from mmdp import Problem
 
-KEY = ("sampler", "n", "d", "k")
-TOKEN_KEY = (*KEY, "data", "dtype", "batch", "threads")
+KEY = ("sampler", "n", "d", "k", "threads")
+TOKEN_KEY = (*KEY, "data", "dtype", "batch")
 TOKEN_COLUMNS = (
     "data",
     "dtype",
@@ -36,6 +36,7 @@ TOKEN_COLUMNS = (
     "over greedy",
     "same picks",
 )
+SUMMARY_COLUMNS = ("dtype", "threads", "loop over greedy, least", "median", "most", "least share of the same picks")
 POINT_COLUMNS = ("threads", "n", "d", "k", "sampler", "median time", "over greedy", "objective", "same picks")
 RIVALS = ("fpsample", "skmatter")
 
@@ -50,8 +51,8 @@ def main(
     token_rows = Rows(results / "speed_tokens.csv", TOKEN_KEY)
     rows = Rows(results / "speed.csv", KEY, packages=(*PACKAGES, *RIVALS))
     console.print(
-        f"{repeats} interleaved runs of each sampler after a warm-up; about 5 minutes, and as many again for a million "
-        f"points.\nRows go to {token_rows.path} and {rows.path.name}."
+        f"{repeats} interleaved runs of each sampler after a warm-up; about 5 minutes, and three times as many for a "
+        f"million points.\nRows go to {token_rows.path} and {rows.path.name}."
     )
     for contest in tokens.contests(largest):
         with tokens.limited(contest.threads):
@@ -63,23 +64,16 @@ def main(
     else:
         from experiments.speed import samplers
 
-        for (n, d, k), named in samplers.contests(largest):
+        for threads, ((n, d, k), named) in product(tokens.thread_counts(), samplers.contests(largest)):
             X = samplers.points(n, d)
             calls = {name: _call(sample, X, k) for name, sample in named.items()}
-            _measured(rows, calls, repeats, X, n=n, d=d, k=k, threads=numba.get_num_threads())
-            console.print(f"{n} x {d}, k = {k}: measured {', '.join(named)}")
-    measured, sampled = _newest(token_rows, TOKEN_KEY), _newest(rows, KEY)
+            with tokens.limited(threads):
+                _measured(rows, calls, repeats, X, n=n, d=d, k=k, threads=threads)
+            console.print(f"{n} x {d}, k = {k}, {threads} threads: measured {', '.join(named)}")
+    measured, sampled = (kept.last_run() if len(kept) else [] for kept in (token_rows, rows))
     console.print(table(TOKEN_COLUMNS, [_token_cells(row) for row in measured], "Greedy and DivPrune's loop"))
     console.print(table(POINT_COLUMNS, [_point_cells(row) for row in sampled], "Greedy and other samplers"))
     (results / "speed.md").write_text(_markdown(measured, sampled), encoding="utf-8")
-
-
-def _newest(rows: Rows, key: tuple[str, ...]) -> list[Row]:
-    """Return the newest row of each measurement, of whichever run."""
-    if not len(rows):
-        return []
-    frame = rows.frame().drop_duplicates([*key], keep="last")
-    return [{str(name): str(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _call(sample: Callable[[Any, int], Any], X: Any, k: int) -> Callable[[], NDArray[np.int64]]:
@@ -160,22 +154,34 @@ def _point_cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _lead(measured: list[Row]) -> str:
-    """Say how many times as fast as DivPrune's loop the greedy is, by dtype and threads, and whose picks are right."""
-    said = []
+def _loops(measured: list[Row]) -> Iterator[tuple[str, int, list[Row]]]:
+    """Rows of the loop by dtype and threads."""
     for dtype in ("float32", "bfloat16"):
         for threads in sorted({int(row["threads"]) for row in measured}):
-            loops = [
-                row
-                for row in measured
-                if row["sampler"] == tokens.LOOP and int(row["threads"]) == threads and row["dtype"] == dtype
-            ]
-            if loops:
-                ratios, same = [float(row["ratio"]) for row in loops], min(float(row["agreement"]) for row in loops)
-                on = "one thread" if threads == 1 else f"{threads} threads"
-                span = f"{min(ratios):.2g} to {max(ratios):.2g} times, in the median {statistics.median(ratios):.2g}"
-                said.append(f"{span}, in {dtype} on {on} (where the loop picks at least {same:.0%} of the same tokens)")
-    return f"Times as fast as DivPrune's own loop, greedy with the picks of float64: {'; '.join(said)}."
+            rows = [row for row in measured if row["sampler"] == tokens.LOOP and row["dtype"] == dtype]
+            if rows := [row for row in rows if int(row["threads"]) == threads]:
+                yield dtype, threads, rows
+
+
+def _lead(measured: list[Row]) -> str:
+    """Say how many times as fast as DivPrune's loop the greedy is, in float32 on one thread."""
+    of_one = (rows for dtype, threads, rows in _loops(measured) if dtype == "float32" and threads == 1)
+    ratios = [float(row["ratio"]) for row in chain.from_iterable(of_one)]
+    return (
+        f"On float32 tokens and one thread, greedy is {statistics.median(ratios):.2g} times as fast as DivPrune's own "
+        f"loop ({min(ratios):.2g} to {max(ratios):.2g} times)."
+    )
+
+
+def _summary(measured: list[Row]) -> list[tuple[str, ...]]:
+    lines: list[tuple[str, ...]] = []
+    for dtype, threads, rows in _loops(measured):
+        ratios, same = [float(row["ratio"]) for row in rows], min(float(row["agreement"]) for row in rows)
+        middle = statistics.median(ratios)
+        lines.append(
+            (dtype, f"{threads}", f"{min(ratios):.2f}x", f"{middle:.2f}x", f"{max(ratios):.2f}x", f"{same:.0%}")
+        )
+    return lines
 
 
 def _markdown(measured: list[Row], sampled: list[Row]) -> str:
@@ -189,6 +195,7 @@ def _markdown(measured: list[Row], sampled: list[Row]) -> str:
             "of torch operations in the tokens' precision, with its first step made quicker; it takes one image at a "
             "time. Greedy picks as float64 does, and checks its input; where the loop's rounding decides otherwise, "
             "picks differ from there on.",
+            markdown_table(SUMMARY_COLUMNS, _summary(measured)),
             markdown_table(TOKEN_COLUMNS, [_token_cells(row) for row in measured]),
         ]
     if sampled:

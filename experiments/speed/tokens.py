@@ -1,4 +1,4 @@
-"""Greedy against DivPrune's loop: tokens in the sizes that models have, of one image or several."""
+"""Greedy against DivPrune's loop and a coverage rule: tokens in the sizes of models, of one image or several."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from experiments._common.divprune import quicker_loop
 from experiments.suites.image_tokens import PHOTOS, tokens
+from lmm_integration import select_tokens
 from solvers.greedy import Greedy
 
 SIZES = ((576, 4096, 58), (576, 1024, 58), (1536, 1152, 154), (2880, 1024, 282))
 BATCHES = (8, 32)  # of the first two sizes
 DATA = ("clustered", "photographs")
 LOOP = "DivPrune's loop"
+COVERAGE = "weighted_coverage"  # which keeps other tokens: its time is what counts
 
 Sampler = Callable[[], NDArray[np.int64]]
 
@@ -36,20 +38,27 @@ class Contest:
     threads: int
 
     def samplers(self) -> dict[str, Sampler]:
-        """Greedy on a tensor, on an array where NumPy has the dtype, and the loop, one item after the other."""
+        """Greedy on a tensor, on an array where NumPy has the dtype, coverage, and the loop, item after item."""
         features = torch.from_numpy(np.stack([make(self.data, self.n, self.d, seed) for seed in range(self.batch)]))
         features = features.to(getattr(torch, self.dtype))
         rows = features if self.batch > 1 else features[0]
         samplers: dict[str, Sampler] = {"greedy": lambda: Greedy().select(rows, self.k).reshape(-1).numpy()}
         if self.dtype == "float32":
             samplers["greedy, array"] = lambda: Greedy().select(rows.numpy(), self.k).reshape(-1)
+        if self.dtype == "float32":
+            samplers[COVERAGE] = lambda: select_tokens(rows, self.k, COVERAGE).reshape(-1).numpy()
         samplers[LOOP] = lambda: torch.cat([quicker_loop(item, self.k) for item in features]).numpy()
         return samplers
 
 
+def thread_counts() -> list[int]:
+    """One thread, and all that this process may have."""
+    return sorted({1, numba.get_num_threads()})
+
+
 def contests(largest: int) -> Iterator[Contest]:
     """Every size, dtype and kind of data by itself, and batches of clustered tokens; one thread, then all."""
-    for threads in sorted({1, numba.get_num_threads()}):
+    for threads in thread_counts():
         for n, d, k in SIZES:
             for dtype in ("float32", "bfloat16"):
                 for data in DATA:

@@ -6,6 +6,7 @@ The coordinates are those of ``zone.tab`` in the IANA time zone database (public
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 
 import numpy as np
@@ -18,16 +19,26 @@ _ISO_6709 = re.compile(r"([+-]\d{4}(?:\d{2})?)([+-]\d{5}(?:\d{2})?)")
 
 def cities() -> dict[str, tuple[float, float]]:
     """Latitude and longitude in degrees of every time zone's city."""
-    table = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
     found = {}
-    for number, line in enumerate(table.splitlines(), 1):
-        if line.startswith("#"):
-            continue
-        _, coordinates, zone, *_ = line.split("\t")
+    for number, _, coordinates, zone in _zones():
         if (pair := _ISO_6709.fullmatch(coordinates)) is None:
             raise DataFileError(f"zone.tab of tzdata, line {number}: {coordinates!r} is no ISO 6709 coordinate")
         found[zone] = (_degrees(pair[1]), _degrees(pair[2]))
     return found
+
+
+def countries() -> list[str]:
+    """Country of each of the cities, by its ISO 3166 code of two letters."""
+    return [country for _, country, _, _ in _zones()]
+
+
+def _zones() -> Iterator[tuple[int, str, str, str]]:
+    """Line number, country, coordinates and name of each zone."""
+    table = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
+    for number, line in enumerate(table.splitlines(), 1):
+        if not line.startswith("#"):
+            country, coordinates, zone, *_ = line.split("\t")
+            yield number, country, coordinates, zone
 
 
 def _degrees(angle: str) -> float:

@@ -20,6 +20,11 @@ def mark(cache: Any, call: Call) -> None:
         setattr(cache, _MARK, call.for_continuing())
 
 
+def cached_columns(cache: Any) -> int:
+    """How many columns a cache holds."""
+    return cache[0][0].shape[-2] if isinstance(cache, tuple) else int(cache.get_seq_length())
+
+
 def continued(
     arguments: Mapping[str, Any], visual: Tensor | None, *, brings_pixels: bool, whole_text: bool
 ) -> Call | None:
@@ -44,7 +49,7 @@ def continued(
     cache = arguments.get("past_key_values")
     if cache is None:
         return None
-    cached = cache[0][0].shape[-2] if isinstance(cache, tuple) else int(cache.get_seq_length())
+    cached = cached_columns(cache)
     if cached == 0:
         return None
     ids, call = arguments.get("input_ids"), getattr(cache, _MARK, None)

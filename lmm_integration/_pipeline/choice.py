@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmm_integration._pipeline.encoder_output import Encoded
+from lmm_integration._pipeline.encoder_output import Encoded, Merge
 from lmm_integration._pipeline.prompt_layout import groups
 from lmm_integration.budget import retained_count
 from lmm_integration.families import Family
 from lmm_integration.selection import Chooser
 from lmm_integration.selectors import Context, Grid
 from lmm_integration.stats import Kept
-from mmdp.exceptions import InvalidOptionError, InvalidProblemError
+from mmdp.exceptions import InvalidProblemError
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Choice:
     Attributes
     ----------
     choose, keep, pooled, attention
-        As for :func:`lmm_integration.prune`; ``pooled``: one budget for all images of a sample.
+        As for :func:`lmm_integration.prune`; ``pooled``: one budget for all images of a sample; ``attention``: only a
+        function of the caller's.
     family : Family
     config : transformers configuration
         Of the whole model.
@@ -51,21 +52,29 @@ class Choice:
 
     def __call__(
         self, modality: str, places: Tensor, features: Encoded, ids: Tensor, arguments: dict[str, Any]
-    ) -> tuple[Tensor, list[Kept]]:
-        """Return which rows are kept, (n,) bool, and the same by image; ``places`` (b, l) bool: where the rows go."""
+    ) -> tuple[Tensor, list[Kept], list[Merge]]:
+        """Return which rows are kept, (n,) bool, the same by image, and what is merged into them.
+
+        ``places`` (b, l) bool says where the rows go.
+        """
         sample_of = places.nonzero()[:, 0]
         images = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
         grids = self._grids(modality, [len(image) for image in images], features.items, arguments)
-        rows, kept = torch.zeros(len(features.rows), dtype=torch.bool, device=features.rows.device), list[Kept]()
+        rows = torch.zeros(len(features.rows), dtype=torch.bool, device=features.rows.device)
+        kept, merges = list[Kept](), list[Merge]()
         for indices, grid in zip(images, grids, strict=True):
             sample = int(sample_of[indices[0]])
             of_image = features.rows[indices]
             self._check(of_image, sample, modality)
             k = retained_count(len(indices), self._budget(len(indices)))
-            chosen = self.choose(of_image, k, self._context(of_image, ids[sample], grid))
+            chosen = self.choose(of_image, k, self._context(features, indices, ids[sample], grid))
+            weights = None
+            if chosen.is_floating_point():
+                chosen, weights = chosen.argmax(-1), chosen
+                merges.append(Merge(indices, chosen, weights))
             rows[indices[chosen]] = True
-            kept.append(Kept(sample, modality, chosen, len(indices), grid))
-        return rows, kept
+            kept.append(Kept(sample, modality, chosen, len(indices), grid, weights))
+        return rows, kept, merges
 
     def within_budget(self, kept: list[Kept]) -> int:
         """How many images had no more tokens than a count given as ``keep``."""
@@ -82,18 +91,16 @@ class Choice:
             f"{sample}; check the pixels, or load the model in bfloat16 or float32: encoders overflow in float16"
         )
 
-    def _context(self, features: Tensor, ids: Tensor, grid: Grid | None) -> Context:
-        prompt = attention = None
+    def _context(self, features: Encoded, image: Tensor, ids: Tensor, grid: Grid | None) -> Context:
+        """What the rule may need for the rows of one image."""
+        prompt = None
         if "prompt" in self.choose.needs:
             visual = ids.new_tensor([token for tokens in self.placeholders.values() for token in tokens])
             prompt = self.embed(ids[~torch.isin(ids, visual)])
-        if "attention" in self.choose.needs:
-            if self.attention is None:
-                raise InvalidOptionError(
-                    "this selector ranks by attention: give prune(..., attention=f), f: (n, d) features to (n,) scores"
-                )
-            attention = self.attention(features)
-        return Context(prompt=prompt, attention=attention, grid=grid, seed=self.choose.seed)
+        scores, keys = (None if values is None else values[image] for values in (features.scores, features.keys))
+        if self.attention is not None and "attention" in self.choose.needs:
+            scores = self.attention(features.rows[image])
+        return Context(prompt=prompt, attention=scores, keys=keys, grid=grid, seed=self.choose.seed)
 
     def _grids(self, modality: str, sizes: list[int], items: list[int], arguments: dict[str, Any]) -> list[Grid | None]:
         """Layout of each image, from what the processor says about it or from the encoder's squares."""

@@ -14,6 +14,24 @@ from lmm_integration.exceptions import UnsupportedModelError
 
 
 @dataclass(frozen=True)
+class Merge:
+    """Feature rows of one image that become weighted sums of all its rows.
+
+    Attributes
+    ----------
+    image : (n,) int64 tensor
+        Its rows in the flat list.
+    places : (k,) int64 tensor
+        Which of those the sums replace.
+    weights : (k, n) tensor
+    """
+
+    image: Tensor
+    places: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True)
 class Encoded:
     """What a feature getter returned, as a flat list of rows.
 
@@ -25,11 +43,18 @@ class Encoded:
         The features that replace placeholders, in their order.
     items : list of int
         Rows of each item that the encoder returned.
+    scores, keys : (n,) and (n, c) tensors, optional
+        The attention that rows get inside of the encoder, and their keys, if they were recorded.
+    merges : tuple of Merge
+        Rows that become weighted sums of others.
     """
 
     output: Any
     rows: Tensor
     items: list[int]
+    scores: Tensor | None = None
+    keys: Tensor | None = None
+    merges: tuple[Merge, ...] = ()
 
     @classmethod
     def of(cls, output: Any) -> Encoded:
@@ -58,7 +83,8 @@ class Encoded:
     def taking(self, samples: list[Tensor]) -> Any:
         """Return the output as the model's code wants it, with those rows of the flat list only, in that order.
 
-        No item crosses from one sample to the next, since beam search repeats the items of each sample.
+        Merged rows are their sums, in deeper features alike. No item crosses from one sample to the next, since beam
+        search repeats the items of each sample.
         """
         rows, sizes = torch.cat(samples), [len(sample) for sample in samples if len(sample)]
 
@@ -66,12 +92,20 @@ class Encoded:
             flat = (
                 features if isinstance(features, Tensor) else torch.cat([p.reshape(-1, p.shape[-1]) for p in features])
             )
-            taken = flat.reshape(-1, flat.shape[-1])[rows]
+            taken = _merged(flat.reshape(-1, flat.shape[-1]), self.merges)[rows]
             if isinstance(features, Tensor):
                 return taken if features.ndim == 2 else taken[:, None]  # items of one row each
             return type(features)(taken.split(sizes))
 
         return _replaced(self.output, of)
+
+
+def _merged(flat: Tensor, merges: tuple[Merge, ...]) -> Tensor:
+    """Rows (n, d) with the sums in their places."""
+    sums = [(merge.weights.to(flat) @ flat[merge.image]) for merge in merges]
+    for merge, rows in zip(merges, sums, strict=True):
+        flat = flat.index_copy(0, merge.image[merge.places], rows)
+    return flat
 
 
 def _is_deep(output: Any) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmm_integration._pipeline.caches import continued, mark
+from lmm_integration._pipeline.caches import cached_columns, continued, mark
 from lmm_integration._pipeline.hooks import Running
 from lmm_integration._pipeline.prepare import Preparation
 from lmm_integration._pipeline.pruned_call import Call
+from lmm_integration.exceptions import PruningStateError
 
 
 def run(
@@ -25,20 +26,31 @@ def run(
 ) -> Any:
     """Answer from a pruned prompt; ``all_columns``: with logits for every column of the caller's prompt."""
     arguments |= dict(zip(inspect.signature(original).parameters, args, strict=False))
+    with running.inside():
+        return _answer(prepare, running, all_columns, original, arguments)
+
+
+def _answer(
+    prepare: Preparation,
+    running: Running,
+    all_columns: bool,
+    original: Callable[..., Any],
+    arguments: dict[str, Any],
+) -> Any:
     first, call = prepare.family.first_position, running.call
     if call is not None:  # a step of a pruned generate
         if call.kept_positions is not None and arguments.get("position_ids") is not None:
             arguments["position_ids"] = call.original_positions(arguments["position_ids"] - first) + first
-        return original(**arguments)
+        return original(**prepare.restored(call, arguments))
     prepare.check(arguments)
     earlier = continued(
         arguments, prepare.visual(arguments), brings_pixels=prepare.brings_pixels(arguments), whole_text=False
     )
     if earlier is not None:
-        if arguments.get("position_ids") is None:
-            prepare.restore_offset(earlier)
-        return original(**earlier.continue_forward(arguments, first))
-    short, call = prepare(arguments, left=False)
+        prepare.restore_offset(earlier)
+        step = earlier.continue_forward(arguments, cached_columns(arguments["past_key_values"]), first)
+        return original(**prepare.restored(earlier, step))
+    short, call = prepare(arguments)
     if call is None:
         return original(**arguments)
     if call.kept_positions is not None and short.get("position_ids") is None:
@@ -48,13 +60,26 @@ def run(
     if columns is not None:
         short["logits_to_keep"] = columns.unique()
     with running.answering(call):
-        output = original(**short)
+        output = original(**prepare.restored(call, short))
     mark(getattr(output, "past_key_values", None), call)
     if columns is not None:
         return _with_logits(output, arguments, lambda logits: _of_each_row(logits, columns))
     if all_columns and not arguments.get("logits_to_keep"):
         return _with_logits(output, arguments, call.layout.prompt.lengthen)
     return output
+
+
+def check_backbone(
+    prepare: Preparation, running: Running, original: Callable[..., Any], *args: Any, **arguments: Any
+) -> Any:
+    """Refuse images that reach the model inside around the pruned ``forward``, where nothing prunes them."""
+    named = arguments | dict(zip(inspect.signature(original).parameters, args, strict=False))
+    if not running.entered and prepare.brings_pixels(named):
+        raise PruningStateError(
+            f"{type(prepare.inner).__name__} got images around the pruned forward of the model, so they would not be "
+            "pruned: call the whole model; a trainer that replaces its forward, as TRL's do, must come before prune()"
+        )
+    return original(*args, **arguments)
 
 
 def _asked_for(arguments: dict[str, Any], call: Call) -> Tensor | None:

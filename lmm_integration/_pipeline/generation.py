@@ -37,7 +37,7 @@ def run(
         arguments["attention_mask"] = _mask(arguments, own)
     if call is None:
         with torch.no_grad():
-            short, call = prepare(arguments, left=True)
+            short, call = prepare(arguments)
         if call is None:
             return original(**arguments)
     else:

@@ -16,7 +16,7 @@ from lmm_integration.exceptions import PruningStateError
 
 
 class Running:
-    """The pruned call that the model is answering in this thread, if any."""
+    """Whether the model's pruned ``forward`` runs in this thread, and the pruned call that it answers, if any."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -25,6 +25,20 @@ class Running:
     def call(self) -> Call | None:
         """None outside of :meth:`answering`."""
         return getattr(self._local, "call", None)
+
+    @property
+    def entered(self) -> bool:
+        """False outside of :meth:`inside`."""
+        return getattr(self._local, "entered", False)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Note that what runs was called through the pruned ``forward``."""
+        before, self._local.entered = self.entered, True
+        try:
+            yield
+        finally:
+            self._local.entered = before
 
     @contextmanager
     def answering(self, call: Call) -> Iterator[None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lmm_integration._pipeline.encoder_output import Encoded
 from lmm_integration._pipeline.prompt_layout import Layout
@@ -33,6 +34,9 @@ class Call:
         By how much positions behind the caller's prompt exceed the model's, where the caller counts several axes.
     kept_positions : (b, m) int64 tensor or None
         For original positions on one axis: the position of each row's j-th kept token.
+    bias : (distances (b, m, m), sizes (b, m)) or None
+        What is added to the attention between tokens of the prompt, and to that which each gets, to restore what the
+        dropped ones had.
     """
 
     ids: Tensor
@@ -42,6 +46,7 @@ class Call:
     rope: tuple[Tensor, Tensor, Tensor] | None = None
     rope_shift: Tensor | None = None
     kept_positions: Tensor | None = None
+    bias: tuple[Tensor, Tensor] | None = None
 
     def for_continuing(self) -> Call:
         """Return what a cache of this call needs when it comes back: no features."""
@@ -77,23 +82,35 @@ class Call:
         """Arguments along the whole text so far, with the shorter prompt in place of the prompt."""
         return {n: self._continued(n, v) if self._covers(v) else v for n, v in arguments.items()}
 
-    def continue_forward(self, arguments: dict[str, Any], first_position: int) -> dict[str, Any]:
-        """Arguments of a step behind the cache: the mask covers the whole text, the rest the new tokens."""
+    def continue_forward(self, arguments: dict[str, Any], cached: int, first_position: int) -> dict[str, Any]:
+        """Arguments of a step behind the cache: the mask covers the whole text, the rest the new tokens.
+
+        ``cached`` is the number of columns in the cache. Without a mask, all that the caller knows of is attended to.
+        """
+        ids: Tensor | None = arguments.get("input_ids")
+        if ids is None:
+            return arguments
         continued = dict(arguments)
         mask, positions = arguments.get("attention_mask"), arguments.get("position_ids")
-        if mask is not None and self._covers(mask):
+        if mask is None:
+            real = self.layout.real.repeat_interleave(len(ids) // len(self.ids), 0).long()
+            continued["attention_mask"] = pad(real, (0, cached + ids.shape[1] - real.shape[1]), value=1)
+            if positions is None and self.rope is not None:  # which these models count right only without a mask
+                answered = torch.arange(
+                    cached - real.shape[1], cached - real.shape[1] + ids.shape[1], device=ids.device
+                )
+                following = self.rope[1].repeat_interleave(len(ids) // len(self.ids), 0) + answered
+                continued["position_ids"] = following.expand(len(self.rope[0]), -1, -1)
+        elif self._covers(mask):
             continued["attention_mask"] = self._continued("attention_mask", mask)
+        if positions is None and self.kept_positions is not None:
+            compact = (continued["attention_mask"].long().cumsum(-1) - 1)[:, -ids.shape[1] :]
+            continued["position_ids"] = self.original_positions(compact) + first_position
         if positions is not None and self.kept_positions is None:
             if positions.ndim == 2 and self.rope is None:
                 continued["position_ids"] = positions - self.layout.removed[:, None]
             elif positions.ndim == 3 and self.rope_shift is not None:
                 continued["position_ids"] = (positions[-1:] - self.rope_shift).expand_as(positions)
-        if positions is None and self.kept_positions is not None and arguments.get("input_ids") is not None:
-            new = arguments["input_ids"].shape[1]
-            short_mask = continued.get("attention_mask")
-            if short_mask is not None:
-                compact = (short_mask.long().cumsum(-1) - 1)[:, -new:]
-                continued["position_ids"] = self.original_positions(compact) + first_position
         return continued
 
     def _covers(self, value: Any) -> bool:

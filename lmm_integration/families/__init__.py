@@ -8,12 +8,15 @@ small file, named after the model type of its configuration, with one ``FAMILY =
 from __future__ import annotations
 
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Literal
 
 from lmm_integration.exceptions import UnsupportedModelError
+from lmm_integration.families._mergers import Merger, merger_of
 from lmm_integration.families._tested import TESTED
+
+__all__ = ["REMOTE_CODE", "WHY_NOT", "Cut", "Family", "Merger", "family_of", "supported_models"]
 
 Cut = Literal["run", "item", "run+item"]
 
@@ -34,6 +37,10 @@ class Family:
         The position that the language model gives to the first token.
     square : bool
         Whether an item of the encoder is a square of patches, row by row, and nothing else.
+    merger : {"rows", "groups", "squares"}, optional
+        Which patches of the encoder become one feature row, for the attention inside of it: "rows": one each, in
+        order; "groups": as many consecutive ones; "squares": squares of them, row by row. By default what is known of
+        the model type; without it the attention of the encoder is not available.
 
     Examples
     --------
@@ -47,6 +54,7 @@ class Family:
     video_token: str | None = None
     first_position: int = 0
     square: bool = False
+    merger: Merger | None = None
 
     def cut(self, modality: str) -> Cut | None:
         """How features of ``modality`` ("image" or "video") are divided, ``None`` if the family has no such input."""
@@ -85,7 +93,7 @@ def supported_models() -> list[str]:
 
 
 def family_of(model_type: str) -> Family:
-    """Look a family up by the model type of its configuration; ``Family()`` for a type that has no file.
+    """Look a family up by the model type of its configuration; one without deviations for a type that has no file.
 
     Raises
     ------
@@ -94,7 +102,7 @@ def family_of(model_type: str) -> Family:
     """
     if model_type in {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}:
         family: Family = import_module(f"{__name__}.{model_type}").FAMILY
-        return family
+        return replace(family, merger=merger_of(model_type))
     elsewhere = "Elsewhere, select rows with lmm_integration.select_tokens(features, keep) in your own forward"
     if model_type in WHY_NOT:
         raise UnsupportedModelError(f"cannot prune a {model_type!r} model: {WHY_NOT[model_type]}. {elsewhere}")
@@ -102,4 +110,4 @@ def family_of(model_type: str) -> Family:
         raise UnsupportedModelError(
             f"cannot prune the remote code of a {model_type!r} model; {REMOTE_CODE[model_type]}. {elsewhere}"
         )
-    return Family()
+    return Family(merger=merger_of(model_type))

@@ -1,7 +1,7 @@
-"""Published rules that choose visual tokens by something other than the smallest pairwise distance, one file each.
+"""Rules that choose visual tokens by something other than the smallest pairwise distance, one file each.
 
-A selector gets the feature rows of one image and a count, and any of ``prompt``, ``attention`` and ``grid`` that it
-declares in ``needs``. To add one, put a file into this folder whose name is the keyword, with one subclass of
+A selector gets the feature rows of one image and a count, and any of ``prompt``, ``attention``, ``keys`` and ``grid``
+that it declares in ``needs``. To add one, put a file into this folder whose name is the keyword, with one subclass of
 :class:`Selector` named after it in CamelCase; :func:`lmm_integration.prune` then accepts its name.
 """
 
@@ -36,20 +36,24 @@ class Context:
         Layout of the leading ``frames * rows * columns`` features; rows beyond it are separators.
     seed : int
         Seed of all random choices.
+    keys : Tensor of shape (n, c), optional
+        Keys of the tokens in the layer that the attention is from, averaged over its heads.
     """
 
     prompt: Tensor | None = None
     attention: Tensor | None = None
     grid: Grid | None = None
     seed: int = 0
+    keys: Tensor | None = None
 
     def of_item(self, item: int) -> Context:
-        """Context of one item of a batch, where ``prompt`` (b, t, d) and ``attention`` (b, n) differ between items."""
-        prompt, attention = self.prompt, self.attention
+        """Context of one item of a batch: of ``prompt`` (b, t, d), ``attention`` (b, n) and ``keys`` (b, n, c)."""
+        prompt, attention, keys = self.prompt, self.attention, self.keys
         return replace(
             self,
             prompt=prompt[item] if prompt is not None and prompt.ndim > 2 else prompt,
             attention=attention[item] if attention is not None and attention.ndim > 1 else attention,
+            keys=keys[item] if keys is not None and keys.ndim > 2 else keys,
         )
 
     def fit(self, features: Tensor) -> Context:
@@ -65,12 +69,15 @@ class Context:
             raise InvalidOptionError(f"prompt of shape {tuple(self.prompt.shape)}; features of width {d} need (t, {d})")
         if self.attention is not None and self.attention.shape != (n,):
             raise InvalidOptionError(f"attention of shape {tuple(self.attention.shape)}; {n} features need ({n},)")
+        if self.keys is not None and (self.keys.ndim != 2 or len(self.keys) != n):
+            raise InvalidOptionError(f"keys of shape {tuple(self.keys.shape)}; {n} features need ({n}, c)")
         if self.grid is not None and (min(self.grid) < 1 or prod(self.grid) > n):
             raise InvalidOptionError(f"grid={self.grid} does not lay out {n} features as (frames, rows, columns)")
         return replace(
             self,
             prompt=None if self.prompt is None else self.prompt.detach().to(features),
             attention=None if self.attention is None else self.attention.detach().to(features),
+            keys=None if self.keys is None else self.keys.detach().to(features),
         )
 
 
@@ -95,11 +102,15 @@ class Selector(ABC):
     """Fields of the :class:`Context` without which the rule is not defined."""
     source: ClassVar[str] = ""
     """The publication, for the table of selectors."""
+    batched: ClassVar[bool] = False
+    """Whether ``choose`` takes (..., n, d) features to (..., k) indices; only for rules that need nothing else."""
 
     @abstractmethod
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """Return k distinct row indices of (n, d) ``features`` in float32 or float64, where 1 <= k < n.
 
+        A rule that merges returns weights (k, n) instead, of the features' dtype: the tokens that stay become
+        ``weights @ features``, each in the place of its largest weight, and no two in the same place.
         Everything stays on the device of the features; what ``needs`` names is in the context, in the same dtype.
         """
 
@@ -112,20 +123,24 @@ class Selector(ABC):
             If something of ``needs`` is missing or of the wrong shape, or k is out of range.
         """
         context = context or Context()
+        if features.ndim > 2 and not self.batched:
+            raise InvalidOptionError(f"{type(self).__name__} takes one item at a time; select_tokens takes batches")
         for name in self.needs:
             if getattr(context, name) is None:
                 raise InvalidOptionError(f"{type(self).__name__} needs {HOW_TO_GIVE[name]}")
-        if not 1 <= k <= len(features):
-            raise InvalidOptionError(f"k = {k} is out of range: choose at least 1 and at most all {len(features)} rows")
-        rows = features.detach().to(torch.promote_types(features.dtype, torch.float32))
-        context = context.fit(rows)
-        return torch.arange(k, device=rows.device) if k == len(rows) else self.choose(rows, k, context)
+        n = features.shape[-2]
+        if not 1 <= k <= n:
+            raise InvalidOptionError(f"k = {k} is out of range: choose at least 1 and at most all {n} rows")
+        rows = features.detach().to(torch.promote_types(features.dtype, torch.float32)).contiguous()
+        if k == n:
+            return torch.arange(k, device=rows.device).expand(*rows.shape[:-2], k)
+        return self.choose(rows, k, context if self.batched else context.fit(rows))
 
 
 HOW_TO_GIVE = {
     "prompt": "the prompt's embeddings: pass prompt=(tokens, d) to select_tokens; prune() gives them by itself",
-    "attention": "the encoder's attention: pass attention=(n,) to select_tokens, or to prune() a function from the "
-    "features (n, d) of an image to (n,) scores",
+    "attention": "the encoder's attention: pass attention=(n,) to select_tokens; prune() records it by itself",
+    "keys": "the encoder's keys: pass keys=(n, c) to select_tokens; prune() records them by itself",
     "grid": "the layout of the tokens: pass grid=(frames, rows, columns); this input has no rectangular one",
 }
 

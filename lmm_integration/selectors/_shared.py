@@ -1,4 +1,4 @@
-"""What several rules share: directions, cosines, stable orders, even shares, and two greedy maximisers.
+"""What several rules share: directions, cosines, weights, stable orders, even shares, and greedy maximisers.
 
 A pick is kept as a tensor of shape (1,), since indexing with a tensor of no dimension would ask the device for it.
 """
@@ -19,15 +19,54 @@ def directions(features: Tensor) -> Tensor:
 
 
 def cosines(features: Tensor) -> Tensor:
-    """Cosine similarities (n, n) of the rows; 0 with a row of zeros, its own included.
+    """Cosine similarities (..., n, n) of rows (..., n, d); 0 with a row of zeros, its own included.
 
-    Exactly symmetric and exactly 1 on the diagonal, so that ties are ties on every device.
+    Exactly symmetric and exactly 1 on the diagonal, so that ties are ties on every device. The products of the rows are
+    divided by their lengths, which costs less than scaling the rows first.
     """
-    unit = directions(features)
-    products = unit @ unit.T
-    cosine = (products + products.T) / 2
-    cosine.diagonal().copy_(unit.any(-1))
+    largest = torch.linalg.vector_norm(
+        features, torch.inf, dim=-1, keepdim=True
+    )  # so that no square over- or underflows
+    products = _products(features / largest.where(largest > 0, 1.0))
+    squares = products.diagonal(dim1=-2, dim2=-1)
+    length = squares.where(squares > 0, 1.0).sqrt()
+    cosine = products / (length[..., :, None] * length[..., None, :])
+    cosine.diagonal(dim1=-2, dim2=-1).copy_(squares > 0)
     return cosine
+
+
+def _products(rows: Tensor) -> Tensor:
+    """Inner products (..., n, n) of rows (..., n, d), exactly symmetric: those right of the diagonal, and mirrored."""
+    n = rows.shape[-2]
+    upper = rows.new_zeros(*rows.shape[:-1], n)
+    for start in range(0, n, _BAND):
+        band = rows[..., start : start + _BAND, :]
+        upper[..., start : start + _BAND, start:] = band @ rows[..., start:, :].mT
+    return upper.triu() + upper.triu(1).mT
+
+
+_BAND = 144  # rows of a product: of 576 tokens, five eighths of all products are computed
+
+
+def cosine_distances(features: Tensor) -> Tensor:
+    """Cosine distances (n, n) of the rows, not negative, and zero on the diagonal."""
+    return apart(cosines(features))
+
+
+def apart(cosine: Tensor) -> Tensor:
+    """Cosine distances from cosines (n, n), not negative, and zero on the diagonal."""
+    return (1 - cosine).clamp(min=0).fill_diagonal_(0)
+
+
+def scaled(scores: Tensor) -> Tensor:
+    """Scores (..., n) moved to [0, 1] by their minimum and maximum; all ones if they are equal."""
+    low, high = scores.aminmax(dim=-1, keepdim=True)
+    return ((scores - low) / (high - low)).where(high > low, 1.0)
+
+
+def unlikeness(cosine: Tensor) -> Tensor:
+    """How unlike the others each row is: minus its mean cosine to all rows, scaled to [0, 1]; (..., n)."""
+    return scaled(-cosine.mean(-1))
 
 
 def highest(scores: Tensor, k: int) -> Tensor:
@@ -41,9 +80,53 @@ def shares(total: int, parts: int) -> list[int]:
     return sorted((end - start for start, end in pairwise(borders)), reverse=True)
 
 
+def largest_remainders(weights: list[float], total: int, room: list[int], *, by_share: bool = False) -> list[int]:
+    """``total`` as whole numbers in proportion to ``weights`` (not negative), none above its ``room``.
+
+    Shares are rounded down, then raised by one in the order of their remainders, or of the shares themselves if
+    ``by_share``; ties to the lower place. What exceeds a room is shared out among the others in the same way.
+    """
+    given = [0] * len(weights)
+    while missing := total - sum(given):
+        free = [i for i in range(len(weights)) if given[i] < room[i]]
+        sum_of_weights = sum(weights[i] for i in free)
+        share = {i: missing * (weights[i] / sum_of_weights if sum_of_weights > 0 else 1 / len(free)) for i in free}
+        whole = {i: int(share[i]) for i in free}
+        rank = sorted(free, key=lambda i: -(share[i] if by_share else share[i] - whole[i]))
+        for i in rank[: missing - sum(whole.values())]:
+            whole[i] += 1
+        for i in free:
+            given[i] = min(given[i] + whole[i], room[i])
+    return given
+
+
 def spread(count: int, size: int) -> list[int]:
     """``count`` positions below ``size`` in even steps, each in the middle of its step; distinct up to ``size``."""
     return [(2 * i + 1) * size // (2 * count) for i in range(count)]
+
+
+def weighted_farthest_first(distances: Tensor, weight: Tensor, k: int, first: Tensor | None = None) -> Tensor:
+    """Add the row whose weight times distance to the nearest pick is largest, k - 1 times. O(n k) time.
+
+    Parameters
+    ----------
+    distances : Tensor of shape (n, n)
+        Zero on the diagonal.
+    weight : Tensor of shape (n,)
+        Not negative.
+    k : int
+    first : Tensor of shape (1,), optional
+        The first pick; the row whose nearest other row is farthest, as in DivPrune, if not given.
+    """
+    others = distances.clone().fill_diagonal_(torch.inf)
+    pick = others.amin(0).argmax(0, keepdim=True) if first is None else first
+    picks = [pick]
+    nearest = distances[pick][0].index_fill(0, pick, -1.0)
+    for _ in range(k - 1):
+        pick = torch.where(nearest < 0, -1.0, weight * nearest).argmax(0, keepdim=True)
+        picks.append(pick)
+        nearest = torch.minimum(nearest, distances[pick][0]).index_fill(0, pick, -1.0)
+    return torch.cat(picks)
 
 
 def greedy_map(kernel: Tensor, k: int) -> Tensor:
@@ -80,20 +163,25 @@ def greedy_coverage(weights: Tensor, k: int) -> Tensor:
 
     Parameters
     ----------
-    weights : Tensor of shape (m, n)
+    weights : Tensor of shape (..., m, n)
         Non-negative.
     k : int
+
+    Returns
+    -------
+    Tensor of shape (..., k)
     """
-    covered = weights.new_zeros(len(weights), 1)
-    blocked = torch.zeros(weights.shape[1], dtype=torch.bool, device=weights.device)
+    covered = torch.zeros_like(weights[..., :1])
+    blocked = torch.zeros_like(weights[..., 0, :], dtype=torch.bool)
     picks = []
     for _ in range(k):
-        gain = (weights - covered).clamp_(min=0).sum(0).masked_fill(blocked, -1.0)
-        pick = gain.argmax(0, keepdim=True)
+        gain = (weights - covered).clamp_(min=0).sum(-2).masked_fill(blocked, -1.0)
+        pick = gain.argmax(-1, keepdim=True)
         picks.append(pick)
-        covered = torch.maximum(covered, weights[:, pick])
-        blocked = blocked.index_fill(0, pick, True)
-    return torch.cat(picks)
+        column = weights.gather(-1, pick[..., None, :].expand_as(covered))
+        covered = torch.maximum(covered, column)
+        blocked = blocked.scatter(-1, pick, True)
+    return torch.cat(picks, -1)
 
 
 def remove_duplicates(cosine: Tensor, order: Tensor, k: int, per_round: int) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import cosines, directions, greedy_map
+from lmm_integration.selectors._shared import cosines, directions, greedy_map, scaled
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,3 @@ class CDPruner(Selector):
         relevance = (directions(features) @ directions(context.prompt).T).mean(-1)
         r = scaled(-relevance if self.negate else relevance)
         return greedy_map(r[:, None] * cosines(features) * r, k)
-
-
-def scaled(scores: Tensor) -> Tensor:
-    """Scores moved to [0, 1] by their minimum and maximum; all ones if they are equal."""
-    low, high = scores.aminmax()
-    return ((scores - low) / (high - low)).where(high > low, 1.0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import cosines
+from lmm_integration.selectors._shared import cosine_distances
 from mmdp.exceptions import InvalidOptionError
 
 
@@ -37,7 +37,7 @@ class KMedoids(Selector):
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """See :meth:`Selector.choose`."""
-        distances = (1 - cosines(features)).clamp(min=0).fill_diagonal_(0)
+        distances = cosine_distances(features)
         medoids = _build(distances, k)
         for _ in range(self.iterations):
             moved = _alternate(distances, medoids)

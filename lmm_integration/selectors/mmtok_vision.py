@@ -26,6 +26,7 @@ class MMTokVision(Selector):
     """
 
     source = "MMTok, arXiv 2508.18264"
+    batched = True
 
     temperature: float = 0.2
 
@@ -38,8 +39,8 @@ class MMTokVision(Selector):
 
 
 def affinities(targets: Tensor, features: Tensor, temperature: float) -> Tensor:
-    """Softmax over the features j of cos(target i, j) / temperature: (m, n), each row sums to one."""
-    return (directions(targets) @ directions(features).T / temperature).softmax(-1)
+    """Softmax over the features j of cos(target i, j) / temperature: (..., m, n), each row sums to one."""
+    return (directions(targets) @ directions(features).mT / temperature).softmax(-1)
 
 
 def check_temperature(temperature: float) -> None:

@@ -1,44 +1,86 @@
-"""Points that are not an array in memory: files, blocks of rows, memory maps, partitions on other machines."""
+"""Points that are not one array in memory: files, data frames, blocks of rows, memory maps, partitions elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmdp.exceptions import InvalidOptionError, InvalidProblemError
 from mmdp.tables import blocks, table_files
 from mmdp.tables.blocks import Table
+from mmdp.tables.dialect import AS_FOUND, TextOptions
+from mmdp.tables.frames import Held, is_frame, read_frame
 from mmdp.tables.partitions import Partitions
+from mmdp.tables.taking import rows_of
 
-__all__ = ["Partitions", "Table", "is_table", "open_table"]
+__all__ = ["Held", "Partitions", "Table", "is_frame", "is_table", "open_table", "read_frame", "rows_of"]
 
 
 def is_table(points: object) -> bool:
     """Whether points are to be read block by block instead of held as one array."""
-    if isinstance(points, (str, Path, Table, Partitions, np.memmap, Iterator)) or hasattr(points, "__dask_graph__"):
+    if isinstance(points, (str, Path, Table, Partitions, np.memmap, Iterator)) or _is_dask(points):
         return True
     return isinstance(points, (list, tuple)) and all(
         isinstance(block, np.ndarray) and block.ndim == 2 for block in points
     )
 
 
-def open_table(points: Any, drop: Collection[str] = ()) -> Table | Partitions:
-    """Open a path, a memory map, blocks of rows, or a Dask collection.
+def open_table(
+    points: Any,
+    columns: str | Collection[str] | None = None,
+    drop: str | Collection[str] = (),
+    *,
+    drop_null: bool = False,
+    header: bool | None = None,
+    separator: str | None = None,
+    decimal: str = ".",
+    partitioned: bool = False,
+) -> Table | Partitions:
+    """Open a file, a folder, a memory map, blocks of rows, or a Dask collection.
 
     Parameters
     ----------
-    points : path, memory map, list or iterator of (rows, d) arrays, Dask array or data frame, Table
-    drop : collection of str
-        Columns of a CSV or Parquet file that are not coordinates.
+    points : path, data frame, memory map, list or iterator of (rows, d) arrays, Dask array or data frame, Table
+        A path is that of a file (.npy, .npz, .csv, .tsv, .parquet, .feather, .arrow, .jsonl; the text formats also
+        packed, as .csv.gz), of a folder of such files, a pattern such as ``"part-*.parquet"``, or a URI such as
+        ``"s3://bucket/folder"``. Files of a table come in alphabetical order.
+    columns : str or collection of str, optional
+        The coordinates: columns of numbers, or a column of lists. Without it, all columns but those in ``drop`` and a
+        recorded or unnamed index; they must be numbers throughout, or one column of lists. Of a .npz file, the array.
+    drop : str or collection of str
+        Columns that are not coordinates.
+    drop_null : bool
+        Leave out rows with a missing value. Indices still count all rows.
+    header : bool, optional
+        Whether the first line of a CSV file names the columns; needed only where it could also be a point.
+    separator : str, optional
+        Of a CSV file; found out where it can be.
+    decimal : str
+        The decimal mark of a CSV file.
+    partitioned : bool
+        Leave the row groups of Parquet files where they are, for workers to read.
+
+    Returns
+    -------
+    Table or Partitions
 
     Raises
     ------
     DataFileError
-        If the file is missing, cut short, or of an unknown kind.
+        If the file is missing, cut short, of an unknown kind, or has no such column.
     InvalidProblemError
-        If there are no rows, or blocks do not belong together.
+        If there are no rows, a value is missing or no number, or blocks do not belong together.
+    MissingDependencyError
+        If the format needs pyarrow and it is not installed.
+
+    Notes
+    -----
+    .npy files are read in place, in each pass. Other files are decoded once; what exceeds 64 MB goes as plain numbers
+    into a temporary file (in ``TMPDIR``) until the table is no longer used.
 
     Examples
     --------
@@ -47,14 +89,41 @@ def open_table(points: Any, drop: Collection[str] = ()) -> Table | Partitions:
     >>> table.n, table.d
     (5, 2)
     """
+    text = TextOptions(header, separator, decimal)
+    if isinstance(points, (str, Path)):
+        if partitioned and not drop_null:
+            parts = table_files.read_partitions(points, columns, drop)
+            if parts is not None:
+                return parts
+        return table_files.read_file(points, columns, drop, drop_null, text)
+    if text != AS_FOUND:
+        raise InvalidOptionError("header, separator and decimal are for text files")
+    if _is_dask(points):
+        if drop_null:
+            raise InvalidOptionError("drop_null: call dropna() on the Dask collection instead")
+        return Partitions.of_dask(getattr(points, "data", points) if hasattr(points, "dims") else points, columns, drop)
+    if is_frame(points):
+        return _of_frame(points, read_frame(points, columns, drop, drop_null))
+    if columns is not None or drop or drop_null:
+        raise InvalidProblemError(
+            f"columns, drop and drop_null are for files and frames, not for a {type(points).__name__}"
+        )
     if isinstance(points, (Table, Partitions)):
         return points
-    if hasattr(points, "__dask_graph__"):
-        return Partitions(points)
     if isinstance(points, np.memmap):
         return blocks.mapped(points)
     if isinstance(points, (list, tuple)):
         return blocks.listed(points)
-    if isinstance(points, Iterator):
-        return blocks.spooled(points)
-    return table_files.read_file(Path(points), drop)
+    return blocks.spooled(points)
+
+
+def _of_frame(frame: Any, held: Held) -> Table:
+    table = blocks.listed([held.points], "points")
+    return replace(
+        table, columns=held.columns, row_numbers=held.row_numbers, whole_rows=lambda indices: rows_of(frame, indices)
+    )
+
+
+def _is_dask(points: object) -> bool:
+    graph = getattr(points, "__dask_graph__", None)
+    return callable(graph) and graph() is not None

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mmdp.arrays import Points, check_reach, check_whole, compiled_dtype, value_range
+from mmdp.arrays import Indices, Points, check_reach, check_whole, compiled_dtype, is_tensor, to_numpy, value_range
 from mmdp.exceptions import DataFileError, InvalidProblemError
-from mmdp.metrics import Metric
+from mmdp.metrics import Metric, warn_of_packed_bits
 
 BLOCK_BYTES = 2**22
+HELD_BYTES = 2**26  # of rows that come only once; what is more goes into a temporary file
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ class Table:
     parts : callable
         Begins a pass: an iterator over the blocks in order, of each its number of rows and a function that reads it,
         which any thread may call.
+    columns : tuple of str
+        Names of the columns that are coordinates, where they have names.
+    row_numbers : (n,) int64 array, optional
+        Which row of the file or frame each point is, where rows were left out.
+    whole_rows : callable, optional
+        The rows of some numbers with all their columns; see :meth:`take`.
 
     Raises
     ------
@@ -41,10 +49,35 @@ class Table:
     n: int
     d: int
     parts: Callable[[], Iterator[tuple[int, Callable[[], Points]]]] = field(repr=False)
+    columns: tuple[str, ...] = ()
+    row_numbers: Indices | None = field(default=None, repr=False)
+    whole_rows: Callable[[Indices], Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.n == 0 or self.d == 0:
             raise InvalidProblemError(f"{self.name}: there are no points, but {self.n} rows of {self.d} columns")
+
+    def take(self, indices: Indices) -> Any:
+        """The rows of these numbers, in this order, as they were given.
+
+        Returns
+        -------
+        pyarrow.Table or (m, d) array
+            With all columns where the table has named ones, else the points.
+        """
+        if self.whole_rows is not None:
+            return self.whole_rows(indices)
+        order = np.argsort(indices)
+        ascending = np.asarray(indices)[order]
+        parts, start = [], 0
+        for block in self.read():
+            low, high = np.searchsorted(ascending, (start, start + len(block)))
+            parts.append(block[ascending[low:high] - start])
+            start += len(block)
+        found = np.concatenate(parts)
+        rows = np.empty_like(found)
+        rows[order] = found
+        return rows
 
     def read(self) -> Iterator[Points]:
         """Blocks of rows as they are stored, in order."""
@@ -71,6 +104,20 @@ class Table:
                 pending = reader.submit(next, coming, None)
                 yield block
 
+    def vectors(self, wanted: Sequence[int], geometry: Metric) -> Points:
+        """Read the embedded points of some rows, in the order asked for; one pass, up to the last of them."""
+        order = np.argsort(wanted)
+        ascending, parts = np.asarray(wanted)[order], []
+        for start, block in self.blocks(geometry):
+            low, high = np.searchsorted(ascending, (start, start + len(block)))
+            parts.append(block[ascending[low:high] - start])
+            if high == len(ascending):
+                break
+        rows = np.concatenate(parts)
+        out = np.empty_like(rows)
+        out[order] = rows
+        return out
+
     def _embedded(
         self, part: Callable[[], Points], number: int, start: int, geometry: Metric, checked: bool
     ) -> tuple[int, Points]:
@@ -81,6 +128,8 @@ class Table:
             raise InvalidProblemError(f"{self.name} must hold real numbers, not {block.dtype}")
         if not checked and len(block):
             check_whole(f"{self.name}: points of block {number}", block)
+        if not checked:
+            warn_of_packed_bits(geometry, block)
         if not checked and block.dtype.kind == "f" and len(block):
             low, high = value_range(block)
             if not np.isfinite((low, high)).all():
@@ -103,7 +152,7 @@ def in_turn(name: str, n: int, d: int, read: Callable[[], Iterator[Points]]) -> 
     return Table(name, n, d, lambda: ((len(block), partial(np.asarray, block)) for block in read()))
 
 
-def listed(blocks: Sequence[Points]) -> Table:
+def listed(blocks: Sequence[Points], name: str = "blocks") -> Table:
     """Blocks in memory, of one width; dtypes that differ widen to the one that holds them all."""
     if not blocks:
         raise InvalidProblemError("there are no blocks: give at least one (rows, d) array")
@@ -112,7 +161,7 @@ def listed(blocks: Sequence[Points]) -> Table:
         _check_block(number, block, d)
     dtype = np.result_type(*{block.dtype for block in blocks})
     parts = [(len(block), partial(np.asarray, block, dtype)) for block in blocks]
-    return Table("blocks", sum(map(len, blocks)), d, lambda: iter(parts))
+    return Table(name, sum(map(len, blocks)), d, lambda: iter(parts))
 
 
 def mapped(table: np.memmap[Any, Any]) -> Table:
@@ -139,28 +188,94 @@ def mapped(table: np.memmap[Any, Any]) -> Table:
     return Table(str(filename), n, d, lambda: ((rows, partial(part, i, rows)) for i, rows in lengths))
 
 
-def spooled(blocks: Iterable[Points]) -> Table:
-    """Blocks that come only once are written to a temporary file, because the traversal reads them several times."""
-    file = tempfile.NamedTemporaryFile(suffix=".rows")  # noqa: SIM115, it lives as long as the source
-    n, d = 0, 0
-    dtype: Any = None
-    for number, block in enumerate(map(np.asarray, blocks)):
-        dtype, d = dtype or block.dtype.newbyteorder("="), d or (block.shape[-1] if block.ndim else 0)
-        _check_block(number, block, d)
-        if np.result_type(block.dtype, dtype) != dtype:
-            raise InvalidProblemError(f"block {number} holds {block.dtype} and block 0 {dtype}; give them one dtype")
-        block.astype(dtype).tofile(file)
-        n += len(block)
-    if not n:
-        raise InvalidProblemError("there are no rows in the blocks")
-    file.flush()
-    table = mapped(np.memmap(file.name, dtype, "r", shape=(n, d)))
+def spooled(
+    blocks: Iterable[Any],
+    name: str = "blocks",
+    columns: tuple[str, ...] = (),
+    row_numbers: Callable[[], Indices | None] = lambda: None,
+    whole_rows: Callable[[Indices], Any] | None = None,
+) -> Table:
+    """Keep blocks that come only once, because the traversal reads them several times.
 
-    def parts() -> Iterator[tuple[int, Callable[[], Points]]]:
-        yield from table.parts()
-        file.seek(0)  # keeps the file, which goes with the last reader
+    Small tables stay in memory. Of larger ones only the first blocks do; the rest goes into a temporary file.
 
-    return Table("blocks", n, d, parts)
+    Parameters
+    ----------
+    blocks : iterable of (rows, d) arrays or tensors
+    name, columns, whole_rows
+        Of the table.
+    row_numbers : callable
+        Gives those of the table, when all blocks have come.
+    """
+    spool = _Spool(name)
+    for number, block in enumerate(blocks):
+        spool.add(number, _as_block(number, block))
+    table = spool.table()
+    return replace(table, columns=columns, row_numbers=row_numbers(), whole_rows=whole_rows)
+
+
+class _Spool:
+    """Rows in memory, and the rest of them in a file that goes with its last reader."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.n, self.d, self.held = 0, 0, 0
+        self.dtype: Any = None
+        self.blocks: list[Points] = []
+        self.file: Any = None
+        self.spilled = 0
+
+    def add(self, number: int, block: Points) -> None:
+        self.dtype = self.dtype or block.dtype.newbyteorder("=")
+        self.d = self.d or (block.shape[-1] if block.ndim else 0)
+        _check_block(number, block, self.d)
+        if np.result_type(block.dtype, self.dtype) != self.dtype:
+            raise InvalidProblemError(
+                f"block {number} holds {block.dtype} and block 0 {self.dtype}; give them one dtype"
+            )
+        self.n += len(block)
+        if self.file is None and self.held + block.nbytes <= HELD_BYTES:
+            self.blocks.append(np.array(block, self.dtype))
+            self.held += block.nbytes
+            return
+        self.file = self.file or tempfile.NamedTemporaryFile(suffix=".rows")  # noqa: SIM115, kept by the table
+        try:
+            block.astype(self.dtype).tofile(self.file)
+            self.file.flush()
+        except OSError as error:
+            free = shutil.disk_usage(tempfile.gettempdir()).free / 2**30
+            raise DataFileError(
+                f"{self.name}: its numbers do not fit into {tempfile.gettempdir()}, where {free:.1f} GiB are free "
+                f"({error}); set the environment variable TMPDIR to a folder with more room"
+            ) from error
+        self.spilled += len(block)
+
+    def table(self) -> Table:
+        if not self.n:
+            raise InvalidProblemError(f"{self.name}: there are no rows")
+        held = [(len(block), partial(np.asarray, block)) for block in self.blocks if len(block)]
+        if self.file is None:
+            return Table(self.name, self.n, self.d, lambda: iter(held))
+        file = self.file
+        rest = mapped(np.memmap(file.name, self.dtype, "r", shape=(self.spilled, self.d)))
+
+        def parts() -> Iterator[tuple[int, Callable[[], Points]]]:
+            yield from held
+            yield from rest.parts()
+            file.seek(0)  # keeps the file
+
+        return Table(self.name, self.n, self.d, parts)
+
+
+def _as_block(number: int, block: Any) -> Points:
+    """A block as a numpy array; what cannot become one is named."""
+    if is_tensor(block):
+        if "sparse" in str(block.layout):
+            raise InvalidProblemError(f"block {number} is a sparse tensor; convert with .to_dense()")
+        return np.asarray(to_numpy(block))
+    if hasattr(block, "toarray"):
+        raise InvalidProblemError(f"block {number} is a sparse matrix; convert with .toarray()")
+    return np.asarray(block)
 
 
 def _check_block(number: int, block: Points, d: int) -> None:

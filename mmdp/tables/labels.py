@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +13,51 @@ from numpy.typing import NDArray
 from mmdp.exceptions import DataFileError, InvalidOptionError
 from mmdp.groups import Counts
 from mmdp.tables.blocks import Table
-from mmdp.tables.table_files import FORMATS, arrow, existing, read_file
+from mmdp.tables.dialect import AS_FOUND, TextOptions
+from mmdp.tables.locations import suffix_of
+from mmdp.tables.source import Source
+from mmdp.tables.table_files import FORMATS, NUMPY, TEXT, existing, open_source
 
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
 
 
-def labelled(points: Path, groups: str, drop: Collection[str] = ()) -> tuple[Table, NDArray[Any]]:
-    """The table of points, and the label of each.
+def labels_of(points: str | Path, groups: str, text: TextOptions = AS_FOUND) -> tuple[NDArray[Any], str | None]:
+    """The label of each row, and the column of ``points`` that holds them; None for a file of its own.
 
     Parameters
     ----------
     points : path
     groups : str
-        A column of ``points``, which is then no coordinate, unless it ends like a table or lies on disk: then a .npy
-        file, a Parquet file of one column, or a CSV file of one label a line without a header.
-    without : collection of str
-        Further columns of ``points`` that are no coordinates.
+        A column of ``points``, unless it ends like a table or lies on disk: then a .npy file, a Parquet file of one
+        column, or a CSV file of one label a line without a header.
+    text : TextOptions
+        Of ``points``.
 
     Raises
     ------
     DataFileError
-        If there is no such column or file, a label is missing, or there are more or fewer labels than points.
+        If there is no such column or file, or a label is missing.
     """
     file = Path(groups)
-    if file.suffix not in FORMATS and not file.exists():
-        labels = _column(points, groups)
-        return read_file(points, (*drop, groups)), labels
-    labels, table = _file(file), read_file(points, drop)
+    if suffix_of(groups) in FORMATS or file.exists():
+        return _file(file), None
+    return _column(points, groups, text), groups
+
+
+def labels_of_points(labels: NDArray[Any], table: Table, groups: str) -> NDArray[Any]:
+    """The labels of the rows that a table keeps.
+
+    Raises
+    ------
+    DataFileError
+        If there are more or fewer labels than rows.
+    """
+    if table.row_numbers is not None and len(table.row_numbers) and table.row_numbers[-1] < len(labels):
+        return labels[table.row_numbers]
     if len(labels) != table.n:
-        header = "; its first line must not be a header" if file.suffix == ".csv" else ""
-        raise DataFileError(f"{file}: {len(labels)} labels for {table.n} points{header}")
-    return table, labels
+        header = "; its first line must not be a header" if suffix_of(groups) in TEXT else ""
+        raise DataFileError(f"{groups}: {len(labels)} labels for {table.n} points{header}")
+    return labels
 
 
 def counts(typed: Sequence[str], labels: NDArray[Any]) -> Counts:
@@ -76,45 +90,39 @@ def _like(label: str, labels: NDArray[Any]) -> Any:
         return label
 
 
-def _column(path: Path, name: str) -> NDArray[Any]:
-    if existing(path).suffix == ".npy":
+def _column(path: str | Path, name: str, text: TextOptions) -> NDArray[Any]:
+    if suffix_of(str(path)) in NUMPY:
         raise DataFileError(f"{path}: an array has no column {name!r}; give the labels as a file of their own")
-    table = _opened(path)
-    if name not in table.schema.names:
-        raise DataFileError(f"{path}: has no column {name!r}; it has {', '.join(table.schema.names)}")
-    return _values(table, name, path)
+    source = open_source(path, text)
+    places = [place for place, column in enumerate(source.columns) if column.name == name]
+    if len(places) != 1:
+        names = ", ".join(column.name for column in source.columns)
+        raise DataFileError(f"{path}: has {'no' if not places else len(places)} column {name!r}; it has {names}")
+    return _values(source, places[0])
 
 
 def _file(path: Path) -> NDArray[Any]:
-    if existing(path).suffix == ".npy":
+    if suffix_of(str(existing(path))) == ".npy":
         try:
             return _texts_or_numbers(np.load(path))
         except (ValueError, OSError, EOFError) as error:
             raise DataFileError(f"{path}: not a whole .npy file of numbers or texts ({error})") from error
-    table = _opened(path, headless=True)
-    if len(table.schema.names) != 1:
-        raise DataFileError(f"{path}: one column of labels is needed, not {len(table.schema.names)}")
-    return _values(table, table.schema.names[0], path)
+    source = open_source(path, TextOptions(header=False) if suffix_of(str(path)) in TEXT else TextOptions())
+    if len(source.columns) != 1:
+        raise DataFileError(f"{path}: one column of labels is needed, not {len(source.columns)}")
+    return _values(source, 0)
 
 
-def _opened(path: Path, headless: bool = False) -> Any:
-    dataset, csv, lib = arrow("pyarrow.dataset"), arrow("pyarrow.csv"), arrow("pyarrow.lib")
-    in_text = dataset.CsvFileFormat(read_options=csv.ReadOptions(autogenerate_column_names=headless))
-    try:
-        return dataset.dataset(path, format=in_text if path.suffix == ".csv" else "parquet")
-    except (lib.ArrowException, OSError) as error:
-        raise DataFileError(f"{path}: {error}") from error
-
-
-def _values(table: Any, name: str, path: Path) -> NDArray[Any]:
-    lib = arrow("pyarrow.lib")
-    try:
-        values = table.to_table([name]).column(0)
-    except (lib.ArrowException, OSError) as error:
-        raise DataFileError(f"{path}: {error}") from error
-    if values.null_count:
-        row = np.flatnonzero(values.is_null().to_numpy())[0]
-        raise DataFileError(f"{path}: row {row} has no label; fill column {name!r} or drop such rows")
+def _values(source: Source, place: int) -> NDArray[Any]:
+    values = source.column(place)
+    missing = values.is_null().to_numpy()
+    if source.typed is not None:
+        missing = missing | (values.cast("string").fill_null("").to_numpy() == "")
+    if missing.any():
+        raise DataFileError(
+            f"{source.name}: row {int(missing.argmax())} has no label; fill column {source.columns[place].name!r} "
+            "or drop such rows"
+        )
     return _texts_or_numbers(values.to_numpy())
 
 

@@ -1,180 +1,119 @@
-"""Points in files: .npy, CSV and Parquet, read block by block."""
+"""Tables in files: which reader a format has."""
 
 from __future__ import annotations
 
-import csv
-import importlib.util
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from mmdp.exceptions import DataFileError, InvalidOptionError
+from mmdp.tables.arrow_files import open_arrow, saved_dataset
+from mmdp.tables.blocks import Table, spooled
+from mmdp.tables.columns import Column, Kind, chosen
+from mmdp.tables.coordinates import Decoder
+from mmdp.tables.delimited import open_delimited
+from mmdp.tables.dialect import AS_FOUND, TextOptions
+from mmdp.tables.json_lines import open_json_lines
+from mmdp.tables.locations import Location, is_remote, locate, suffix_of
+from mmdp.tables.numpy_files import open_npy, open_npz
+from mmdp.tables.parquet_files import open_parquet, pieces
+from mmdp.tables.partitions import Partitions
+from mmdp.tables.source import Source
 
-from mmdp.arrays import Points
-from mmdp.exceptions import DataFileError, InvalidProblemError, MissingDependencyError
-from mmdp.tables.blocks import BLOCK_BYTES, Table, in_turn, mapped
+NUMPY = (".npy", ".npz")
+TEXT = (".csv", ".tsv", ".tab", ".txt")
+PARQUET = (".parquet", ".pq")
+ARROW = (".feather", ".arrow", ".ipc")
+JSON = (".jsonl", ".ndjson", ".json")
+FORMATS = (*NUMPY, *TEXT, *PARQUET, *ARROW, *JSON)
 
-_DROP = "drop such columns: `mmdp select --drop NAME`, or pass an array of the others"
-_MISSING = ("", "na", "n/a", "#n/a", "null", "none")  # what tables say where a value is missing
-FORMATS = (".npy", ".csv", ".parquet")
 
-
-def read_file(path: Path, drop: Collection[str] = ()) -> Table:
-    """Open a .npy, CSV or Parquet file, or a folder of Parquet files.
+def read_file(
+    path: str | Path,
+    columns: str | Collection[str] | None = None,
+    drop: str | Collection[str] = (),
+    drop_null: bool = False,
+    text: TextOptions = AS_FOUND,
+) -> Table:
+    """Read a table of any format; see :func:`mmdp.tables.open_table`.
 
     Raises
     ------
     DataFileError
-        If it is missing, cut short, or of an unknown kind.
+        If it is missing, cut short, or of an unknown format.
     InvalidProblemError
         If it has no rows, or values that are not numbers.
     """
-    if existing(path).suffix not in FORMATS and not path.is_dir():
-        raise DataFileError(f"{path}: unknown kind of file; give one of {', '.join(FORMATS)}")
-    if path.suffix == ".npy":
-        _coordinates([], drop, path)  # an array has no names
-        return _npy(path)
-    return _csv(path, drop) if path.suffix == ".csv" else _parquet(path, drop)
+    if suffix_of(str(path)) in NUMPY and not is_remote(path):
+        if text != AS_FOUND:
+            raise InvalidOptionError(f"{path}: header, separator and decimal are for text files ({', '.join(TEXT)})")
+        table = _numpy(existing(path), columns, drop)
+        return _complete(table) if drop_null else table
+    return open_source(path, text).table(columns, drop, drop_null)
 
 
-def existing(path: Path) -> Path:
+def open_source(path: str | Path, text: TextOptions = AS_FOUND) -> Source:
+    """Open a table of named columns, of any format but numpy's."""
+    location, suffix = _located(path)
+    if suffix in TEXT:
+        return open_delimited(location, text)
+    if text != AS_FOUND:
+        raise InvalidOptionError(f"{path}: header, separator and decimal are for text files ({', '.join(TEXT)})")
+    if suffix in PARQUET:
+        return open_parquet(location)
+    return open_arrow(location) if suffix in ARROW else open_json_lines(location)
+
+
+def read_partitions(
+    path: str | Path, columns: str | Collection[str] | None, drop: str | Collection[str]
+) -> Partitions | None:
+    """The row groups of Parquet files, for workers to read; None for another format."""
+    if suffix_of(str(path)) in NUMPY:
+        return None
+    location, suffix = _located(path)
+    if suffix not in PARQUET:
+        return None
+    source = open_parquet(location)
+    places = chosen(source.name, source.columns, columns, drop)
+    return Partitions.of_pieces(source, [source.columns[place] for place in places], pieces(location))
+
+
+def existing(path: str | Path) -> Path:
     """Return the path, or name it if nothing is there."""
-    if not path.exists():
+    if not Path(path).exists():
         raise DataFileError(f"{path}: no such file")
-    return path
+    return Path(path)
 
 
-def arrow(name: str) -> Any:
-    """Import a module of pyarrow."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            "Parquet files and columns of labels need pyarrow: pip install 'mmdp[scale]'"
-        ) from error
+def _numpy(path: Path, columns: str | Collection[str] | None, drop: str | Collection[str]) -> Table:
+    if drop or (columns is not None and path.suffix == ".npy"):
+        name = next(iter([drop] if isinstance(drop, str) else drop), columns)
+        raise DataFileError(f"{path}: has no column {name!r}: an array has no names")
+    return open_npy(path) if path.suffix == ".npy" else open_npz(path, columns)
 
 
-def _npy(path: Path) -> Table:
-    try:
-        table = np.load(path, mmap_mode="r")
-    except (ValueError, OSError, EOFError) as error:
-        raise DataFileError(f"{path}: not a whole .npy file ({error}); was it cut short? write it again") from error
-    if not isinstance(table, np.memmap):
-        raise DataFileError(f"{path}: an archive of arrays; save the one with the points by numpy.save")
-    return mapped(table)
+def _complete(table: Table) -> Table:
+    """The rows of an array without NaN."""
+    decoder = Decoder(table.name, [Column("points", Kind.VECTORS, "numbers")], drop_null=True)
+    blocks = decoder.blocks([block] for block in table.read())
+    return spooled(blocks, table.name, row_numbers=decoder.row_numbers, whole_rows=table.take)
 
 
-def _table(batch: Any, path: Path) -> Points:
-    """Columns of numbers side by side; one column of lists, as embeddings are stored, opened up."""
-    columns = [batch.column(i) for i in range(batch.num_columns)]
-    if not columns:
-        raise DataFileError(f"{path}: the table has no columns")
-    if len(columns) == 1 and hasattr(columns[0], "flatten") and str(columns[0].type).find("list") >= 0:
-        values = columns[0].flatten().to_numpy(zero_copy_only=False)
-        if len(values) % max(1, len(columns[0])):
-            raise DataFileError(f"{path}: the lists of column {batch.schema.names[0]!r} differ in length")
-        return np.asarray(values).reshape(len(columns[0]), -1)
-    arrays = [column.to_numpy(zero_copy_only=False) for column in columns]
-    for name, array in zip(batch.schema.names, arrays, strict=True):
-        if array.dtype.kind not in "fiub":
-            raise InvalidProblemError(f"{path}: column {name!r} holds {array.dtype}, not numbers; {_DROP}")
-    return np.column_stack(arrays)
-
-
-def _coordinates(names: Sequence[str], drop: Collection[str], path: Path) -> list[str]:
-    if missing := [name for name in drop if name not in names]:
-        raise DataFileError(f"{path}: has no column {missing[0]!r}; it has {', '.join(names) or 'none with a name'}")
-    left = [name for name in names if name not in drop]
-    if drop and not left:
-        raise DataFileError(f"{path}: no column is left; all of {', '.join(names)} are left out")
-    return left
-
-
-def _parquet(path: Path, drop: Collection[str]) -> Table:
-    dataset, lib = arrow("pyarrow.dataset"), arrow("pyarrow.lib")
-    try:
-        table = dataset.dataset(path, format="parquet")
-        if not (n := table.count_rows()):
-            raise DataFileError(f"{path}: there are no rows")
-        columns = _coordinates(table.schema.names, drop, path)
-        first = _table(next(iter(table.to_batches(columns, batch_size=1))), path)
-    except (lib.ArrowException, OSError, StopIteration) as error:
-        raise DataFileError(f"{path}: not a whole Parquet file ({error})") from error
-    d = first.shape[1]
-    rows = max(1, BLOCK_BYTES // max(1, d * first.itemsize))
-
-    def read() -> Iterator[Points]:
-        batches = table.to_batches(columns, batch_size=rows, batch_readahead=1, fragment_readahead=1)
-        try:
-            yield from (_table(batch, path) for batch in batches if len(batch))
-        except (lib.ArrowException, OSError) as error:
-            raise DataFileError(f"{path}: cannot be read to its end ({error})") from error
-
-    return in_turn(str(path), n, d, read)
-
-
-def _csv(path: Path, drop: Collection[str]) -> Table:
-    cells = _first_line(path)
-    headed = _is_header(cells, path)
-    columns = _coordinates(cells if headed else [], drop, path) if drop else cells
-    if headed and "" in columns:
+def _located(path: str | Path) -> tuple[Location, str]:
+    """The files of a table and their one format."""
+    if not is_remote(path) and not any(mark in str(path) for mark in "*?["):
+        kind = suffix_of(str(existing(path)))
+        if kind not in FORMATS and Path(path).is_file():
+            raise DataFileError(
+                f"{path}: unknown format {kind or 'without a suffix'}; give one of {', '.join(FORMATS)}"
+            )
+    location = locate(path)
+    if (saved := saved_dataset(location)) is not None:
+        return saved, ARROW[0]
+    suffixes = sorted({suffix_of(file) for file in location.files})
+    groups = {group for suffix in suffixes for group in (TEXT, PARQUET, ARROW, JSON) if suffix in group}
+    if len(groups) != 1 or not all(suffix in next(iter(groups)) for suffix in suffixes):
         raise DataFileError(
-            f"{path}: column {columns.index('')} has no name in the first line. If it numbers the rows, leave it out: "
-            "`mmdp select --drop ''`; if the line is a point, fill its empty cells"
+            f"{path}: holds files that are not one table: {', '.join(suffix or 'no suffix' for suffix in suffixes)}; "
+            f"name those that are, as in {path}/*.parquet"
         )
-    if importlib.util.find_spec("pyarrow") is None:
-        return _small_csv(path, headed, [cells.index(cell) for cell in columns] if headed and drop else None)
-    text, lib, types = arrow("pyarrow.csv"), arrow("pyarrow.lib"), arrow("pyarrow.types")
-    options = text.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=not headed)
-    chosen = columns if headed and drop else []
-
-    def opened(**kinds: Any) -> Any:
-        convert = text.ConvertOptions(include_columns=chosen, **kinds)
-        return text.open_csv(path, read_options=options, convert_options=convert)
-
-    def read() -> Iterator[Points]:
-        try:
-            with opened() as reader:  # a column of whole numbers may have others further down
-                whole = [field for field in reader.schema if types.is_integer(field.type) or types.is_null(field.type)]
-            with opened(column_types={field.name: lib.float64() for field in whole}) as reader:
-                yield from (_table(batch, path) for batch in reader if len(batch))
-        except (lib.ArrowException, OSError) as error:
-            raise DataFileError(f"{path}: {error}") from error
-
-    return in_turn(str(path), sum(map(len, read())), len(columns), read)
-
-
-def _first_line(path: Path) -> list[str]:
-    """Cells of the first line that is not empty."""
-    with path.open("rb") as file:
-        lines = csv.reader(line.decode("utf-8-sig") for line in file)
-        try:
-            return [cell.strip() for cell in next(filter(None, lines), [])]
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataFileError(f"{path}: no table of texts in UTF-8 ({error}); save it as one") from error
-
-
-def _is_header(cells: Sequence[str], path: Path) -> bool:
-    """Whether the first line names columns instead of being a point."""
-    if all(map(_is_number, cells)):
-        return False
-    if all(_is_number(cell) or cell.lower() in _MISSING for cell in cells):
-        raise DataFileError(f"{path}: the first line, {','.join(cells)}, has empty cells; drop or fill such rows")
-    return True
-
-
-def _small_csv(path: Path, headed: bool, columns: list[int] | None) -> Table:
-    """Read it as a whole, where pyarrow is not installed."""
-    try:
-        rows = np.loadtxt(path, delimiter=",", skiprows=int(headed), usecols=columns, quotechar='"', ndmin=2)
-    except ValueError as error:
-        raise DataFileError(f"{path}: {error}; {_DROP}") from error
-    return in_turn(str(path), len(rows), rows.shape[1], lambda: iter([rows]))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return location, suffixes[0]

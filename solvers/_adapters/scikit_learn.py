@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mmdp import Problem, Result
 from mmdp.arrays import compiled_dtype
-from mmdp.metrics import METRICS
+from mmdp.metrics import resolve
+from mmdp.validation import whole_k
 from solvers._framework.registry import make
 
 
@@ -21,8 +22,8 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     Parameters
     ----------
-    k : int
-        How many rows to choose; all of them where there are fewer.
+    k : int or float
+        How many rows to choose, all of them where there are fewer; or a share of them between 0 and 1.
     solver : str
         A keyword of ``solvers.available()``.
     metric : str
@@ -48,7 +49,7 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     """
 
     def __init__(
-        self, k: int = 10, *, solver: str = "greedy", metric: str = "euclidean", random_state: int = 0
+        self, k: float = 10, *, solver: str = "greedy", metric: str = "euclidean", random_state: int = 0
     ) -> None:
         self.k = k
         self.solver = solver
@@ -58,12 +59,13 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def fit(self, X: Any, y: Any = None) -> Self:
         """Choose the landmarks among the rows of X; y is ignored."""
         X = validate_data(self, X, dtype=[np.float64, np.float32])
-        if not isinstance(self.k, Integral) or self.k < 2:
-            Problem(self.k, points=np.zeros((2, 1)))  # names what is wrong with k
+        k = whole_k(len(X), self.k)
+        if not isinstance(k, Integral) or k < 2:
+            Problem(k, points=np.zeros((2, 1)))  # names what is wrong with k
         self.result_: Result | None = None
         self.indices_ = np.arange(len(X))
-        if self.k < len(X):
-            problem = Problem(self.k, points=X, metric=self.metric)
+        if k < len(X):
+            problem = Problem(k, points=X, metric=self.metric)
             self.result_ = make(self.solver).solve(problem, seed=self.random_state)
             self.indices_ = self.result_.indices
         self.landmarks_ = X[self.indices_]
@@ -74,6 +76,6 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Distances (rows of X, k) to the landmarks."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        geometry = METRICS[self.metric]
+        geometry = resolve(self.metric)
         embedded = (np.ascontiguousarray(compiled_dtype(geometry.embed(x))) for x in (X, self.landmarks_))
         return np.asarray(geometry.value(geometry.pairwise(*embedded)))

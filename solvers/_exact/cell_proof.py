@@ -35,12 +35,32 @@ class CellProof:
     remain without one when cells are split or the threshold rises, and are carried along.
     """
 
-    def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None], threads: int = 1) -> None:
+    def __init__(
+        self, problem: Problem, clock: Clock, improve: Callable[[], None] = lambda: None, threads: int = 1
+    ) -> None:
         self._improve, self._threads = improve, threads
         self._problem, self._clock = problem, clock
         self._kind = KINDS[problem.geometry.form]
         self._free = np.setdiff1d(problem.candidates, problem.include)
         self._need = problem.k - len(problem.include)
+        self._looked: Relaxation | None = None
+        self._looked_above = -math.inf
+
+    def look(self, nodes: int) -> bool:
+        """Look for better incumbents for about so many nodes; True if the clock has what it wants, or there are none.
+
+        A further call goes on where this one stopped.
+        """
+        clock, end = self._clock, self._clock.iterations + nodes
+        while not clock.expired and clock.iterations < end:
+            if self._looked is None or clock.objective > self._looked_above:
+                self._climb()
+                self._looked_above = clock.objective
+                self._looked = self._relax_above_incumbent(self._looked, self._free)
+            left = end - clock.iterations
+            if self._search(self._looked, self._looked.nodes + left) and self._looked.points is None:
+                clock.report(upper_bound=clock.objective)
+        return clock.satisfied
 
     def run(self) -> None:
         """Search until the optimum is proven or the clock expires."""

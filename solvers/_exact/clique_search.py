@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,7 +28,67 @@ _LONGEST_SLICE = 10**9
 _ALONE = 20_000  # nodes before the work is divided
 
 
-class CliqueSearch:
+class PacedSearch(ABC):
+    """A search in slices so long that the clock and Ctrl-C are looked at often, and seldom in vain.
+
+    Attributes
+    ----------
+    nodes : int
+        Searched so far.
+    outcome : int
+        EXHAUSTED, FOUND or PAUSED.
+    """
+
+    def __init__(self, forced: Sequence[int], threads: int = 1) -> None:
+        self._forced, self._threads = list(forced), threads
+        self._vertices = np.empty(0, np.int64)
+        self._slice = 500
+        self._cliques: list[Numbers] = []
+        self.nodes, self.outcome = 0, PAUSED
+
+    @property
+    def clique(self) -> NDArray[np.int64]:
+        """The k vertices, once the outcome is FOUND."""
+        return self.chosen(self._cliques[-1])
+
+    def chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the vertices at places of the search order, after the forced ones."""
+        return np.concatenate((self._forced, self._vertices[places])).astype(np.int64)
+
+    @property
+    @abstractmethod
+    def _unfinished(self) -> bool:
+        """Whether there is anything left to search."""
+
+    @abstractmethod
+    def _advance(self, pool: ThreadPoolExecutor, nodes: float) -> None:
+        """Search for a slice or that many nodes, whichever ends first."""
+
+    def run(self, seconds: float, nodes: float = np.inf) -> int:
+        """Search on for that long or that many nodes, whichever ends first; EXHAUSTED, FOUND or PAUSED.
+
+        After FOUND, a further call looks for the next clique.
+        """
+        if self.outcome == EXHAUSTED:
+            return EXHAUSTED
+        end, last = time.perf_counter() + seconds, self.nodes + nodes
+        self._cliques = self._cliques[:-1]  # the latest has been told
+        with ThreadPoolExecutor(self._threads) as pool:  # starts no thread before there is work for it
+            while self._unfinished and not self._cliques and self.nodes < last:
+                started = time.perf_counter()
+                self._advance(pool, last - self.nodes)
+                now = time.perf_counter()
+                if now >= end:
+                    break
+                if now - started < _SLICE_SECONDS:
+                    self._slice = min(2 * self._slice, _LONGEST_SLICE)
+                elif now - started > 2 * _SLICE_SECONDS:
+                    self._slice = max(1, self._slice // 2)
+        self.outcome = FOUND if self._cliques else PAUSED if self._unfinished else EXHAUSTED
+        return self.outcome
+
+
+class CliqueSearch(PacedSearch):
     """Decides whether there are k pairwise adjacent vertices, the forced ones among them.
 
     Parameters
@@ -41,12 +102,9 @@ class CliqueSearch:
     """
 
     def __init__(self, adjacent: Adjacency, k: int, forced: Sequence[int] = (), threads: int = 1) -> None:
-        self._forced = list(forced)
+        super().__init__(forced, threads)
         self._need = k - len(self._forced)
-        self._threads = threads
-        self._slice = 500
-        self._cliques: list[Numbers] = []
-        self.nodes = 0
+        self._parts: list[Part] = []
         clash = not adjacent[np.ix_(self._forced, self._forced)][np.triu_indices(len(self._forced), 1)].all()
         free = np.flatnonzero(adjacent[self._forced].all(axis=0))
         self._vertices = core_in_order(adjacent, free, self._need)
@@ -57,13 +115,8 @@ class CliqueSearch:
             self._parts = [Part(np.empty(0, np.int64), self._need, new_state(self._adjacent, full(m), self._need))]
 
     @property
-    def clique(self) -> NDArray[np.int64]:
-        """The k vertices, once the outcome is FOUND."""
-        return self.chosen(self._cliques[-1])
-
-    def chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the vertices at places of the search order, after the forced ones."""
-        return np.concatenate((self._forced, self._vertices[places])).astype(np.int64)
+    def _unfinished(self) -> bool:
+        return bool(self._parts)
 
     @property
     def conflicts(self) -> float:
@@ -78,29 +131,6 @@ class CliqueSearch:
         conflict = bits == 0
         np.fill_diagonal(conflict, False)
         return conflict, self._need
-
-    def run(self, seconds: float, nodes: float = np.inf) -> int:
-        """Search on for that long or that many nodes, whichever ends first; EXHAUSTED, FOUND or PAUSED.
-
-        After FOUND, a further call looks for the next clique.
-        """
-        if self.outcome == EXHAUSTED:
-            return EXHAUSTED
-        end, last = time.perf_counter() + seconds, self.nodes + nodes
-        self._cliques = self._cliques[:-1]  # the latest has been told
-        with ThreadPoolExecutor(self._threads) as pool:  # starts no thread before there is work for it
-            while self._parts and not self._cliques and self.nodes < last:
-                started = time.perf_counter()
-                self._advance(pool, last - self.nodes)
-                now = time.perf_counter()
-                if now >= end:
-                    break
-                if now - started < _SLICE_SECONDS:
-                    self._slice = min(2 * self._slice, _LONGEST_SLICE)
-                elif now - started > 2 * _SLICE_SECONDS:
-                    self._slice = max(1, self._slice // 2)
-        self.outcome = FOUND if self._cliques else PAUSED if self._parts else EXHAUSTED
-        return self.outcome
 
     def _advance(self, pool: ThreadPoolExecutor, nodes: float) -> None:
         """Run all parts for a slice, or for fewer nodes in all."""
@@ -119,4 +149,4 @@ class CliqueSearch:
         self._parts = [part for part, end in zip(self._parts, ended, strict=True) if not end]
 
 
-__all__ = ["EXHAUSTED", "FOUND", "PAUSED", "CliqueSearch"]
+__all__ = ["EXHAUSTED", "FOUND", "PAUSED", "CliqueSearch", "PacedSearch"]

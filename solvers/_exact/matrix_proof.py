@@ -12,7 +12,8 @@ from scipy.spatial.distance import squareform
 
 from mmdp import Clock, Problem
 from mmdp.arrays import Indices, Vector
-from solvers._exact.clique_search import EXHAUSTED, FOUND, PAUSED, CliqueSearch
+from solvers._exact.clique_search import EXHAUSTED, FOUND, PAUSED, CliqueSearch, PacedSearch
+from solvers._exact.counted_clique import CountedCliqueSearch
 from solvers._exact.threshold_graph import Adjacency, pairs_above
 from solvers._framework.subprocesses import call
 
@@ -43,19 +44,22 @@ def on_matrix(problem: Problem, clock: Clock) -> Problem:
         If the matrix does not fit the memory, or, once there is an incumbent, the time of the clock.
     """
     D = problem.matrix(lambda: clock.indices is not None and clock.remaining <= 0)
-    if problem.geometry.function is not None:  # may differ in the last digit between (x, y) and (y, x)
-        D = np.minimum(D, D.T)
-        np.fill_diagonal(D, 0.0)
-    return Problem(problem.k, distances=D, include=problem.include, exclude=problem.exclude)
+    return Problem(
+        problem.k,
+        distances=D,
+        include=problem.include,
+        exclude=problem.exclude,
+        groups=problem.groups,
+        counts=problem.counts,
+    )
 
 
 def seconds_of_matrix(problem: Problem) -> float:
-    """Estimate how long :func:`on_matrix` takes, from a few rows; each pair is computed once, a function's twice."""
+    """Estimate how long :func:`on_matrix` takes, from a few rows; each pair is computed once."""
     rows = problem.candidates[: min(_SAMPLED_ROWS, len(problem.candidates))]
     started = time.perf_counter()
     problem.reduced_distances(rows)
-    sample = (time.perf_counter() - started) * problem.n / len(rows)
-    return sample if problem.geometry.function is not None else sample / 2
+    return (time.perf_counter() - started) * problem.n / len(rows) / 2
 
 
 class MatrixProof:
@@ -87,10 +91,12 @@ class MatrixProof:
             if search.outcome == EXHAUSTED:
                 self._clock.report(upper_bound=self._clock.objective)
 
-    def _search(self, adjacent: Adjacency) -> CliqueSearch:
+    def _search(self, adjacent: Adjacency) -> PacedSearch:
+        if limits := self._problem.group_counts:
+            return CountedCliqueSearch(adjacent, self._problem.k, self._forced, limits, self._points)
         return CliqueSearch(adjacent, self._problem.k, self._forced, self._threads)
 
-    def _decide(self, search: CliqueSearch) -> bool:
+    def _decide(self, search: PacedSearch) -> bool:
         """Decide the threshold above the incumbent, in turns four times as long each; False if time is up first."""
         clock, objective = self._clock, self._clock.objective
         if self._run(search, clock.remaining, _QUICK_NODES):
@@ -98,7 +104,7 @@ class MatrixProof:
         self._improve()
         nodes, last = _TURN_NODES, _LAST_SHARE * clock.remaining
         seconds, longest = _PACKING_TURN, 0.0
-        packs = search.conflicts < _FEW_CONFLICTS
+        packs = _packs(search)
         while not clock.expired and clock.objective == objective:
             if self._run(search, (_CLIQUE_SHARE if packs else _PROOF_SHARE) * clock.remaining, nodes):
                 return True
@@ -113,7 +119,7 @@ class MatrixProof:
                 self._tighten_bound(clock.remaining, math.inf)
         return clock.objective > objective
 
-    def _run(self, search: CliqueSearch, seconds: float, node_limit: float = math.inf) -> bool:
+    def _run(self, search: PacedSearch, seconds: float, node_limit: float = math.inf) -> bool:
         """Run a search, and report the clique if it finds one; whether its threshold is decided."""
         clock, before = self._clock, search.nodes
         if clock.stop.iterations is not None:
@@ -124,9 +130,9 @@ class MatrixProof:
             self._report(search.clique)
         return outcome != PAUSED
 
-    def _pack(self, search: CliqueSearch, seconds: float) -> bool:
+    def _pack(self, search: PacedSearch, seconds: float) -> bool:
         """Decide the same threshold by an integer program instead, which is better at graphs with few conflicts."""
-        if seconds < _LEAST_PACKING:
+        if seconds < _LEAST_PACKING or not isinstance(search, CliqueSearch):
             return False
         answer = call("solvers._exact.packing:independent", *search.as_packing(), seconds=seconds)
         chosen, infeasible = answer or (None, False)
@@ -159,7 +165,7 @@ class MatrixProof:
             middle = (low + high + 1) // 2
             search = self._search(pairs_above(self._D, np.nextafter(above[middle], -math.inf)))
             decided = self._run(search, min(_PROBE_SHARE * seconds, clock.remaining), node_limit)
-            if not decided and search.conflicts < _FEW_CONFLICTS:
+            if not decided and _packs(search):
                 self._pack(search, min(_PROBE_SHARE * seconds, _PACKING_PROBE, clock.remaining))
             if search.outcome == EXHAUSTED:
                 high = middle - 1
@@ -174,3 +180,8 @@ class MatrixProof:
         step = 1 + self._D.size // _SORTABLE
         values = squareform(self._D, checks=False) if step == 1 else self._D[::step]
         return np.unique(values), step == 1
+
+
+def _packs(search: PacedSearch) -> bool:
+    """Whether an integer program, which knows no counts, takes turns with the search."""
+    return isinstance(search, CliqueSearch) and search.conflicts < _FEW_CONFLICTS

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mmdp import Clock, Problem
-from solvers._exact.clique_search import FOUND, CliqueSearch
+from solvers._exact.clique_search import FOUND, CliqueSearch, PacedSearch
+from solvers._exact.counted_clique import CountedCliqueSearch
 
 
 def optimal_subsets(problem: Problem, clock: Clock, cap: int) -> list[list[int]]:
@@ -18,7 +19,12 @@ def optimal_subsets(problem: Problem, clock: Clock, cap: int) -> list[list[int]]
     points = problem.candidates
     adjacent = np.greater_equal(problem.matrix()[np.ix_(points, points)], clock.objective)
     np.fill_diagonal(adjacent, False)
-    search = CliqueSearch(adjacent, problem.k, np.searchsorted(points, sorted(problem.include)).tolist())
+    forced = np.searchsorted(points, sorted(problem.include)).tolist()
+    search: PacedSearch = (
+        CliqueSearch(adjacent, problem.k, forced)
+        if problem.group_counts is None
+        else CountedCliqueSearch(adjacent, problem.k, forced, problem.group_counts, points)
+    )
     subsets: list[list[int]] = []
     while len(subsets) < cap and clock.remaining > 0 and search.run(clock.remaining) == FOUND:
         subsets.append(sorted(points[search.clique].tolist()))

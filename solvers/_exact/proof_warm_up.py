@@ -9,6 +9,7 @@ import numpy as np
 from mmdp import Clock, Problem, Stop
 from solvers._exact.bitsets import count, full, members
 from solvers._exact.certificate_file import recorded_proof
+from solvers._exact.counted_clique import CountedCliqueSearch
 from solvers._exact.kd_tree import build
 from solvers._exact.matrix_proof import on_matrix
 from solvers._exact.nogoods import closest, hand_over, new_nogoods
@@ -37,6 +38,15 @@ def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
             members(full(count(full(3))))  # where so few pairs conflict that an integer program takes a turn
 
     once(("exact", method, kind_of(problem)), compile_proof)
+    if problem.group_counts is not None:
+        corners = Problem(2, distances=1.0 - np.eye(4), groups=[0, 0, 1, 1], counts={0: 1})
+        limits = corners.group_counts
+        assert limits is not None
+        graph = ~np.eye(4, dtype=np.bool_)
+        once("cliques within counts", lambda: CountedCliqueSearch(graph, 2, (), limits, corners.candidates).run(1.0))
+        for name in heuristics:
+            make(name).warm_up(corners)
+        return
     if method == "cells":
         for name in heuristics:
             make(name).warm_up(problem)

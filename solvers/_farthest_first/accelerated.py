@@ -28,10 +28,13 @@ def applies(problem: Problem) -> bool:
     return problem.geometry.form in KINDS and problem.vectors.size >= MANY_COORDINATES
 
 
-def traverse(problem: Problem, nearest: Vector, first: list[int]) -> tuple[list[int], float]:
+def traverse(
+    problem: Problem, nearest: Vector, first: list[int], tell: Callable[[int], None] = lambda chosen: None
+) -> tuple[list[int], float]:
     """As ``_traverse`` of ``solvers.greedy``; ``nearest`` is used up."""
     nearest[first] = -1.0
-    return in_slices(kernel(problem.vectors, problem.geometry, nearest, problem.k, first), first, problem.k, problem.n)
+    advance = kernel(problem.vectors, problem.geometry, nearest, problem.k, first)
+    return in_slices(advance, first, problem.k, problem.n, tell)
 
 
 def kernel(x: Points, geometry: Metric, nearest: Vector, k: int, first: Sequence[int] = ()) -> Kernel:
@@ -91,7 +94,9 @@ def in_turn(x: Points, geometry: Metric, nearest: Vector, k: int, first: Sequenc
     )
 
 
-def in_slices(advance: Kernel, first: list[int], k: int, n: int) -> tuple[list[int], float]:
+def in_slices(
+    advance: Kernel, first: list[int], k: int, n: int, tell: Callable[[int], None] = lambda chosen: None
+) -> tuple[list[int], float]:
     """All picks of a kernel, which returns to Python now and then, and the distance of the last one."""
     picks = np.full(k, -1, dtype=np.int64)
     picks[: len(first)] = first
@@ -100,4 +105,5 @@ def in_slices(advance: Kernel, first: list[int], k: int, n: int) -> tuple[list[i
         stop = min(k, count + step)
         radius = float(advance(picks, count, stop))
         count = stop
+        tell(count)
     return picks.tolist(), radius

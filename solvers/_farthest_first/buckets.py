@@ -22,6 +22,7 @@ from solvers._framework.distance_forms import CHEBYSHEV, SQEUCLIDEAN
 
 FEW_STALE = 256  # buckets that one thread visits sooner than others wake up
 _SAMPLE_PER_BUCKET = 8
+_TOGETHER = 256  # points that go down the tree side by side
 _NO_NANS = {"nnan", "nsz"}  # lets the maxima vectorise; sums keep their order
 
 Numbers = NDArray[np.int64]
@@ -47,8 +48,7 @@ def build(x: Points, nearest: Vector, size: int) -> Buckets:
     axes, cuts = _median_tree(np.ascontiguousarray(x[::step]), depth)
     leaf = _route(x, axes, cuts, depth)
     start, order = _by_leaf(leaf, 1 << depth)
-    columns, low, high = _columns(x, start, order)
-    ordered, bound = _bounds(nearest, start, order)
+    columns, low, high, ordered, bound = _in_order(x, nearest, start, order)
     return Buckets(columns, order, start, low, high, ordered, bound, np.zeros(len(bound), np.int64))
 
 
@@ -88,12 +88,16 @@ def _median_tree(sample: Points, depth: int) -> tuple[Numbers, Vector]:
 
 @njit(cache=True, parallel=True)
 def _route(x: Points, axes: Numbers, cuts: Vector, depth: int) -> NDArray[np.int32]:
-    leaf = np.empty(len(x), np.int32)
-    for i in prange(len(x)):
-        node = 0
+    """Return the leaf of each point; many go down at once, as none has to wait for another's comparison."""
+    leaf = np.zeros(len(x), np.int32)
+    for block in prange((len(x) + _TOGETHER - 1) // _TOGETHER):
+        first, last = block * _TOGETHER, min(len(x), (block + 1) * _TOGETHER)
         for _ in range(depth):
-            node = 2 * node + 1 + int(x[i, axes[node]] >= cuts[node])
-        leaf[i] = node - len(axes)
+            for i in range(first, last):
+                node = np.int64(leaf[i])
+                leaf[i] = 2 * node + 1 + np.int64(x[i, axes[node]] >= cuts[node])
+        for i in range(first, last):
+            leaf[i] -= len(axes)
     return leaf
 
 
@@ -110,28 +114,31 @@ def _by_leaf(leaf: NDArray[np.int32], leaves: int) -> tuple[Numbers, Numbers]:
     return start, order
 
 
-@njit(cache=True, parallel=True)
-def _columns(x: Points, start: Numbers, order: Numbers) -> tuple[Points, Vector, Vector]:
-    d = x.shape[1]
-    columns = np.empty((d, len(x)), x.dtype)
-    low, high = np.full((len(start) - 1, d), np.inf), np.full((len(start) - 1, d), -np.inf)
-    for b in prange(len(start) - 1):
-        for j in range(start[b], start[b + 1]):
+@njit(cache=True, parallel=True, fastmath=_NO_NANS)
+def _in_order(
+    x: Points, nearest: Vector, start: Numbers, order: Numbers
+) -> tuple[Points, Vector, Vector, Vector, Vector]:
+    """Coordinates by columns, the box of each bucket, ``nearest``, and its maximum in each bucket."""
+    d, size = x.shape[1], len(start) - 1
+    columns, ordered = np.empty((d, len(x)), x.dtype), np.empty(len(x))
+    low, high, bound = np.full((size, d), np.inf), np.full((size, d), -np.inf), np.full(size, -1.0)
+    for b in prange(size):
+        first, last, largest = start[b], start[b + 1], -1.0
+        for j in range(first, last):
+            i = order[j]
             for axis in range(d):
-                value = x[order[j], axis]
-                columns[axis, j] = value
-                low[b, axis], high[b, axis] = min(low[b, axis], value), max(high[b, axis], value)
-    return columns, low, high
-
-
-@njit(cache=True, parallel=True)
-def _bounds(nearest: Vector, start: Numbers, order: Numbers) -> tuple[Vector, Vector]:
-    ordered, bound = np.empty(len(order)), np.full(len(start) - 1, -1.0)
-    for b in prange(len(bound)):
-        for j in range(start[b], start[b + 1]):
-            ordered[j] = nearest[order[j]]
-            bound[b] = max(bound[b], ordered[j])
-    return ordered, bound
+                columns[axis, j] = x[i, axis]
+            ordered[j] = nearest[i]
+        for j in range(first, last):
+            largest = max(largest, ordered[j])
+        bound[b] = largest
+        if first < last:
+            for axis in range(d):
+                least = most = columns[axis, first]
+                for j in range(first, last):
+                    least, most = min(least, columns[axis, j]), max(most, columns[axis, j])
+                low[b, axis], high[b, axis] = least, most
+    return columns, low, high, ordered, bound
 
 
 @njit(inline="always")
@@ -153,7 +160,14 @@ def _box_distance(kind: int, low: Vector, high: Vector, b: int, centres: Vector,
 def _lower(kind: int, columns: Points, centres: Vector, c: int, nearest: Vector, a: int, b: int) -> float:
     """Lower ``nearest[a:b]`` by the distances to a centre and return its maximum."""
     distance = np.zeros(b - a)
-    for axis in range(len(columns)):
+    in_threes = len(columns) // 3 * 3 if kind == SQEUCLIDEAN else 0
+    for axis in range(0, in_threes, 3):  # fewer passes, in the same order of coordinates
+        xs, ys, zs = columns[axis, a:b], columns[axis + 1, a:b], columns[axis + 2, a:b]
+        x, y, z = centres[c, axis], centres[c, axis + 1], centres[c, axis + 2]
+        for j in range(b - a):
+            dx, dy, dz = np.float64(xs[j]) - x, np.float64(ys[j]) - y, np.float64(zs[j]) - z
+            distance[j] = ((distance[j] + dx * dx) + dy * dy) + dz * dz
+    for axis in range(in_threes, len(columns)):
         values, at = columns[axis, a:b], centres[c, axis]
         if kind == SQEUCLIDEAN:
             for j in range(b - a):

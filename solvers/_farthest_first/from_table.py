@@ -7,6 +7,7 @@ pool, with the picks it would make over all rows, until the best of the pool is 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import deque
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, repeat
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -28,6 +28,7 @@ from solvers._farthest_first.accelerated import kernel
 from solvers._farthest_first.farthest_pool import FarthestPool
 from solvers._farthest_first.table_pass import lower_block
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
+from solvers._framework.table_problem import TableProblem
 from solvers._framework.warm_up import once
 
 _Far = tuple[int, Indices, Points, float]
@@ -45,35 +46,23 @@ class Traversed:
     passes: int
 
 
-def traverse_table(
-    table: Table,
-    k: int,
-    geometry: Metric,
-    first: int | None = None,
-    checkpoint: Path | None = None,
-    progress: bool = False,
-) -> Traversed:
+def traverse_table(asked: TableProblem, first: int | None = None) -> Traversed:
     """Choose k rows as the greedy does, reading the table a few times, block by block.
 
     Parameters
     ----------
-    table : Table
-    k : int
-    geometry : Metric
-        With a compiled distance form, so any named one.
+    asked : TableProblem
+        With a metric of a compiled distance form, so any named one. A checkpoint is written after every pass and
+        removed at the end; a run that finds it goes on from there to the same answer.
     first : int, optional
-        The first pick; the row farthest from row 0 if not given.
-    checkpoint : path, optional
-        Written after every pass and removed at the end; a run that finds it goes on from there to the same answer.
-    progress : bool
-        Show a bar.
+        The first pick, where no row is included; the row farthest from the first one if not given.
 
     Notes
     -----
     Memory: 12 bytes a row, the pool (64 MB, at least 4 k rows) up to three times while it is trimmed, and up to three
     blocks of 4 MB for each thread. Time: as many passes as pools run dry.
     """
-    return _Traversal(table, k, geometry, first, checkpoint, progress).run()
+    return _Traversal(asked, first).run()
 
 
 def warm_up(table: Table, geometry: Metric) -> None:
@@ -82,31 +71,32 @@ def warm_up(table: Table, geometry: Metric) -> None:
     if len(block) >= _PART_PICKS:
         part = listed([block[:_PART]])
         key = ("table", geometry.form, str(block.dtype), table.d <= FEW_DIMENSIONS)
-        once(key, lambda: traverse_table(part, _PART_PICKS, geometry))
+        once(key, lambda: traverse_table(TableProblem(part, _PART_PICKS, geometry)))
 
 
 class _Traversal:
-    def __init__(
-        self, table: Table, k: int, geometry: Metric, first: int | None, checkpoint: Path | None, progress: bool
-    ) -> None:
-        self.table, self.k, self.geometry, self.first, self.checkpoint = table, k, geometry, first, checkpoint
-        self.kind = KINDS[geometry.form]
-        self.nearest: Vector = np.full(table.n, np.inf)
-        self.seen = np.zeros(table.n, np.int32)
-        self.pool = FarthestPool(max(4 * k, _POOL_BYTES // (8 * table.d)), self.nearest)
+    def __init__(self, asked: TableProblem, first: int | None) -> None:
+        assert isinstance(asked.table, Table)
+        self.table, self.k, self.geometry, self.first = asked.table, asked.k, asked.geometry, first
+        self.checkpoint, self.include, self.exclude = asked.checkpoint, list(asked.include), list(asked.exclude)
+        self.kind = KINDS[self.geometry.form]
+        self.nearest: Vector = np.full(self.table.n, np.inf)
+        self.nearest[self.exclude] = -1.0
+        self.seen = np.zeros(self.table.n, np.int32)
+        self.pool = FarthestPool(max(4 * self.k, _POOL_BYTES // (8 * self.table.d)), self.nearest)
         self.picks: list[int] = []
         self.passes = 0
-        self.bar = _bar(k, progress)
+        self.bar = _bar(self.k, asked.progress)
 
     def run(self) -> Traversed:
-        self.picks = self._resume()
+        self.picks = self._resume() or self.include.copy()
         if self.picks:
-            centres = self._rows(self.picks)
+            centres = self.table.vectors(self.picks, self.geometry)
         elif self.first is None:
             centres = self._sweep()
         else:
             self.picks = [self.first]
-            centres = self._rows(self.picks)
+            centres = self.table.vectors(self.picks, self.geometry)
         radius = np.inf
         self.nearest[self.picks] = -1.0
         while len(self.picks) < self.k:
@@ -133,15 +123,16 @@ class _Traversal:
         return Traversed(self.picks, centres, radius, self.passes)
 
     def _sweep(self) -> Points:
-        """Begin with the row farthest from row 0; return its vector."""
-        origin = next(block[:1] for _, block in self.table.blocks(self.geometry) if len(block))
+        """Begin with the row farthest from the first one that may be chosen; return its vector."""
+        start = int(self.nearest.argmax())
+        origin = self.table.vectors([start], self.geometry)
         farthest = FarthestPool(1, self.nearest)
-        self.nearest[0] = -1.0  # another row begins
+        self.nearest[start] = -1.0  # another row begins
         self._pass(origin, farthest)
         best = int(np.lexsort((farthest.indices, -self.nearest[farthest.indices]))[0])
         self.picks = [int(farthest.indices[best])]
         self.nearest[:], self.seen[:] = np.inf, 0
-        self.nearest[self.picks] = -1.0
+        self.nearest[self.exclude + self.picks] = -1.0
         self._save()
         return farthest.rows[best : best + 1].copy()
 
@@ -169,27 +160,20 @@ class _Traversal:
         far, outside = lower_block(self.kind, block, centres, nearest, seen, pool.floor)
         return stop, start + far, block[far], outside
 
-    def _rows(self, wanted: list[int]) -> Points:
-        """Read the vectors of some rows, in the order asked for."""
-        order = np.argsort(wanted)
-        ascending = np.asarray(wanted)[order]
-        parts = []
-        for start, block in self.table.blocks(self.geometry):
-            low, high = np.searchsorted(ascending, (start, start + len(block)))
-            parts.append(block[ascending[low:high] - start])
-        rows = np.concatenate(parts)
-        out = np.empty_like(rows)
-        out[order] = rows
-        return out
-
     @property
     def _identity(self) -> dict[str, Any]:
+        fixed: dict[str, Any] = {}
+        if self.include or self.exclude:
+            digest = hashlib.sha256(np.sort(self.exclude).astype(np.int64).tobytes()).hexdigest()[:16]
+            fixed = {"include": self.include, "exclude": digest}
         return {
             "table": self.table.name,
             "n": self.table.n,
             "d": self.table.d,
+            "columns": list(self.table.columns),
             "metric": self.geometry.name,
             "first": self.first,
+            **fixed,
         }
 
     def _resume(self) -> list[int]:

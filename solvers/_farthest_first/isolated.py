@@ -1,9 +1,9 @@
 """The most isolated point of many without all pairs: points that have a near neighbour drop out early.
 
-The readable formula: of the points that are left, ``near`` is the distance to the nearest of the columns compared so
-far, which only decreases. The largest are compared with all points, and whoever is nearer to some point than the best
-of these is to any is out. The products are in float32, with the bound of :mod:`solvers._farthest_first.half_product`.
-The points that it cannot tell apart are compared by the rule, in float64, with ties to the lowest index.
+The readable formula: of the points that are left, ``near`` is the distance to the nearest of those compared so far,
+which only decreases. The largest are compared with all points, and whoever is nearer to some point than the best of
+these is to any is out. The products are in float32, with the bound of :mod:`solvers._farthest_first.half_product`. The
+points that it cannot tell apart are compared by the rule, in float64, with ties to the lowest index.
 """
 
 from __future__ import annotations
@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 
 from mmdp.arrays import Points, Vector
 from solvers._farthest_first.intervals import Floats, Numbers, rule_distances
+from solvers._framework.compilation import njit
 
-_FIRST_COLUMNS, _COLUMNS = 32, 256  # compared at once: few, as long as all points are left
-_LEADERS = 16  # points compared with all others after every other block
+_FIRST_COLUMNS, _COLUMNS = 32, 256  # points that the others are compared with at once: few, as long as all are left
+_LEADERS = 16  # points compared with all others now and then, the last of some heats
+_HEATS = (256, 256), (64, 512)  # so many points, and how many others they are compared with
+_PER_LEADER = 3  # pairs compared for each pair of leaders
+_WORTH_A_COPY = 0.75  # share of the rows at which those that are left are put together
 _FEW = 8  # points left that are compared with all others straight away
 _ROWS = 64  # at most, that float64 decides between
+_IN_ANY_ORDER = {"reassoc", "nsz", "nnan"}
 
 
 def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: float) -> tuple[int, int, int]:
@@ -45,28 +50,38 @@ def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: f
     """
     n = len(rows)
     order = np.random.default_rng(0).permutation(n)
-    near, witness = np.full(n, np.inf, np.float32), np.zeros(n, np.int64)
-    left, floor, top = np.arange(n), -np.inf, np.inf
-    start, width, block = 0, _FIRST_COLUMNS, 0
+    near, witness = np.full(n, np.inf, np.float32), np.zeros(n, np.int32)
+    waiting, is_left = np.ones(n, np.bool_), np.ones(n, np.bool_)  # to be a column; to be the most isolated
+    left = kept = everyone = np.arange(n)
+    part, floor, top, width = rows, -np.inf, np.inf, _FIRST_COLUMNS
+    pairs, pairs_of_leaders = 0, 0
 
-    def compare(points: Numbers, columns: Numbers | None = None) -> None:
-        distances = _half_distances(rows, half, points, columns)
-        place = distances.argmin(axis=1)
-        least = distances[np.arange(len(points)), place]
-        closer = least < near[points]
-        near[points[closer]] = least[closer]
-        witness[points[closer]] = (place if columns is None else columns[place])[closer]
+    def compare(points: Numbers, columns: Numbers) -> int:
+        beside = part if points is kept else rows if points is everyone else rows[points]
+        _keep_nearest(beside @ rows[columns].T, half, points, columns, near, witness)
+        return len(points) * len(columns)
 
-    while start == 0 or (start < n and len(left) > _FEW and top > floor + 2 * error):
-        compare(left, order[start : start + width])
-        if block % 2 == 0:
-            leaders = np.sort(left[np.argsort(-near[left], kind="stable")[:_LEADERS]])
-            compare(leaders)
+    while floor == -np.inf or (len(left) > _FEW and top > floor + 2 * error and waiting.any()):
+        columns = order[is_left[order] & waiting[order]]  # of a pair of points that are left, both gain
+        columns = (columns if len(columns) else order[waiting[order]])[:width]
+        pairs += compare(kept, columns)
+        waiting[columns] = False
+        if pairs > _PER_LEADER * pairs_of_leaders:
+            leaders = left
+            for size, against in _HEATS:
+                leaders = leaders[np.argsort(-near[leaders], kind="stable")[:size]]
+                pairs_of_leaders += compare(leaders, order[waiting[order]][:against])
+            leaders = leaders[np.argsort(-near[leaders], kind="stable")[:_LEADERS]]
+            pairs_of_leaders += compare(everyone, leaders)
+            waiting[leaders] = False
             floor = max(floor, float(near[leaders].max()) - error)
         left = left[near[left] + error >= floor]
-        top = float(near[left].max())
-        start, width, block = start + width, min(_COLUMNS, 2 * width), block + 1
-    at_most = rule_distances(x, scale, left, witness[left])
+        if len(left) < _WORTH_A_COPY * len(kept):
+            kept, part = left, rows[left]
+        is_left[:] = False
+        is_left[left] = True
+        top, width = float(near[left].max()), min(_COLUMNS, 2 * width)
+    at_most = rule_distances(x, scale, left, witness[left].astype(np.int64))
     best, chosen, computed = -1.0, n, len(left)
     wrong = int((abs(at_most - near[left]) > error).sum())
     for asked, place in enumerate(np.argsort(-at_most, kind="stable")):
@@ -75,7 +90,8 @@ def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: f
             break
         if asked == _ROWS:
             return -1, computed, wrong
-        row = _half_distances(rows, half, left[place : place + 1])[0]
+        row = half[i] + half - rows @ rows[i]
+        row[i] = np.inf
         others = np.flatnonzero(row <= row.min() + 2 * error)
         exact = rule_distances(x, scale, np.full(len(others), i), others)
         computed, wrong = computed + len(others), wrong + int((abs(exact - row[others]) > error).sum())
@@ -84,15 +100,34 @@ def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: f
     return chosen, computed, wrong
 
 
-def _half_distances(rows: Floats, half: Floats, left: Numbers, columns: Numbers | None = None) -> Floats:
-    """Half the squared distances of some points to some others, or to all; infinite to themselves."""
-    others = np.arange(len(rows)) if columns is None else columns
-    beyond = rows if columns is None else rows[columns]
-    part = rows if len(left) == len(rows) else rows[left]
-    distances: NDArray[np.float32] = part @ beyond.T
-    np.subtract(half[left][:, None] + half[others], distances, out=distances)
-    place = np.full(len(rows), -1)
-    place[others] = np.arange(len(others))
-    own = place[left]
-    distances[np.flatnonzero(own >= 0), own[own >= 0]] = np.inf
-    return distances
+@njit(cache=True, nogil=True, fastmath=_IN_ANY_ORDER)
+def _keep_nearest(
+    products: Floats, half: Floats, points: Numbers, columns: Numbers, near: Floats, witness: NDArray[np.int32]
+) -> None:
+    """Lower ``near`` of points and columns by half their squared distances; ``witness`` is who is that near."""
+    width = len(columns)
+    closest, by = np.full(width, np.float32(np.inf)), np.zeros(width, np.int32)
+    halves, place_of = half[columns], np.full(len(half), -1)
+    for place in range(width):
+        place_of[columns[place]] = place
+    for r in range(len(points)):
+        i = points[r]
+        row, own, here = products[r], half[i], np.int32(i)
+        if place_of[i] >= 0:
+            row[place_of[i]] = -np.float32(np.inf)
+        smallest = np.float32(np.inf)
+        for c in range(width):
+            value = (own + halves[c]) - row[c]
+            row[c] = value
+            smallest = min(smallest, value)
+            by[c] = here if value < closest[c] else by[c]
+            closest[c] = min(closest[c], value)
+        if smallest < near[i]:
+            place = 0
+            while row[place] != smallest:
+                place += 1
+            near[i], witness[i] = smallest, columns[place]
+    for place in range(width):
+        i = columns[place]
+        if closest[place] < near[i]:
+            near[i], witness[i] = closest[place], by[place]

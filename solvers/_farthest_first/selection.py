@@ -335,16 +335,21 @@ class _Item:
 
     def completed(self, accelerate: bool) -> Sequence[int] | NDArray[np.int64]:
         """All picks, as indices of the points as they came."""
-        if len(self.picks) < self.k or not self.was_measured:
-            self._refuse_what_is_not_finite()
         if len(self.picks) < self.k and len(self.rows) == 1:
             self.picks = [0]
-        if len(self.picks) < self.k:
-            problem = selection_problem(self.rows, max(2, self.k), self.metric)
+        elif len(self.picks) < self.k:
+            try:  # which looks at all numbers: once is enough
+                problem = selection_problem(self.rows, max(2, self.k), self.metric)
+            except InvalidProblemError:
+                self._refuse_what_is_not_finite()
+                raise
             if self.k == 1:
                 self.picks = [first_pick(Rows(problem), self.start)]
             else:
                 self.picks = plain_traversal.extend(problem, self.picks, self.start, accelerate)[0]
+            self.was_measured = True
+        if not self.was_measured:
+            self._refuse_what_is_not_finite()
         return self.picks if self.usable is None else self.usable[self.picks]
 
     def _refuse_what_is_not_finite(self) -> None:

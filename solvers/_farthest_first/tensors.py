@@ -39,7 +39,7 @@ def run(problem: Problem, start: str | int, rng: np.random.Generator) -> Run:
     indices[: len(problem.include)] = problem.include  # the same points, in the order they were given
     constant = problem.geometry.triangle_constant
     rounding = 1 + 4 * x.shape[-1] * torch.finfo(x.dtype).eps
-    bound = np.inf if constant is None else float(problem.value(constant * float(radius) * rounding))
+    bound = np.inf if constant is None else problem.geometry.bound(constant * float(radius) * rounding)
     return Run(indices, upper_bound=bound, iterations=problem.k)
 
 

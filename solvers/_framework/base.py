@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,17 +21,30 @@ from mmdp import (
     InvalidProblemError,
     Problem,
     Result,
+    SolverContractError,
     Status,
     Stop,
     TooLargeError,
 )
-from mmdp.arrays import Array, Points, is_tensor, namespace, to_numpy
+from mmdp.arrays import Array, Indices, Points, is_tensor, namespace, to_numpy
 from mmdp.bounds import cheap_bound
 from mmdp.metrics import Metric, resolve
+from mmdp.pairs import FunctionPairs
 from mmdp.problem import selection_problem
 from mmdp.tables import Partitions, Table
+from mmdp.validation import checked_picks, whole_k
 from solvers._framework.certify import prover
-from solvers._framework.grading import Run, checked_bound, checked_indices, graded, graded_rows
+from solvers._framework.first_answer import first_answer
+from solvers._framework.grading import (
+    Run,
+    checked_bound,
+    checked_indices,
+    graded,
+    graded_rows,
+    places_of,
+    renumbered,
+)
+from solvers._framework.initial import starting_solution
 from solvers._framework.interrupts import interrupted
 from solvers._framework.table_problem import TableProblem, TableRun
 
@@ -67,8 +81,17 @@ class Solver(ABC):
     """Limits of a run for which the caller sets none; counted, not timed, so that a seed gives one answer."""
     resumable: ClassVar[bool] = False
     """Whether ``solve_table`` saves checkpoints and shows its progress."""
+    takes_initial: ClassVar[bool] = False
+    """Whether ``solve(initial=...)`` is where the method starts; one that constructs its answer refuses it."""
+    reads_partitions: ClassVar[bool] = False
+    """Whether ``solve_table`` takes a table in partitions."""
     keeps_group_counts: ClassVar[bool] = False
     """Whether solutions keep the group counts of a problem; a solver that does not refuses a problem that has some."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether limits can end a run; not if it constructs one solution and is done."""
+        return True
 
     @classmethod
     def keyword(cls) -> str:
@@ -82,6 +105,8 @@ class Solver(ABC):
         seed: int = 0,
         watch: Callable[[Incumbent], None] | None = None,
         certify_seconds: float = 0.0,
+        initial: Sequence[int] | None = None,
+        tell: Callable[[int], None] | None = None,
     ) -> Result:
         """Solve, check and grade.
 
@@ -96,6 +121,10 @@ class Solver(ABC):
             Called with each improvement of the incumbent or the bound.
         certify_seconds : float
             Seconds to spend after the run on a smaller upper bound, up to a proof; not part of the runtime.
+        initial : sequence of int, optional
+            A solution to start from. One that is none is repaired, which ``notes["initial"]`` tells.
+        tell : callable, optional
+            Called with the number of points chosen so far, by a method that constructs one solution.
 
         Returns
         -------
@@ -105,8 +134,8 @@ class Solver(ABC):
         Raises
         ------
         InvalidOptionError
-            If the problem has group counts that the solver does not keep, or ``stop``, ``seed`` or
-            ``certify_seconds`` is invalid.
+            If the problem has group counts that the solver does not keep, if the solver takes no ``initial``, or if
+            ``initial``, ``stop``, ``seed`` or ``certify_seconds`` is invalid.
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """
@@ -115,14 +144,35 @@ class Solver(ABC):
                 f"{self.keyword()} does not keep group counts; `mmdp solvers` and solvers.available() say which do"
             )
         generator = checked_options(stop, seed, certify_seconds)
-        run = _only_solution(problem)
+        if initial is not None and not self.takes_initial:
+            raise InvalidOptionError(
+                f"{self.keyword()} constructs its answer and takes no initial; searches and proofs do: local_search, "
+                "exact, ilp, fair, drop_add, grasp, interchange, brute_force"
+            )
+        run, start, repairs = self._only_solution(problem, generator), None, ""
+        if initial is not None:
+            start, repairs = starting_solution(problem, initial)
         if run is None:
             self.warm_up(problem)
-        clock = Clock(self.default_stop if stop is None else stop, watch)
+        clock = Clock(self.default_stop if stop is None else stop, watch, tell)
+        takes_long = isinstance(problem.geometry.function, FunctionPairs) and np.isfinite(clock.remaining)
         try:
-            if clock.stop.gap is not None:  # which needs a bound from the start
-                clock.upper_bound = min(clock.upper_bound, cheap_bound(problem))
-            run = run or self._run(problem, clock, generator)
+            if start is None and run is None and takes_long and problem.group_counts is None:
+                start = first_answer(problem, clock.remaining)
+            if start is not None:
+                clock.report(start, problem.objective(start)[0])
+            with problem.within(math.inf if clock.indices is None else clock.remaining):
+                if clock.stop.gap is not None:  # which needs a bound from the start
+                    clock.upper_bound = min(clock.upper_bound, cheap_bound(problem))
+                if start is not None and clock.satisfied:
+                    run = run or Run(start, status=Status.STOPPED if self.exact else Status.HEURISTIC)
+                run = run or self._run(problem, clock, generator)
+            if repairs:
+                run = replace(run, notes={**run.notes, "initial": repairs})
+        except TooLargeError:
+            if clock.remaining > 0 or clock.indices is None:
+                raise
+            run = Run(clock.indices, status=Status.STOPPED if self.exact else Status.HEURISTIC)
         except (KeyboardInterrupt, SystemError) as stopped:
             if clock.indices is None or not interrupted(stopped):
                 raise
@@ -132,14 +182,15 @@ class Solver(ABC):
         objective, pair = problem.objective(indices)
         bound = np.inf
         try:
-            bound = checked_bound(self.keyword(), problem, run, clock, objective)
+            with problem.within(math.inf if not takes_long else clock.remaining):
+                bound = checked_bound(self.keyword(), problem, run, clock, objective)
             clock.report(indices, objective, bound)
             if certify_seconds > 0 and bound > objective:
                 prover().warm_up_proof(problem)
                 proof = Clock(Stop(seconds=certify_seconds))
                 proof.report(indices, objective, bound)
                 try:
-                    with suppress(TooLargeError):  # whose matrix fits neither memory nor time
+                    with suppress(TooLargeError), problem.within(certify_seconds):  # fits neither memory nor time
                         prover().prove(problem, proof)
                 finally:
                     bound = max(objective, proof.upper_bound)
@@ -150,6 +201,8 @@ class Solver(ABC):
                 raise
             run = replace(run, status=Status.INTERRUPTED)
         clock.report(indices, objective, bound)
+        if problem.group_counts is not None and problem.group_counts.moved:
+            run = replace(run, notes={**run.notes, "moved_counts": list(problem.group_counts.moved)})
         return graded(
             self.keyword(),
             problem,
@@ -174,6 +227,8 @@ class Solver(ABC):
         certify_seconds: float = 0.0,
         checkpoint: str | Path | None = None,
         progress: bool = False,
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
     ) -> Result:
         """Choose k rows of a table; by default it is loaded and solved, and some solvers read it block by block.
 
@@ -189,6 +244,8 @@ class Solver(ABC):
             Where a solver that is ``resumable`` saves how far it is, so that the same call goes on after a kill.
         progress : bool
             Whether a solver that is ``resumable`` shows a bar.
+        include, exclude : sequence of int
+            Rows that are chosen in any case, and rows that never are.
 
         Raises
         ------
@@ -196,25 +253,41 @@ class Solver(ABC):
             If the solver cannot do what is asked for.
         """
         where = None if checkpoint is None else Path(checkpoint)
-        asked = TableProblem(table, k, resolve(metric), stop, seed, where, progress)
+        row_numbers = table.row_numbers if isinstance(table, Table) else None
+        if isinstance(table, Table):
+            k = whole_k(table.n, k)
+            include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
+            include, exclude = checked_picks(table.n, k, include, exclude)
+        elif len(include) or len(exclude) or isinstance(k, float):
+            raise InvalidOptionError(
+                "the rows of partitions have no numbers before they are counted: give k as a whole number, without "
+                "include and exclude, or pass an array or a file"
+            )
+        asked = TableProblem(
+            table, k, resolve(metric), stop, seed, where, progress, include=tuple(include), exclude=tuple(exclude)
+        )
         checked_options(stop, seed, certify_seconds)
         if not self._reads(asked):
             self._check_loading(asked)
-            problem = Problem(k, points=table.load(), metric=metric)
-            return self.solve(problem, stop, seed, watch, certify_seconds)
+            problem = Problem(k, points=table.load(), metric=metric, include=include, exclude=exclude)
+            return renumbered(self.solve(problem, stop, seed, watch, certify_seconds), row_numbers)
         if certify_seconds:
             raise InvalidOptionError(
                 f"certify_seconds = {certify_seconds!r}: a proof needs all points in memory; pass an array"
             )
         self._warm_up_table(asked)
         clock = Clock(Stop(), watch)
-        read = self._run_table(asked)
+        read = _only_rows(asked) or self._run_table(asked)
         runtime = clock.elapsed
+        rows = np.asarray(read.run.indices)
+        if not np.isin(asked.include, rows).all() or np.isin(rows, asked.exclude).any():
+            raise SolverContractError(f"{self.keyword()} returned rows without all included, or with an excluded one")
+        blocks = partial(_rows_again, table, asked.geometry) if isinstance(table, Table) else None
         result = graded_rows(
-            self.keyword(), read.chosen, read.run, asked.geometry, n=read.n, runtime=runtime, seed=seed
+            self.keyword(), read.chosen, read.run, asked.geometry, n=read.n, runtime=runtime, seed=seed, read=blocks
         )
         clock.report(result.indices, result.objective, result.upper_bound)
-        return result
+        return renumbered(result, row_numbers)
 
     def _reads(self, asked: TableProblem) -> bool:
         """Whether ``_run_table`` chooses rows of this table without all of them in memory."""
@@ -226,7 +299,7 @@ class Solver(ABC):
             name = f"checkpoint = {str(asked.checkpoint)!r}" if asked.checkpoint is not None else "progress"
             raise InvalidOptionError(
                 f"{name}: this run of {self.keyword()} saves nothing on the way and shows no progress; greedy does for "
-                "tables of more than 4,096 rows, with a named metric and a start that does not compare all pairs"
+                "tables, with a named metric and a start that does not compare all pairs of more than 4,096 points"
             )
 
     def _warm_up_table(self, asked: TableProblem) -> None:
@@ -236,6 +309,18 @@ class Solver(ABC):
     def _run_table(self, asked: TableProblem) -> TableRun:
         """Choose rows without all of them in memory."""
         raise NotImplementedError
+
+    def _only_solution(self, problem: Problem, rng: np.random.Generator) -> Run | None:
+        """Return the solution of a problem that has one alone; None if there are several."""
+        if len(problem.include) == problem.k:
+            return Run(problem.include, status=Status.OPTIMAL)
+        if len(problem.candidates) == problem.k:
+            return Run(self._order(problem, rng), status=Status.OPTIMAL)
+        return None
+
+    def _order(self, problem: Problem, rng: np.random.Generator) -> Indices:
+        """All candidates in the order in which the method would choose them; by default farthest first."""
+        return problem.max_min_order()
 
     def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
         """What a proven optimum, that of the clock, has to say besides; by default nothing."""
@@ -296,12 +381,16 @@ def check_whole(options: Solver, *names: str, least: int = 1) -> None:
             raise InvalidOptionError(f"{name} = {given!r}: give a whole number of at least {least}")
 
 
-def _only_solution(problem: Problem) -> Run | None:
-    if len(problem.include) == problem.k:
-        return Run(problem.include, status=Status.OPTIMAL)
-    if len(problem.candidates) == problem.k:
-        return Run(problem.max_min_order(), status=Status.OPTIMAL)
-    return None
+def _only_rows(asked: TableProblem) -> TableRun | None:
+    """Return the included rows where these are all that is asked for."""
+    if len(asked.include) < asked.k or not isinstance(asked.table, Table):
+        return None
+    run = Run(asked.include, upper_bound=0.0)  # which becomes what they reach
+    return TableRun(run, asked.table.vectors(asked.include, asked.geometry), asked.table.n)
+
+
+def _rows_again(table: Table, geometry: Metric) -> Iterator[Points]:
+    return (block for _, block in table.blocks(geometry, checked=True))
 
 
 def _first_pick(points: Points, metric: str) -> int:

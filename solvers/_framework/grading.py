@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmdp import Clock, Incumbent, InvalidOptionError, Problem, Result, SolverContractError, Status
-from mmdp.arrays import Indices, Points
+from mmdp import (
+    Clock,
+    Incumbent,
+    InvalidOptionError,
+    InvalidProblemError,
+    Problem,
+    Result,
+    SolverContractError,
+    Status,
+    TooLargeError,
+)
+from mmdp.arrays import Indices, Points, describe_rows
 from mmdp.bounds import attainable, averaging_bound, cheap_bound, included_bound
+from mmdp.coverage import in_blocks, in_memory
 from mmdp.metrics import METRICS, Metric
 
 ROUNDING = 1e-9  # relative; a kernel may sum in another order than the referee
@@ -52,7 +64,14 @@ def checked_indices(keyword: str, problem: Problem, answer: ArrayLike) -> Indice
         If they are none; the message says why.
     """
     indices = np.asarray(answer, dtype=np.int64)
-    wrong = (
+    if wrong := fault(problem, indices):
+        raise SolverContractError(f"{keyword} returned {wrong}")
+    return indices
+
+
+def fault(problem: Problem, indices: Indices) -> str:
+    """Say why indices are no solution; empty if they are one."""
+    return (
         f"{indices.shape} indices instead of ({problem.k},)"
         if indices.shape != (problem.k,)
         else "an index twice"
@@ -67,9 +86,6 @@ def checked_indices(keyword: str, problem: Problem, answer: ArrayLike) -> Indice
         if problem.group_counts is not None
         else ""
     )
-    if wrong:
-        raise SolverContractError(f"{keyword} returned {wrong}")
-    return indices
 
 
 def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, objective: float) -> float:
@@ -86,7 +102,8 @@ def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, object
     if run.status is Status.OPTIMAL:
         claimed = min(claimed, objective)
     elif math.isinf(claimed):
-        claimed = cheap_bound(problem)
+        with suppress(TooLargeError):  # distances that take longer than the time that is left
+            claimed = cheap_bound(problem)
     else:
         claimed = min(claimed, averaging_bound(problem), included_bound(problem))
     if claimed < objective * (1 - ROUNDING):
@@ -125,6 +142,7 @@ def graded(
         k=problem.k,
         seed=seed,
         notes=run.notes,
+        origin=in_memory(problem, indices),
     )
 
 
@@ -134,9 +152,20 @@ def held_problem(vectors: Points, k: int, geometry: Metric, include: Sequence[in
 
 
 def graded_rows(
-    keyword: str, chosen: Points, run: Run, geometry: Metric, *, n: int, runtime: float, seed: int
+    keyword: str,
+    chosen: Points,
+    run: Run,
+    geometry: Metric,
+    *,
+    n: int,
+    runtime: float,
+    seed: int,
+    read: Callable[[], Iterator[Points]] | None = None,
 ) -> Result:
-    """Grade the embedded points ``chosen``, which are rows ``run.indices`` of a table of n rows."""
+    """Grade the embedded points ``chosen``, which are rows ``run.indices`` of a table of n rows.
+
+    ``read`` gives all embedded rows block by block, where that is possible.
+    """
     rows = np.asarray(run.indices, dtype=np.int64)
     if len(np.unique(rows)) < len(rows) or rows.min() < 0 or rows.max() >= n:
         raise SolverContractError(f"{keyword} returned rows that are not {len(rows)} different ones of {n}")
@@ -156,4 +185,25 @@ def graded_rows(
         runtime=runtime,
         seed=seed,
     )
-    return replace(result, n=n)
+    return replace(result, n=n, origin=None if read is None else in_blocks(held, geometry, read))
+
+
+def renumbered(result: Result, row_numbers: Indices | None) -> Result:
+    """The result of points that are these rows of a table; as it is where they are all rows."""
+    if row_numbers is None:
+        return result
+    first, second = sorted(int(row_numbers[place]) for place in result.critical_pair)
+    notes = dict(result.notes)
+    if "optima" in notes:
+        notes["optima"] = [row_numbers[places].tolist() for places in notes["optima"]]
+    return replace(result, indices=row_numbers[result.indices], critical_pair=(first, second), notes=notes)
+
+
+def places_of(rows: Sequence[int], row_numbers: Indices | None, name: str) -> Sequence[int]:
+    """Places of some rows of a table among the points that it gives; as they are where all rows are points."""
+    if row_numbers is None or not len(rows):
+        return rows
+    places = np.minimum(np.searchsorted(row_numbers, rows), len(row_numbers) - 1)
+    if lost := [row for row, place in zip(rows, places, strict=True) if row_numbers[place] != row]:
+        raise InvalidProblemError(f"{name}: {describe_rows(lost)} is no point, because a value is missing there")
+    return [int(place) for place in places]

@@ -23,6 +23,8 @@ class TableProblem:
     seed: int = 0
     checkpoint: Path | None = None
     progress: bool = False
+    include: tuple[int, ...] = ()
+    exclude: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 
 import numpy as np
 
 from mmdp import Clock, Problem, Stop
+from mmdp.arrays import Indices, Matrix
+from mmdp.pairs import Pairs
 from solvers._framework.base import Solver
 
 MANY_COORDINATES = 2**17  # from which on the accelerated greedy is faster than the plain loop, so both are compiled
@@ -42,7 +45,24 @@ def part_of(problem: Problem, size: int, k: int) -> Problem:
     if problem.distances is not None:
         return Problem(k, distances=problem.distances[np.ix_(chosen, chosen)])
     assert problem.points is not None
+    if problem.geometry.form == "callable":  # whose function is not called ahead of the clock
+        numbers = np.arange(len(chosen), dtype=np.float64)[:, None]
+        return Problem(k, points=numbers, metric=replace(problem.geometry, function=_AnyPairs(len(chosen))))
     return Problem(k, points=problem.points[chosen], metric=problem.metric)
+
+
+class _AnyPairs(Pairs):
+    """Distances that take no time, in place of those of a function."""
+
+    def between(self, rows: Indices, columns: Indices) -> Matrix:
+        """Reduced distances of row numbers."""
+        return np.asarray(np.abs(rows[:, None] - columns) % 7, dtype=np.float64)
+
+
+def counted_part_of(problem: Problem, size: int, k: int) -> Problem:
+    """As :func:`part_of`, with two groups and a count, on which the functions that keep counts compile."""
+    part = part_of(problem, size, k)
+    return replace(part, groups=np.arange(part.n) % 2, counts={0: (1, None)})
 
 
 def kind_of(problem: Problem) -> tuple[object, ...]:
@@ -53,9 +73,10 @@ def kind_of(problem: Problem) -> tuple[object, ...]:
 
 def on_part(solver: Solver, problem: Problem, iterations: int) -> None:
     """Run a solver for so many iterations on a few points, once for points of this kind."""
+    is_counted = problem.group_counts is not None
 
     def run() -> None:
-        part = part_of(problem, _POINTS, _PICKS)
+        part = (counted_part_of if is_counted else part_of)(problem, _POINTS, _PICKS)
         solver._run(part, Clock(Stop(iterations=iterations)), np.random.default_rng(0))
 
-    once((solver.keyword(), kind_of(problem)), run)
+    once((solver.keyword(), kind_of(problem), is_counted), run)

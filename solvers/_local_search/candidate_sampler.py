@@ -12,7 +12,7 @@ from mmdp.arrays import Indices, Vector
 from mmdp.traversal import farthest_first
 from solvers._local_search.nets import net
 
-_NET = 400  # points of a net, more for large k: a search of fewer is faster, and of more is sharper
+_NET, _PER_PICK = 400, 8  # points of a net, and for each pick: a search of fewer is faster, and of more is sharper
 _EVERYTHING = 0.1  # share of nets made of all points, which is slow; the others are made of a sample
 _SAMPLE = 10  # times as many points as a net: the sample that most nets are made of
 _OVERSAMPLE = 4  # points drawn for each neighbour that is wanted: more come nearer to the nearest, and cost more
@@ -38,7 +38,7 @@ class CandidateSampler:
 
     def net(self, rng: np.random.Generator) -> Indices:
         """Return farthest-first points of all points or of a sample, ascending."""
-        size = min(len(self._all), max(_NET, 4 * self._problem.k))
+        size = min(len(self._all), max(_NET, _PER_PICK * self._problem.k))
         affordable = max(2 * size, _NET_WORK // (size * self._dimension))
         wanted = len(self._all) if rng.random() < _EVERYTHING else _SAMPLE * size
         points = self._sample(min(wanted, affordable), rng)

@@ -7,7 +7,7 @@ all of the nearest are there and none helps. The nets find the arrangement, the 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import numpy as np
 
@@ -16,22 +16,35 @@ from solvers._local_search.candidate_sampler import CandidateSampler
 from solvers._local_search.candidate_set import CandidateSet
 from solvers._local_search.search_run import Pauses, SearchRun
 
-_NEAR = 800  # points of all neighbourhoods together; more for large k
+_NEAR, _LEAST_NEAR = 800, 14  # points of all neighbourhoods together, and of each: fewer miss better places
 _FRESH = 0.2  # share of rounds that forget the incumbent: more explore, fewer improve on what was found
 _STALL = 1500  # moves without a larger z, at which a candidate set is left: more find more in it, fewer see more sets
 _SHRINK = 4  # how many times fewer points each refinement samples from: more is faster, and misses places between
 _HOPELESS = 0.97  # of the best objective, below which a coarse refinement ends before its last steps
 _LOSS = 0.01  # share of the best objective that a round may fall short, at random, to be the next incumbent
+_LOOK = 0.4  # moves of looking elsewhere for each move so far: more is lost where looking finds nothing
 _BLUNT = 0.6  # share of nets, the worse ones so far, that are not refined: a refinement takes longer than a net
 _NEVER = 2**62
 
+Look = Callable[
+    [int], bool
+]  # goes on for so many moves, tells the clock what it finds, says if nothing is left to find
 
-def coarse_to_fine_search(run: SearchRun) -> Generator[None, None, None]:
-    """Play rounds until the run is over."""
+
+def coarse_to_fine_search(run: SearchRun, look: Look | None = None) -> Generator[None, None, None]:
+    """Play rounds until the run is over, and between them ``look`` elsewhere for better incumbents."""
     problem, rng, sampler = run.problem, run.rng, CandidateSampler(run.problem)
     base = yield from _refine(run, sampler, run.best)
+    looked = 0
     on_nets: list[float] = []
     while not run.over:
+        if look is not None:
+            before = run.clock.iterations
+            run.over = look(int(_LOOK * before) - looked) or run.clock.expired
+            looked += run.clock.iterations - before
+            base = run.best if run.adopt() else base
+            if run.over:
+                break
         net = sampler.net(rng)
         if rng.random() < _FRESH:
             chosen = sampler.completed(run.fixed, net, rng, choices=1)
@@ -54,7 +67,7 @@ def coarse_to_fine_search(run: SearchRun) -> Generator[None, None, None]:
 def _refine(run: SearchRun, sampler: CandidateSampler, chosen: Indices) -> Pauses:
     problem = run.problem
     n, k = len(problem.candidates), problem.k
-    width = max(4, _NEAR // k)
+    width = max(_LEAST_NEAR, _NEAR // k)
     nearest = max(width, n // k)
     found = -1.0
     while not run.over:

@@ -16,6 +16,7 @@ from mmdp import Problem
 from mmdp.arrays import Indices, Matrix
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS, reduced_distance
+from solvers._local_search.counts_table import CountsTable, count_point, forbids
 
 MATRIX = -1  # the kind of ``data`` that holds the distances themselves
 
@@ -103,10 +104,11 @@ def pairs_at(s: Picks, v: int, without: int, z: float, limit: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def improve(s: Picks, swaps: int, offset: int) -> int:
+def improve(s: Picks, swaps: int, offset: int, counts: CountsTable | None = None) -> int:
     """Make up to ``swaps`` first-improvement swaps of ends of critical pairs; return how many there were.
 
-    Fewer than ``swaps`` means that no swap improves any more. ``offset`` is where the scan of the points begins.
+    Fewer than ``swaps`` means that no swap improves any more. ``offset`` is where the scan of the points begins. With
+    ``counts``, only swaps that keep them are made.
     """
     for done in range(swaps):
         z, critical = closest(s)
@@ -117,7 +119,12 @@ def improve(s: Picks, swaps: int, offset: int) -> int:
                 continue
             for step in range(len(s.free)):
                 v = s.free[(offset + step) % len(s.free)]
+                if counts is not None and forbids(counts, s.picks[i], v):
+                    continue
                 if s.place[v] < 0 and pairs_at(s, v, i, z, own) < own:
+                    if counts is not None:
+                        count_point(counts, s.picks[i], -1)
+                        count_point(counts, v, 1)
                     put(s, i, v)
                     offset += step
                     improved = True

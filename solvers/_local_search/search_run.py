@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmdp import Clock, Problem
 from mmdp.arrays import Indices
 from solvers._framework.slices import Slices
-from solvers._local_search.candidate_set import CandidateSet
 from solvers._local_search.threshold_search import BLOCKED, MOVES, RAISED_AT
 
 Pauses = Generator[None, None, Indices]
+
+
+class Candidates(Protocol):
+    """Points to be searched together, in whatever layout; ``state`` is what the kernel of that layout changes."""
+
+    points: Indices
+
+    def begin(self, chosen: NDArray[np.bool_], fixed: Indices, seed: int) -> Any:
+        """Begin a search from the ``chosen`` points."""
+
+    def go_on(self, state: Any, moves: int, patience: int) -> tuple[Any, int]:
+        """Make up to ``moves`` moves; return the state to go on with and why the search came back."""
 
 
 class SearchRun:
@@ -41,7 +54,17 @@ class SearchRun:
         """Count work that is not moves, so that counted limits bound the time as well."""
         self.clock.iterations += moves
 
-    def search(self, candidate_set: CandidateSet, start: Indices, patience: int, stall: int | None = None) -> Pauses:
+    def adopt(self) -> bool:
+        """Take over the incumbent of the clock if another search has found a better one, and say so."""
+        chosen = np.sort(self.clock.best())
+        distances = self.problem.reduced_distances(chosen, chosen)
+        closest = float(distances[np.triu_indices(len(chosen), 1)].min())
+        if closest <= self.closest:
+            return False
+        self.best, self.closest = chosen, closest
+        return True
+
+    def search(self, candidate_set: Candidates, start: Indices, patience: int, stall: int | None = None) -> Pauses:
         """Search the candidate set from the subset ``start`` until ``stall`` moves in a row have not raised z.
 
         Returns the best subset found here; ``closest_found`` is its smallest reduced distance.
@@ -67,4 +90,5 @@ class SearchRun:
             if why == BLOCKED:
                 self.over = True
             yield
-        return candidate_set.points[state.best]
+        found: Indices = candidate_set.points[state.best]
+        return found

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers._framework.compilation import njit
+from solvers._local_search.counts_table import CountsTable, count_point, forbids
 from solvers._local_search.pick_distances import Picks, closest, put
 
 MADE, BEST_AT = range(2)  # the moves made, and the one after which the best picks were found
@@ -28,11 +29,16 @@ def new_ages(k: int) -> Ages:
 
 
 @njit(cache=True, nogil=True)
-def _best_newcomer(s: Picks, dropped: int) -> int:
-    """Return the free point of lexicographically largest (min, sum) of distances to all picks but the dropped one."""
+def _best_newcomer(s: Picks, dropped: int, counts: CountsTable | None) -> int:
+    """Return the free point of lexicographically largest (min, sum) of distances to all picks but the dropped one.
+
+    With ``counts``, of the points that may take its place.
+    """
     best, best_min, best_sum = int(s.picks[dropped]), -1.0, -1.0
     for v in s.free:
         if s.place[v] >= 0:
+            continue
+        if counts is not None and forbids(counts, s.picks[dropped], v):
             continue
         smallest, total = np.inf, 0.0
         for i in range(len(s.picks)):
@@ -49,11 +55,15 @@ def _best_newcomer(s: Picks, dropped: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def drop_and_add(s: Picks, ages: Ages, moves: int, patience: int) -> bool:
+def drop_and_add(s: Picks, ages: Ages, moves: int, patience: int, counts: CountsTable | None = None) -> bool:
     """Make up to ``moves`` moves; True once ``patience`` of them in a row have found nothing better."""
     for _ in range(moves):
         oldest = s.fixed + int(np.argmin(ages.since[s.fixed :]))
-        put(s, oldest, _best_newcomer(s, oldest))
+        newcomer = _best_newcomer(s, oldest, counts)
+        if counts is not None:
+            count_point(counts, s.picks[oldest], -1)
+            count_point(counts, newcomer, 1)
+        put(s, oldest, newcomer)
         ages.counter[MADE] += 1
         ages.since[oldest] = ages.counter[MADE]
         z, _count = closest(s)

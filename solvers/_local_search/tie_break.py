@@ -14,7 +14,7 @@ def fewer_critical_pairs(problem: Problem, chosen: Indices, clock: Clock) -> Ind
     O(k n) time a pass over the picks, and memory; ends at a subset that no single swap improves, or with the clock.
     """
     free = [i for i in range(problem.k) if chosen[i] not in set(problem.include)]
-    chosen, improved = chosen.copy(), True
+    chosen, improved, limits = chosen.copy(), True, problem.group_counts
     rows = _rows_to_all(problem, chosen)
     while improved and not clock.remaining <= 0:
         improved = False
@@ -25,6 +25,8 @@ def fewer_critical_pairs(problem: Problem, chosen: Indices, clock: Clock) -> Ind
             allowed = others.min(axis=0) >= floor
             allowed[kept] = False
             allowed[~np.isfinite(rows[i])] = False
+            if limits is not None:
+                allowed &= limits.exchangeable(limits.taken(chosen), int(chosen[i]))
             critical = (others == floor).sum(axis=0)
             total = np.where(allowed, problem.value(others).sum(axis=0), -np.inf)
             places = np.flatnonzero(allowed)

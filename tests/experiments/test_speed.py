@@ -1,5 +1,6 @@
 """The speed experiment at a size of no account."""
 
+import re
 from importlib.util import find_spec
 
 import pandas as pd
@@ -16,14 +17,17 @@ def test_samplers_run_interleaved_and_pick_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(tokens, "BATCHES", (2,))
     speed.main(repeats=2, largest=600, results=tmp_path)
     rows = pd.read_csv(tmp_path / "speed_tokens.csv")
-    assert (rows.loc[rows["dtype"] == "float32", "agreement"] == 1).all()
+    same = (rows["dtype"] == "float32") & (rows["sampler"] != tokens.COVERAGE)
+    assert (rows.loc[same, "agreement"] == 1).all()
     assert (rows.loc[rows["sampler"] == "greedy", "ratio"] == 1).all()
-    assert set(rows["sampler"]) == {"greedy", "greedy, array", tokens.LOOP}
+    assert set(rows["sampler"]) == {"greedy", "greedy, array", tokens.LOOP, tokens.COVERAGE}
     assert set(rows["batch"]) == {1, 2}
     assert set(rows["data"]) == {"clustered", "photographs"}
-    assert "times" in (tmp_path / "speed.md").read_text().splitlines()[2]
+    lead = (tmp_path / "speed.md").read_text().splitlines()[2]
+    assert re.fullmatch(r"On float32 tokens and one thread, greedy is [\d.e+-]+ times as fast as .* times\)\.", lead)
     if find_spec("fpsample") and find_spec("skmatter"):
         rows = pd.read_csv(tmp_path / "speed.csv")
         assert set(rows["sampler"]) == {"greedy", "fpsample vanilla", "scikit-matter FPS"}
         assert (rows["agreement"] == 1).all()
+        assert set(rows["threads"]) == set(tokens.thread_counts())
         assert rows["packages"].str.contains("fpsample").all()

@@ -210,7 +210,7 @@ def test_a_rule_sees_each_image_with_its_context():
 
     choice, embed = chosen_by(rule, needs=("prompt", "attention"), attention=lambda features: features[:, 0])
     ids = torch.tensor([[1, 10, 10, 10, 10, 2], [10, 10, 10, 10, 3, 11]])
-    rows, kept = choice("image", ids == 10, Encoded.of(torch.arange(16.0).reshape(2, 4, 2)), ids, {})
+    rows, kept, _ = choice("image", ids == 10, Encoded.of(torch.arange(16.0).reshape(2, 4, 2)), ids, {})
     assert rows.tolist() == [False, True, True, False] * 2
     assert [(k.sample, k.modality, k.indices.tolist(), k.n, k.grid) for k in kept] == [
         (0, "image", [1, 2], 4, (1, 2, 2)),
@@ -227,7 +227,7 @@ def test_a_rule_sees_each_image_with_its_context():
 def test_pooled_images_share_a_budget_and_have_no_grid():
     choice, _ = chosen_by(lambda features, k, context: torch.arange(k), keep=3, pooled=True)
     ids = torch.tensor([[10, 10, 10, 10, 5, 10, 10, 10, 10]])
-    rows, kept = choice("image", ids == 10, Encoded.of(torch.rand(2, 4, 2)), ids, {})
+    rows, kept, _ = choice("image", ids == 10, Encoded.of(torch.rand(2, 4, 2)), ids, {})
     assert rows.sum() == 3
     assert [(k.n, k.grid) for k in kept] == [(8, None)]
 
@@ -268,20 +268,32 @@ def test_a_step_behind_the_cache_has_the_whole_text_mask_and_fewer_positions():
     call = call_of(mask_of("x..xx"))
     ones, tokens = torch.ones(1, 6, dtype=torch.int64), torch.tensor([[7]])
     step = {"input_ids": tokens, "attention_mask": ones, "position_ids": torch.tensor([[5]]), "other": 1}
-    continued = call.continue_forward(step, 0)
+    continued = call.continue_forward(step, 3, 0)
     assert continued["attention_mask"].tolist() == [[1, 1, 1, 1]]
     assert continued["position_ids"].tolist() == [[3]]
     assert (continued["input_ids"] is tokens, continued["other"]) == (True, 1)
     assert step["attention_mask"] is ones
-    short = {"attention_mask": torch.ones(1, 4), "position_ids": torch.zeros(3, 1, 1)}
-    assert call.continue_forward(short, 0) == short  # a mask that does not cover the prompt, positions on several axes
+    short = {"input_ids": tokens, "attention_mask": torch.ones(1, 4), "position_ids": torch.zeros(3, 1, 1)}
+    assert call.continue_forward(short, 3, 0) == short  # a mask that does not cover the prompt, several axes
+    assert "position_ids" not in call.continue_forward({"input_ids": tokens, "attention_mask": ones}, 3, 1)
 
-    original = call_of(mask_of("x..xx"), kept_positions=torch.tensor([[0, 3, 4]]))
-    assert "position_ids" not in call.continue_forward({"input_ids": tokens, "attention_mask": ones}, 1)
-    placed = original.continue_forward({"input_ids": tokens, "attention_mask": ones}, 1)
+
+def test_a_step_behind_the_cache_goes_on_from_the_original_positions():
+    call = call_of(mask_of("x..xx"), kept_positions=torch.tensor([[0, 3, 4]]))
+    ones, tokens = torch.ones(1, 6, dtype=torch.int64), torch.tensor([[7]])
+    placed = call.continue_forward({"input_ids": tokens, "attention_mask": ones}, 3, 1)
     assert placed["position_ids"].tolist() == [[6]]
-    kept = original.continue_forward({"input_ids": tokens, "position_ids": torch.tensor([[5]])}, 1)
-    assert kept["position_ids"].tolist() == [[5]]
+    given = {"input_ids": tokens, "attention_mask": ones, "position_ids": torch.tensor([[9]])}
+    assert call.continue_forward(given, 3, 1)["position_ids"].tolist() == [[9]]
+
+
+def test_a_step_without_a_mask_attends_to_all_but_the_padding_of_the_shortening():
+    call = call_of(mask_of("x..xx", "xxx.x"), left=True, kept_positions=torch.tensor([[0, 3, 4, -1], [0, 1, 2, 4]]))
+    continued = call.continue_forward({"input_ids": torch.tensor([[7, 8], [7, 8]])}, 5, 0)  # one token in between
+    assert continued["attention_mask"].tolist() == [[0, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1]]
+    assert continued["position_ids"].tolist() == [[6, 7], [6, 7]]
+    beams = call.continue_forward({"input_ids": torch.tensor([[7]] * 4)}, 4, 0)
+    assert beams["attention_mask"].tolist() == [[0, 1, 1, 1, 1]] * 2 + [[1, 1, 1, 1, 1]] * 2
 
 
 def test_generation_goes_on_behind_the_shorter_prompt():
@@ -299,6 +311,15 @@ def test_positions_on_several_axes_are_repeated_for_beams_and_go_on():
     positions, deltas = call.rope_index(torch.zeros(2, 4))
     assert positions.tolist() == [[[0, 1, 7, 8]] * 2, [[2, 3, 7, 8]] * 2, [[4, 5, 7, 8]] * 2]
     assert deltas.tolist() == [[2], [2]]
+
+
+def test_a_step_on_several_axes_goes_on_behind_the_prompt_or_where_the_caller_says():
+    rope = (torch.arange(6).reshape(3, 1, 2), torch.tensor([[7]]), torch.tensor([[2]]))
+    call = call_of(mask_of("x.x"), rope=rope)
+    step = {"input_ids": torch.tensor([[5, 6]])}
+    assert call.continue_forward(step, 3, 0)["position_ids"].tolist() == [[[8, 9]]] * 3  # one token in between
+    given = torch.full((3, 1, 2), 20)
+    assert torch.equal(call.continue_forward({**step, "position_ids": given}, 3, 0)["position_ids"], given)
 
 
 def test_features_are_repeated_as_often_as_beams_repeat_the_items():
@@ -341,19 +362,17 @@ def test_ids_come_back_with_the_whole_prompt():
 
 
 @pytest.mark.parametrize(
-    ("rows", "default", "left"),
+    ("rows", "left"),
     [
-        (None, True, True),
-        (None, False, False),
-        (["xxx", "xxx"], True, True),
-        (["xxx", "xxx"], False, False),
-        (["..x", "xxx"], False, True),
-        (["x..", "xxx"], True, False),
+        (None, True),
+        (["xxx", "xxx"], True),
+        (["..x", "xxx"], True),
+        (["x..", "xxx"], False),
+        (["x..", "..x"], True),
     ],
 )
-def test_the_side_of_the_padding_is_that_of_the_mask(rows, default, left):
-    mask = None if rows is None else mask_of(*rows)
-    assert prepare.Preparation._pads_left(mask, default) is left
+def test_the_side_of_the_padding_is_that_of_the_mask(rows, left):
+    assert prepare._pads_left(None if rows is None else mask_of(*rows)) is left
 
 
 def test_a_pruning_counts_and_leaves():

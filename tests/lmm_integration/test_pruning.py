@@ -7,6 +7,7 @@ import functools
 import re
 import threading
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,30 @@ def rules() -> list[str]:
 @pytest.mark.parametrize("rule", rules())
 def test_every_rule_prunes(name: str, rule: str) -> None:
     model, inputs = tiny.build(name), tiny.batch(name, (1,))
-    if rule in selectors.names() and "attention" in selectors.load(rule).needs:
-        options: dict[str, Any] = {"attention": lambda features: features.norm(dim=-1)}
-    else:
-        options = {}
-    with prune(model, solver=rule, keep=3, **options) as pruning:
+    with prune(model, solver=rule, keep=3) as pruning:
         answer = generated(model, inputs)
     assert answer.shape[1] == inputs["input_ids"].shape[1] + NEW
     assert [len(kept.indices.unique()) for kept in pruning.last] == [3]
+
+
+def test_compiling_is_not_in_the_seconds_of_solving(monkeypatch: Any) -> None:
+    """A solver that spends its first call on compiling: the clock stands still for it."""
+    now, asked = [0.0], []
+
+    @dataclass(frozen=True)
+    class Compiled(solvers.load("greedy")):  # type: ignore[misc]
+        def select(self, points: Any, k: int, metric: str = "cosine") -> Any:
+            now[0] += 1.0 if asked else 100.0
+            asked.append(len(points))
+            return super().select(points, k, metric)
+
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    with torch.no_grad(), prune(model, Compiled(), keep=3) as pruning:
+        model(**inputs)
+        model(**inputs)
+    assert len(asked) == 1 + 2 * 3  # a warm-up, and three images twice
+    assert pruning.stats.solve_seconds == 6.0
 
 
 @BOTH

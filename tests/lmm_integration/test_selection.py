@@ -26,7 +26,13 @@ def extras(n, d):
         "prompt": torch.randn(4, d, generator=generator),
         "attention": torch.rand(n, generator=generator),
         "grid": (1, 1, n),
+        "keys": torch.randn(n, 3, generator=generator),
     }
+
+
+def places(chosen):
+    """Of a rule that merges, where its weights put the tokens."""
+    return chosen.argmax(-1) if chosen.is_floating_point() else chosen
 
 
 def tokens(n, d, seed=0):
@@ -38,32 +44,49 @@ def tokens(n, d, seed=0):
 @pytest.mark.parametrize("k", [1, 4, 13, 14])
 def test_every_rule_by_name(rule, dtype, k):
     X = tokens(14, 6).to(dtype)
-    kept = select_tokens(X, k, rule, **extras(14, 6))
+    chosen = select_tokens(X, k, rule, **extras(14, 6))
+    kept = places(chosen)
     assert kept.dtype == torch.int64
     assert kept.tolist() == sorted(set(kept.tolist()))
     assert len(kept) == k
-    assert kept.tolist() == select_tokens(X, k, rule, **extras(14, 6)).tolist()
+    assert chosen.tolist() == select_tokens(X, k, rule, **extras(14, 6)).tolist()
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_survives_copies_and_zero_vectors(rule):
     X = torch.cat((torch.zeros(3, 4), torch.ones(5, 4), torch.eye(4)))
-    kept = select_tokens(X, 10, rule, **extras(12, 4))
+    kept = places(select_tokens(X, 10, rule, **extras(12, 4)))
     assert len(set(kept.tolist())) == 10
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_batch_equals_each_alone(rule):
     X = tokens(24, 5).reshape(2, 12, 5)
-    prompt, attention = tokens(6, 5, seed=1).reshape(2, 3, 5), torch.rand(2, 12)
-    kept = select_tokens(X, 5, rule, prompt=prompt, attention=attention, grid=(3, 2, 2))
+    extra = {
+        "prompt": tokens(6, 5, seed=1).reshape(2, 3, 5),
+        "attention": torch.rand(2, 12),
+        "keys": tokens(24, 3, seed=2).reshape(2, 12, 3),
+    }
+    kept = select_tokens(X, 5, rule, **extra, grid=(3, 2, 2))
     alone = [
-        select_tokens(X[i], 5, rule, prompt=prompt[i], attention=attention[i], grid=(3, 2, 2)).tolist()
-        for i in range(2)
+        select_tokens(X[i], 5, rule, **{n: v[i] for n, v in extra.items()}, grid=(3, 2, 2)).tolist() for i in range(2)
     ]
     assert kept.tolist() == alone
-    nested = select_tokens(X[None], 5, rule, prompt=prompt[None], attention=attention[None], grid=(3, 2, 2))
+    nested = select_tokens(X[None], 5, rule, **{n: v[None] for n, v in extra.items()}, grid=(3, 2, 2))
     assert nested.tolist() == [alone]
+
+
+def test_weights_of_ones_own_merge():
+    X = tokens(4, 3)
+    weights = torch.tensor([[0.0, 0.0, 0.5, 1.0], [1.0, 0.5, 0.0, 0.0]])
+    chosen = select_tokens(X, 2, lambda features, k: weights)
+    assert chosen.tolist() == weights.flip(0).tolist()  # in the order of the places
+    assert select_tokens(X, 2, lambda features, k: weights.numpy()).tolist() == chosen.tolist()
+    for bad in (weights * torch.nan, torch.ones(2, 4)):
+        with pytest.raises(SolverContractError, match="in a column of its own"):
+            select_tokens(X, 2, lambda features, k, bad=bad: bad)
+    with pytest.raises(SolverContractError, match=r"floats of \(2, 4\)"):
+        select_tokens(X, 2, lambda features, k: torch.ones(2, 3))
 
 
 def test_rules_of_ones_own():

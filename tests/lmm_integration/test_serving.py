@@ -86,6 +86,11 @@ BAD = {
     "name": (lambda: compute_retained_tokens_count(10, 1, 0.5, "none"), UnknownNameError, "no solver or selector"),
     "size": (lambda: compute_retention_mask(X24, (1, 4, 6), 2, 0.5), InvalidOptionError, "1 frames of 2 x 3 tokens"),
     "batch": (lambda: compute_retention_mask(X24[None], (1, 4, 6), 1, 0.5), InvalidOptionError, r"\(1, 24, 8\)"),
+    "weights": (
+        lambda: compute_retention_mask(X24, (1, 4, 6), 1, 0.5, lambda features, k: torch.eye(24)[:k]),
+        InvalidOptionError,
+        "merges tokens",
+    ),
     "prompt": (
         lambda: compute_retention_mask(X24, (1, 4, 6), 1, 0.5, "cdpruner"),
         InvalidOptionError,

@@ -11,10 +11,14 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from lmm_integration import prune  # noqa: E402
+from lmm_integration.demo import small_llava  # noqa: E402
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError  # noqa: E402
 from tests.lmm_integration.families import tiny  # noqa: E402
 
+tokenizers = pytest.importorskip("tokenizers")
+
 NEW = 4
+TRL = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # its own, and datasets'
 BOTH = pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
 
 
@@ -139,6 +143,84 @@ def test_label_smoothing_meets_logits_of_the_same_length(tmp_path: Any) -> None:
     model = copy.deepcopy(tiny.build("llava"))
     with prune(model, keep=0.3, logits="all"):
         assert trainer(model, tmp_path, label_smoothing_factor=0.1).train().training_loss > 0
+
+
+def fine_tuning(model: Any, folder: Any) -> Any:
+    """TRL's trainer, which wants a tokenizer although nothing is tokenized."""
+    trl, datasets = pytest.importorskip("trl"), pytest.importorskip("datasets")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<pad>": 0, "</s>": 2}, unk_token="<pad>"))
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="</s>")
+    arguments = trl.SFTConfig(
+        output_dir=str(folder), max_steps=2, per_device_train_batch_size=4, per_device_eval_batch_size=4,
+        learning_rate=1e-2, use_cpu=True, bf16=False, report_to=[], disable_tqdm=True, save_strategy="no",
+        remove_unused_columns=False, gradient_checkpointing=False, dataset_kwargs={"skip_prepare_dataset": True},
+    )  # fmt: skip
+    rows = datasets.Dataset.from_dict({"index": list(range(4))})
+    return trl.SFTTrainer(
+        model, arguments, processing_class=tokenizer, train_dataset=rows, eval_dataset=rows,
+        data_collator=lambda batch: collated([row["index"] for row in batch]),
+    )  # fmt: skip
+
+
+@TRL
+def test_trls_trainer_trains_and_evaluates_a_pruned_model(tmp_path: Any) -> None:
+    model = copy.deepcopy(tiny.build("llava"))
+    tuning, weight = fine_tuning(model, tmp_path), model.lm_head.weight.detach().clone()
+    with prune(model, keep=0.3) as pruning:
+        scores = tuning.evaluate()
+        with torch.no_grad():
+            expected = model(**collated(list(range(4)))).loss
+        assert abs(scores["eval_loss"] - float(expected)) < 1e-4
+        assert tuning.train().global_step == 2
+    assert pruning.stats.calls == 4
+    assert not torch.equal(weight, model.lm_head.weight)
+
+
+@TRL
+def test_a_trainer_that_replaces_a_pruned_forward_is_refused(tmp_path: Any) -> None:
+    model = copy.deepcopy(tiny.build("llava"))
+    with prune(model, keep=0.3):
+        tuning = fine_tuning(model, tmp_path)
+        with pytest.raises(PruningStateError, match=r"TRL's do, must come before prune\(\)"):
+            tuning.train()
+
+
+@BOTH
+def test_the_model_inside_is_not_called_around_the_pruning(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    text = {n: v[:, -3:] for n, v in inputs.items() if n in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        plain = model.model(**text).last_hidden_state
+        with prune(model, keep=0.3):
+            with pytest.raises(PruningStateError, match="around the pruned forward"):
+                model.model(**inputs)
+            assert torch.equal(model.model(**text).last_hidden_state, plain)
+        assert model.model(**inputs).last_hidden_state.shape[1] == inputs["input_ids"].shape[1]
+
+
+@pytest.mark.filterwarnings("ignore")  # of bitsandbytes, about what it casts
+@pytest.mark.parametrize("bits", [4, 8])
+def test_quantized_weights(bits: int, tmp_path: Any) -> None:
+    pytest.importorskip("bitsandbytes")
+    pytest.importorskip("accelerate")
+    model, inputs = small_llava()
+    model.save_pretrained(tmp_path)
+    config = transformers.BitsAndBytesConfig(
+        **{f"load_in_{bits}bit": True}, **({"bnb_4bit_compute_dtype": torch.float32} if bits == 4 else {})
+    )
+    model = transformers.LlavaForConditionalGeneration.from_pretrained(
+        tmp_path, quantization_config=config, device_map="cpu", dtype=torch.float32
+    )
+    linear = {type(module).__name__ for module in model.modules()}
+    assert linear & {"Linear4bit", "Linear8bitLt"}
+    with torch.no_grad():
+        plain = model(**inputs).logits
+        with prune(model, keep=1.0):
+            assert torch.equal(model(**inputs).logits, plain)
+        with prune(model, "vispruner", keep=0.3) as pruning:
+            answer = generated(model, inputs)
+    assert answer.shape[1] == inputs["input_ids"].shape[1] + NEW
+    assert [len(kept.indices) for kept in pruning.last] == [173]
 
 
 def test_an_offloaded_model() -> None:

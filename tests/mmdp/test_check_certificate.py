@@ -18,9 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import solvers
-from mmdp import Clock, Problem, SolverContractError, Stop, check_certificate
+from mmdp import Clock, InvalidOptionError, Problem, SolverContractError, Stop, check_certificate
 from mmdp.check_certificate import RejectedError, check
-from mmdp.metrics import METRICS
 from solvers._exact import certificate_file, relaxation
 from solvers._exact.bitsets import full, pack
 from solvers._exact.certificate_file import recorded_proof
@@ -314,7 +313,7 @@ def test_a_lemma_is_not_used_for_fewer():
         proof_of([[0.0], [10.0], [20.0]], [0, 1, 2], [1] * 3, steps, 3, 401.0, [0, 1, 2])
 
 
-@pytest.mark.parametrize("metric", sorted(set(METRICS) - {"jaccard", "hamming"}))
+@pytest.mark.parametrize("metric", sorted(check_certificate.METRICS))
 def test_distances_are_the_problems_to_the_last_bit(metric):
     rng = np.random.default_rng(0)
     x = rng.uniform(1, 80, (40, 2 if metric in ("haversine", "geo") else 3))
@@ -381,6 +380,12 @@ def test_a_file_that_is_not_written_says_why(tmp_path):
     assert not (tmp_path / "x").exists()
     nowhere = solvers.solve(points, 5, solver="exact", certificate_file=str(tmp_path / "no" / "x"))
     assert "No such file" in nowhere.notes["certificate_file"]["why"]
+
+
+def test_a_proof_under_group_counts_has_no_file(tmp_path):
+    problem = Problem(2, points=[[0.0], [1.0], [5.0]], groups=["a", "a", "b"], counts={"a": 2})
+    with pytest.raises(InvalidOptionError, match="states no group counts"):
+        solvers.solve(problem, solver="exact", certificate_file=str(tmp_path / "x"))
 
 
 FALSE_PROOFS = int(os.environ.get("FALSE_PROOFS", "20"))

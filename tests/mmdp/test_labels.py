@@ -76,10 +76,24 @@ def test_labels_that_are_numbers(tmp_path, kind, dtype):
     assert chosen.tolist() == expected("fair", labels, {1: 4, 2: (None, 1)})
 
 
-def test_rows_are_written_without_their_labels(tmp_path):
+def test_rows_are_written_with_their_labels(tmp_path):
     path = table(tmp_path, ".csv", CITIES)
-    rows = select(tmp_path, path, "--groups", "city", *typed(TYPED), "--rows")
-    assert np.allclose(rows, X[expected("fair")])
+    lines = path.read_text().splitlines()
+    out = tmp_path / "chosen.csv"
+    command = ["select", str(path), "-k", "9", "--groups", "city", *typed(TYPED), "--rows", "-o", str(out)]
+    application(command, standalone_mode=False)
+    assert out.read_text().splitlines() == [lines[0], *(lines[1 + row] for row in expected("fair"))]
+
+
+def test_groups_with_rows_left_out(tmp_path):
+    path = table(tmp_path, ".csv", CITIES)
+    lines = path.read_text().splitlines()
+    cells = lines[11].split(",")
+    path.write_text("\n".join([*lines[:11], ",".join(["", *cells[1:]]), *lines[12:]]))
+    kept = np.delete(np.arange(60), 10)
+    problem = Problem(9, points=X[kept], groups=CITIES[kept], counts=COUNTS)
+    chosen = select(tmp_path, path, "--groups", "city", *typed(TYPED), "--drop-null")
+    assert chosen.tolist() == kept[solve(problem, solver="fair").indices].tolist()
 
 
 BAD = {
@@ -97,9 +111,9 @@ BAD = {
     "too many": (["--groups", "city", "--count", "Oslo=10:"], InvalidProblemError, "at least 10 points.*k = 9"),
     "too few there": (["--groups", "city", "--count", "Oslo=21"], InvalidProblemError, "'Oslo', and 20 can be chosen"),
     "solver": (
-        ["--groups", "city", *typed(TYPED), "--solver", "greedy"],
+        ["--groups", "city", *typed(TYPED), "--solver", "gist"],
         InvalidOptionError,
-        "greedy does not keep group counts",
+        "gist does not keep group counts",
     ),
 }
 

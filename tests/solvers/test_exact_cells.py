@@ -154,3 +154,19 @@ def test_nogoods_are_found_and_handed_on(data):
     for one in sets[-nogoods.BLOCK * blocks :][:40]:
         place, left = nogoods.closest(heirs, size, words_of(np.flatnonzero(np.isin(parent, list(one))), 3), 1)
         assert left == 0
+
+
+@pytest.mark.parametrize("written", [5, 64, 70, 100, 128, 170])
+def test_heirs_with_less_room_go_on_remembering(written):
+    rng = np.random.default_rng(written)
+    known, heirs = nogoods.new_nogoods(2, 2, width=1), nogoods.new_nogoods(2, 1, width=1)
+    for _ in range(written):
+        nogoods.remember(known, 2, words_of(np.flatnonzero(rng.random(60) < 0.9), 1))
+    inherit(known, np.arange(60), heirs)
+    assert heirs.kept[2] == min(written, nogoods.BLOCK)
+    for new in range(1, 2 * nogoods.BLOCK):
+        assert heirs.oldest[2] < nogoods.BLOCK
+        one = words_of(np.flatnonzero(rng.random(60) < 0.5), 1)
+        nogoods.remember(heirs, 2, one)
+        assert heirs.kept[2] == min(written + new, nogoods.BLOCK)
+        assert nogoods.closest(heirs, 2, one, 1)[1] == 0

@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from mmdp import InvalidOptionError, Problem
+from mmdp import DataFileError, InvalidOptionError, Problem
 from solvers import solve
+from solvers.__main__ import application
 
 
 def test_weight_moves_between_the_most_useful_and_the_most_diverse():
@@ -32,6 +33,92 @@ def test_value_is_what_it_says_and_at_least_half_the_best(seed):
     assert result.notes["value"] >= max(map(value, itertools.combinations(range(12), 4))) / 2
 
 
-def test_utility_of_the_wrong_length_is_named():
-    with pytest.raises(InvalidOptionError, match="one finite value"):
-        solve(np.eye(4), 2, solver="gist", utility=[1.0])
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("shift", [-5.0, -0.5, 0.0])
+def test_utilities_may_have_any_sign_and_the_bound_of_the_value_holds(seed, shift):
+    rng = np.random.default_rng(seed)
+    X, utility = rng.normal(size=(11, 2)), rng.random(11) + shift
+    fixed = {"include": (2,), "exclude": (0, 5)} if seed % 2 else {}
+    problem = Problem(4, points=X, **fixed)
+    result = solve(problem, solver="gist", utility=utility, weight=0.7)
+    values = [
+        utility[list(chosen)].sum() + 0.7 * problem.objective(chosen)[0]
+        for chosen in itertools.combinations(range(11), 4)
+        if set(problem.include) <= set(chosen) and not set(problem.exclude) & set(chosen)
+    ]
+    assert result.notes["value"] - 1e-9 <= max(values) <= result.notes["value_upper_bound"] + 1e-9
+    moved = solve(problem, solver="gist", utility=utility - shift, weight=0.7)  # k points all lose the same
+    assert moved.notes["value"] == pytest.approx(result.notes["value"] - 4 * shift)
+
+
+@pytest.mark.parametrize(
+    "metric", ["euclidean", "cosine", "angular", "manhattan", "haversine", "hamming", "correlation"]
+)
+def test_a_query_is_a_utility_of_minus_the_distance_to_the_nearest_one(metric):
+    rng = np.random.default_rng(1)
+    X, queries = (rng.integers(-40, 40, (n, 2 if metric == "haversine" else 4)).astype(float) + 0.5 for n in (30, 3))
+    both = Problem(2, points=np.vstack([X, queries]), metric=metric)
+    utility = -both.matrix()[:30, 30:].min(axis=1)
+    expected = solve(X, 5, solver="gist", metric=metric, utility=utility, weight=0.3)
+    for given in (queries, queries.tolist()):
+        result = solve(X, 5, solver="gist", metric=metric, query=given, weight=0.3)
+        assert result.indices.tolist() == expected.indices.tolist()
+        assert result.notes["value"] == pytest.approx(expected.notes["value"])
+    one = solve(X, 5, solver="gist", metric=metric, query=queries[0], weight=0.0)
+    assert set(one.indices.tolist()) == set(np.argsort(both.matrix()[:30, 30], kind="stable")[:5].tolist())
+
+
+def test_a_query_with_a_function_is_a_point_or_a_list_of_them():
+    words = ["a", "abc", "abcdefgh", "b" * 20, "xy"]
+
+    def metric(a, b):
+        return float(abs(len(a) - len(b)))
+
+    near = solve(words, 2, solver="gist", metric=metric, query="c" * 9, weight=0.0)
+    assert sorted(near.indices.tolist()) == [1, 2]
+    both = solve(words, 2, solver="gist", metric=metric, query=["d" * 19, "ab"], weight=0.0)
+    assert sorted(both.indices.tolist()) == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("points", "asked", "message"),
+    [
+        (np.eye(4), {"utility": [1.0]}, "one finite value"),
+        (np.eye(4), {"utility": [1.0, 2.0, np.nan, 0.0]}, "one finite value"),
+        (np.eye(4), {"query": np.ones(4), "utility": np.ones(4)}, "give one of them"),
+        (np.eye(4), {"query": np.ones(3)}, "query has 3 coordinates"),
+        (Problem(2, distances=1 - np.eye(4)), {"query": np.ones(4)}, "give utility="),
+    ],
+)
+def test_what_says_nothing_of_the_points_is_named(points, asked, message):
+    k = None if isinstance(points, Problem) else 2
+    with pytest.raises(InvalidOptionError, match=message):
+        solve(points, k, solver="gist", **asked)
+
+
+def test_utilities_and_queries_on_the_command_line(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(2)
+    X, score, query = rng.random((30, 2)).round(3), rng.normal(size=30).round(3), np.array([0.2, 0.8])
+    lines = [f"{x},{y},{s}" for (x, y), s in zip(X.tolist(), score.tolist(), strict=True)]
+    (tmp_path / "x.csv").write_text("\n".join(["x,y,score", *lines]) + "\n")
+    np.save(tmp_path / "q.npy", query)
+    table = str(tmp_path / "x.csv")
+    by_score = ["select", table, "-k", "5", "--utility", "score", "--weight", "2"]
+    by_query = ["select", table, "-k", "5", "--drop", "score", "--query", str(tmp_path / "q.npy"), "--weight", "3"]
+    for arguments, asked in ((by_score, {"utility": score, "weight": 2}), (by_query, {"query": query, "weight": 3})):
+        application(arguments, standalone_mode=False)
+        shown = capsys.readouterr()
+        expected = solve(X, 5, solver="gist", **asked)
+        assert [int(line) for line in shown.out.split()] == expected.indices.tolist()
+        assert f"value        {expected.notes['value']:.6g}" in shown.err
+    for extra, message in (
+        (["--solver", "greedy"], "for --solver gist"),
+        (["--query", str(tmp_path / "q.npy")], "give one of them"),
+    ):
+        with pytest.raises(InvalidOptionError, match=message):
+            application([*by_score, *extra], standalone_mode=False)
+    with pytest.raises(DataFileError, match=r"not a \.npy file of numbers"):
+        application(["select", table, "-k", "2", "--query", table], standalone_mode=False)
+    with pytest.raises(InvalidOptionError, match="something else than numbers"):
+        solve(X, 2, solver="gist", utility=["a"] * 30)

@@ -8,6 +8,7 @@ import pytest
 import solvers
 from mmdp import Clock, Problem, Status, Stop
 from mmdp.instances import geo, mdg_a, ran, uniform
+from solvers import local_search
 from solvers._framework import slices
 from solvers._local_search import candidate_set
 from solvers._local_search.tie_break import fewer_critical_pairs
@@ -83,6 +84,28 @@ def test_coarse_to_fine_in_slices_of_any_length_gives_the_same_answer(monkeypatc
     at_once = run()
     monkeypatch.setattr(slices, "_SECONDS", 0.0)
     assert run() == at_once
+
+
+def clustered_cities(n, seed):
+    rng = np.random.default_rng(seed)
+    city = rng.integers(0, 40, n)
+    return rng.random((40, 2))[city] + rng.uniform(0.005, 0.08, 40)[city, None] * rng.standard_normal((n, 2))
+
+
+@pytest.mark.parametrize("fixed", [(), (11,)])
+@pytest.mark.parametrize("seed", range(3))
+def test_on_a_map_cells_find_the_optimum_and_end_the_search(seed, fixed):
+    problem = Problem(12, points=clustered_cities(4000, seed), include=fixed)
+    found = solvers.solve(problem, solver="local_search", seed=seed, stop=Stop(iterations=10**7))
+    assert found.is_optimal
+    assert found.iterations < 10**6
+    assert found.objective == solvers.solve(problem, solver="exact").objective
+
+
+def test_without_cells_the_same_search_does_not_know_that_it_is_done(monkeypatch):
+    monkeypatch.setattr(local_search, "_CELL_PICKS", 0)
+    problem = Problem(12, points=clustered_cities(4000, 0))
+    assert not solvers.solve(problem, solver="local_search", stop=Stop(iterations=20_000)).is_optimal
 
 
 @pytest.mark.parametrize("seed", range(4))

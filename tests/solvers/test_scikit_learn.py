@@ -32,3 +32,9 @@ def test_wrong_k_is_named():
 def test_columns_have_names_for_data_frames():
     fitted = DiversitySelector(2).fit(np.eye(3))
     assert fitted.get_feature_names_out().tolist() == ["diversityselector0", "diversityselector1"]
+
+
+def test_a_share_is_that_many_rows():
+    X = np.random.default_rng(0).random((40, 2))
+    assert DiversitySelector(0.1).fit(X).indices_.tolist() == DiversitySelector(4).fit(X).indices_.tolist()
+    assert DiversitySelector(4, metric="l1").fit(X).transform(X).shape == (40, 4)

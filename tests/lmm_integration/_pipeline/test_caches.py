@@ -55,6 +55,32 @@ def test_a_prefix_is_reused_by_copies(name: str, positions: str, with_pixels: bo
                 assert (ours - theirs).abs().max() < 1e-9 * theirs.abs().max()
 
 
+@BOTH
+@pytest.mark.parametrize("positions", ["compact", "original"])
+def test_steps_without_a_mask_equal_those_with_one(name: str, positions: str) -> None:
+    """Prompts of equal lengths without padding, of which more is dropped in the second."""
+    model, inputs = tiny.build(name), tiny.batch(name)
+    inputs["input_ids"] = inputs["input_ids"].where(inputs.pop("attention_mask") > 0, 5)
+    with torch.no_grad(), prune(model, keep=0.3, positions=positions):
+        expected = generated(model, inputs)
+        output, tokens = model(**inputs, use_cache=True), []
+        while True:
+            tokens.append(output.logits[:, -1:].argmax(-1))
+            if len(tokens) == NEW:
+                break
+            generated(model, tiny.batch(name, (2,)))  # whose offset of positions another prompt must not take
+            output = model(input_ids=tokens[-1], past_key_values=output.past_key_values)
+    assert torch.equal(torch.cat(tokens, 1), expected[:, -NEW:])
+
+
+def test_a_step_without_ids_gets_the_models_own_error() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    with torch.no_grad(), prune(model, keep=0.3):
+        cache = model(**inputs, use_cache=True).past_key_values
+        with pytest.raises(ValueError, match="input_ids or inputs_embeds"):
+            model(past_key_values=cache)
+
+
 def test_a_cache_outlives_its_pruning() -> None:
     model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
     with torch.no_grad(), prune(model, keep=0.3):

@@ -32,10 +32,11 @@ def shifted_loss(logits: Any, labels: Any) -> Any:
 def test_a_loss_of_ones_own_equals_the_models(name: str) -> None:
     model, inputs, labels = labelled(name)
     with torch.no_grad(), prune(model, keep=0.3, logits="all"):
-        output = model(**inputs, labels=labels)
-        as_tuple = model(**inputs, labels=labels, return_dict=False)
+        output = model(**inputs, labels=labels, use_cache=True)
+        as_tuple = model(**inputs, labels=labels, use_cache=True, return_dict=False)
     assert output.logits.shape[:2] == labels.shape
     assert torch.equal(as_tuple[1], output.logits)
+    assert [type(part) for part in as_tuple[:3]] == [type(part) for part in list(output.values())[:3]]
     assert (shifted_loss(output.logits, labels) - output.loss).abs() < 1e-6  # the model's own is in float32
     assert (shifted_loss(output.logits.roll(1, 1), labels) - output.loss).abs() > 1e-3
 

@@ -96,3 +96,19 @@ def test_positions_that_the_caller_gives(name, positions):
                 past_key_values=output.past_key_values,
             )
     assert torch.cat(tokens, 1).tolist() == answers(name, positions)
+
+
+@pytest.mark.parametrize("name", ["llava", "gemma3"])
+def test_given_positions_with_gaps_are_kept(name):
+    """Positions that nobody would count: original ones are the caller's own, whatever the mask says."""
+    model, inputs = tiny.build(name), tiny.alone(name, tiny.batch(name), SAMPLES, 1)
+    length = inputs["input_ids"].shape[1]
+    gaps = torch.arange(length)[None] * 2 + (torch.arange(length)[None] > length // 2) * 7
+    with torch.no_grad(), prune(model, keep=KEEP, positions="original") as pruning:
+        found = model(**inputs, position_ids=gaps).logits[0]
+    columns = pruning.last_call.columns[0]
+    seen = oracle.observe(model, {**inputs, "position_ids": gaps}, (tiny.IMAGE, tiny.VIDEO), first_of(name))
+    assert torch.equal(seen.positions, gaps)
+    short = seen.keeping(columns, False, first_of(name))
+    expected = oracle.logits(model, short, len(columns))
+    assert (found - expected).abs().max() < 1e-9 * expected.abs().max()

@@ -70,6 +70,21 @@ def test_videos_that_cannot_be_pruned_are_not_let_through() -> None:
             assert torch.equal(model(**inputs).logits, plain)
 
 
+@pytest.mark.skipif(tiny.VERSION < 5, reason="needs transformers 5")
+def test_encoded_videos_that_cannot_be_pruned_are_refused_unless_there_are_none() -> None:
+    name = "llava_next_video"
+    model, inputs = tiny.build(name), tiny.batch(name, (1,))
+    pixels = {n: inputs.pop(n) for n in ("pixel_values", "image_sizes")}
+    with torch.no_grad(), prune(model, keep=0.3, family=Family(video=None)) as pruning:
+        encoded = model.model.get_image_features(**pixels, return_dict=True)
+        expected = model(**inputs, **pixels).logits
+        given = model(**inputs, mm_encoder_outputs={"image": encoded, "video": None}).logits
+        assert torch.equal(given, expected)
+        assert pruning.stats.calls == 2
+        with pytest.raises(UnsupportedModelError, match="cannot prune the videos"):
+            model(**inputs, mm_encoder_outputs={"image": encoded, "video": encoded})
+
+
 @pytest.mark.parametrize("scope", ["image", "sample"])
 def test_images_within_the_budget_are_kept_whole_and_counted(scope: str) -> None:
     model, inputs = tiny.build("qwen2_5_vl"), tiny.batch("qwen2_5_vl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -31,6 +32,12 @@ def test_the_package_lists_what_the_page_says_is_equal() -> None:
     equal = [name for name, row in LISTED.items() if f"| {table.SUPPORTED} |" in row]
     assert supported_models() == equal
     assert len(equal) >= 60
+
+
+def test_what_is_missing_is_said_in_sentences() -> None:
+    for name, modality in table.MISSING:
+        assert f"{modality}: {table.MISSING[name, modality]}" in LISTED[name]
+    assert not re.search(r"\w+Error", "".join(LISTED.values()))
 
 
 @pytest.mark.parametrize("model_type", [*WHY_NOT, *REMOTE_CODE])

@@ -123,6 +123,20 @@ def test_generate_equals_the_oracle_token_for_token(name: str) -> None:
         assert cached[sample, length:].tolist() == oracle.answer(model, short, NEW)
 
 
+@pytest.mark.parametrize("name", [param for param in NAMES if param.values[0] in ("llava", "qwen2_5_vl")])
+def test_a_selector_prunes_from_end_to_end(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    length = inputs["input_ids"].shape[1]
+    with prune(model, solver="weighted_coverage", keep=0.4) as pruning:
+        answered = model.generate(**inputs, max_new_tokens=NEW, do_sample=False)
+    assert pruning.stats.tokens_after < pruning.stats.tokens_before
+    for sample in range(len(SAMPLES)):
+        seen, places = seen_alone(name, inputs, sample)
+        columns = kept_columns(pruning, sample, len(seen.image), places)
+        short = seen.keeping(columns, is_compact(model), first_position(name))
+        assert answered[sample, length:].tolist() == oracle.answer(model, short, NEW)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_equals_each_sample_alone(name: str) -> None:
     model, inputs = tiny.build(name), tiny.batch(name)

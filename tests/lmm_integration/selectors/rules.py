@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 
 def dot(x, y):
     return sum(a * b for a, b in zip(x, y, strict=True))
@@ -108,6 +110,22 @@ def vispruner(X, k, attention, important, per_round):
     return order[:first] + thin(X, order[first:], k - first, per_round)
 
 
+def visionzip(attention, keys, k, count):
+    """Weights of the rows that stay: the attended ones in order, then the merged ones."""
+    n = len(attention)
+    dominant = sorted(cls_attention(attention, k - count))
+    rest = [i for i in range(n) if i not in dominant]
+    targets = rest[:: len(rest) // count][:count] if count else []
+    members = {t: [] for t in targets}
+    for i in rest:
+        if count and i not in targets:
+            members[first_max(targets, lambda t: cosine(keys[i], keys[t]))].append(i)  # noqa: B023
+    weights = [[float(i == j) for j in range(n)] for i in dominant]
+    for target, merged in members.items():
+        weights.append([float(j == target) + (1 / len(merged) if j in merged else 0.0) for j in range(n)])
+    return weights
+
+
 def dart(X, k, pivots):
     chosen = ranked(range(len(X)), lambda i: sum(map(abs, X[i])))[: min(pivots, k)]
     group_counts, more = divmod(k - len(chosen), len(chosen))
@@ -169,15 +187,173 @@ def gist(X, k, diversity, epsilon):
     return max(sets, key=value), value
 
 
-def centred_greedy(X, k):
+def unlikeness(X):
+    likeness = [sum(cosine(x, y) for y in X) / len(X) for x in X]
+    low, high = min(likeness), max(likeness)
+    return [(high - value) / (high - low) if high > low else 1.0 for value in likeness]
+
+
+def centred(X):
     mean = [sum(column) / len(X) for column in zip(*X, strict=True)]
-    Y = [[a - m for a, m in zip(x, mean, strict=True)] for x in X]
-    weight = [1 - sum(cosine(x, y) for y in Y) / len(Y) for x in Y]
-    picks = [first_max(range(len(X)), weight.__getitem__)]
+    return [[a - m for a, m in zip(x, mean, strict=True)] for x in X]
+
+
+def weighted_farthest_first(Y, weight, k, first=None):
+    others = lambda i: [j for j in range(len(Y)) if j != i]  # noqa: E731
+    isolated = lambda i: min(1 - cosine(Y[i], Y[j]) for j in others(i))  # noqa: E731
+    picks = [first_max(range(len(Y)), isolated) if first is None else first]
     while len(picks) < k:
-        free = set(range(len(X))) - set(picks)
+        free = set(range(len(Y))) - set(picks)
         picks.append(first_max(free, lambda i: weight[i] * min(1 - cosine(Y[i], Y[j]) for j in picks)))
     return picks
+
+
+def centred_greedy(X, k):
+    return weighted_farthest_first(centred(X), unlikeness(X), k)
+
+
+def weighted_greedy(X, k):
+    return weighted_farthest_first(X, unlikeness(X), k)
+
+
+def k_centre(X, k):
+    radius = lambda i: max(1 - cosine(X[i], y) for y in X)  # noqa: E731
+    return weighted_farthest_first(X, [1.0] * len(X), k, min(range(len(X)), key=radius))
+
+
+def weighted_k_centre(X, k, attention):
+    return weighted_farthest_first(X, attention, k, first_max(range(len(X)), attention.__getitem__))
+
+
+def facility_location(X, chosen, weight=None):
+    """Sum of weight times 1 + cosine to the most similar chosen token."""
+    weight = weight or [1.0] * len(X)
+    return sum(w * max(1 + cosine(x, X[j]) for j in chosen) for w, x in zip(weight, X, strict=True))
+
+
+def quantile(values, share):
+    """Linear between the sorted values."""
+    values, place = sorted(values), share * (len(values) - 1)
+    below = math.floor(place)
+    return values[below] + (place - below) * (values[min(below + 1, len(values) - 1)] - values[below])
+
+
+def coverage_weights(X, trim, floor):
+    unlike = [-sum(cosine(x, y) for y in X) / len(X) for x in X]
+    low, high = quantile(unlike, trim), quantile(unlike, 1 - trim)
+    u = [min(1.0, max(0.0, (value - low) / (high - low))) for value in unlike]
+    return [value + floor * sorted(u)[(len(u) - 1) // 2] for value in u]
+
+
+def mmr(X, k, attention, relevance):
+    low, high = min(attention), max(attention)
+    s = [(value - low) / (high - low) for value in attention]
+    picks = [first_max(range(len(X)), s.__getitem__)]
+    while len(picks) < k:
+        like = lambda i: max(cosine(X[i], X[j]) for j in picks)  # noqa: E731
+        free = set(range(len(X))) - set(picks)
+        picks.append(first_max(free, lambda i: relevance * s[i] - (1 - relevance) * like(i)))  # noqa: B023
+    return picks
+
+
+def scope(X, k, attention, power):
+    picks = []
+    while len(picks) < k:
+        c = [max((max(0.0, cosine(x, X[j])) for j in picks), default=0.0) for x in X]
+        gain = lambda i: attention[i] ** power * sum(max(0.0, cosine(x, X[i]) - ci) for x, ci in zip(X, c, strict=True))  # noqa: E731, B023
+        picks.append(first_max(set(range(len(X))) - set(picks), gain))
+    return picks
+
+
+def holov(X, k, attention, crops, variety):
+    n, parts, start = len(X), [], 0
+    for part in range(min(crops, n)):
+        size = n // min(crops, n) + (part < n % min(crops, n))
+        parts.append(list(range(start, start + size)))
+        start += size
+    worth = []
+    for part in parts:
+        a = [1000 * attention[i] for i in part]
+        v = []
+        for i in part:
+            row = [cosine(X[i], X[j]) if i != j else 0.0 for j in part]
+            mean = sum(row) / (len(part) - 1)
+            v.append(sum((value - mean) ** 2 for value in row) / (len(part) - 1))
+        scale = sum(a) / len(a) / (sum(v) / len(v) + 1e-6)
+        worth.append(sum(ai + variety * vi * scale for ai, vi in zip(a, v, strict=True)) / len(a))
+    weights = [value / sum(worth) for value in worth]
+    budgets = [math.floor(weight * k) for weight in weights]
+    for part in ranked(range(len(parts)), weights.__getitem__)[: k - sum(budgets)]:
+        budgets[part] += 1
+    assert all(budget <= len(part) for budget, part in zip(budgets, parts, strict=True))
+    return [i for part, b in zip(parts, budgets, strict=True) for i in ranked(part, attention.__getitem__)[:b]]
+
+
+def vidcom2(X, k, grid):
+    frames, rows, columns = grid
+    size, d = rows * columns, len(X[0])
+    mean = [sum(column) / len(X) for column in zip(*X, strict=True)]
+    variance = [sum((x[c] - mean[c]) ** 2 for x in X) / len(X) for c in range(d)]
+    quiet = sorted(range(d), key=lambda c: (variance[c], c))[: d // 2]
+    U = [[x[c] / norm([x[q] for q in quiet]) for c in quiet] for x in X]
+    centre_of = lambda rows: [sum(column) / len(rows) for column in zip(*rows, strict=True)]  # noqa: E731
+
+    def likeness(x, centre):
+        squared = sum((a - b) ** 2 for a, b in zip(x, centre, strict=True))
+        return sum(math.exp(-squared / (2 * a)) for a in (0.125, 0.25, 0.5, 1, 2))
+
+    video = [likeness(u, centre_of(U)) for u in U]
+    blocks = [range(frame * size, (frame + 1) * size) for frame in range(frames)]
+    both = [video[i] + likeness(U[i], centre_of([U[j] for j in block])) for block in blocks for i in block]
+    p = softmax([-sum(video[i] for i in block) / size / 0.01 for block in blocks])
+    ideal = [k / frames * (1 + share - sum(p) / frames) for share in p]
+    if max(ideal) > size:
+        return None
+    budgets = [math.floor(share) for share in ideal]
+    for frame in ranked(range(frames), lambda f: ideal[f] - budgets[f])[: k - sum(budgets)]:
+        budgets[frame] += 1
+    if max(budgets) > size:
+        return None
+    return [i for block, b in zip(blocks, budgets, strict=True) for i in ranked(block, lambda i: -both[i])[:b]]
+
+
+def dycoke(X, k, grid):
+    frames, rows, columns = grid
+    size = rows * columns
+    before = {f: f - 2 if f % 4 == 2 else f - 1 for f in range(frames) if f % 4}
+    whole = [f * size + i for f in range(0, frames, 4) for i in range(size)]
+    if k < len(whole):
+        return None
+    share, more = divmod(k - len(whole), max(1, len(before)))
+    picks = set(whole)
+    for place, (frame, other) in enumerate(before.items()):
+        alike = {frame * size + i: cosine(X[frame * size + i], X[other * size + i]) for i in range(size)}
+        picks |= set(sorted(alike, key=alike.get)[: share + (place < more)])
+    return picks
+
+
+def prunesid(X, k, attention):
+    """Groups, which of their tokens are distinct, and the two orders in which a group gives its tokens."""
+    n = len(X)
+    A = 1 / (1 + np.exp(-np.array(X)))
+    A = A.T - A.T.mean(0)
+    values, vectors = np.linalg.eigh(A.T @ A)
+    top = vectors[:, np.argsort(-values)[: max(1, k // 4)]]
+    group = np.abs(top).argmax(1).tolist()
+    pairs = [cosine(X[i], X[j]) for i in range(n) for j in range(i)]
+    threshold = sum(pairs) / len(pairs) * k / 32
+    distinct = []
+    for i in ranked(range(n), attention.__getitem__):
+        if all(group[i] != group[j] or cosine(X[i], X[j]) <= threshold for j in distinct):
+            distinct.append(i)
+    return group, distinct
+
+
+def centred_cdpruner(X, k, prompt):
+    relevance = [sum(cosine(x, t) for t in prompt) / len(prompt) for x in X]
+    low, high = min(relevance), max(relevance)
+    r, Y = [(value - low) / (high - low) for value in relevance], centred(X)
+    return greedy_map([[r[i] * cosine(x, y) * r[j] for j, y in enumerate(Y)] for i, x in enumerate(Y)], k)
 
 
 def evs(X, k, grid):

@@ -1,5 +1,7 @@
 """What every selector owes its users, and each rule against its plain statement."""
 
+import itertools
+import math
 import random
 import re
 from pathlib import Path
@@ -15,8 +17,9 @@ from mmdp.exceptions import InvalidOptionError, UnknownNameError
 
 torch = pytest.importorskip("torch")
 
-from lmm_integration import selectors  # noqa: E402
-from lmm_integration.selectors import Context  # noqa: E402
+from lmm_integration import select_tokens, selectors  # noqa: E402
+from lmm_integration.selectors import Context, prunesid  # noqa: E402
+from lmm_integration.selectors._shared import cosines, largest_remainders  # noqa: E402
 from tests.lmm_integration.selectors import rules  # noqa: E402
 
 NAMES = selectors.names()
@@ -30,6 +33,7 @@ def context(n, d, seed=0, frames=1):
         attention=torch.rand(n, generator=generator, dtype=torch.float64),
         grid=(frames, 1, n // frames),
         seed=seed,
+        keys=torch.randn(n, 5, generator=generator, dtype=torch.float64),
     )
 
 
@@ -43,6 +47,10 @@ def tokens(n=40, d=12, seed=0, clusters=9):
 
 
 def check(chosen, n, k):
+    if chosen.is_floating_point():  # of a rule that merges: each token in the place of its largest weight
+        assert chosen.shape == (k, n)
+        assert (chosen >= 0).all()
+        chosen = chosen.argmax(-1)
     assert chosen.dtype == torch.int64
     assert chosen.shape == (k,)
     assert len(set(chosen.tolist())) == k
@@ -84,7 +92,7 @@ def test_degenerate_rows(name, rows):
     }[rows]
     extra = context(n, 4, frames=3)
     if rows.startswith("all"):
-        extra = Context(torch.zeros(2, 4), torch.zeros(n), (3, 2, 2))
+        extra = Context(torch.zeros(2, 4), torch.zeros(n), (3, 2, 2), keys=torch.zeros(n, 4))
     for k in (1, 2, 5, n - 1, n):
         check(selectors.make(name)(X, k, extra), n, k)
 
@@ -107,6 +115,22 @@ def test_layout_and_gradients_do_not_matter(name):
     assert not strided.is_contiguous()
     assert selectors.make(name)(strided, 9, extra).tolist() == expected
     assert selectors.make(name)(X.clone().requires_grad_(), 9, extra).tolist() == expected
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if selectors.load(name).batched])
+def test_a_batch_equals_its_items(name):
+    X = torch.stack([tokens(30, 12, seed) for seed in range(6)]).unflatten(0, (2, 3))
+    chosen = selectors.make(name)(X, 7)
+    assert chosen.shape == (2, 3, 7)
+    for i, j in ((0, 0), (1, 2)):
+        assert chosen[i, j].tolist() == selectors.make(name)(X[i, j], 7).tolist()
+    assert select_tokens(X, 7, name).tolist() == chosen.sort().values.tolist()
+    assert selectors.make(name)(X, 30).shape == (2, 3, 30)
+
+
+def test_a_rule_for_one_item_refuses_a_batch_by_name():
+    with pytest.raises(InvalidOptionError, match="DPP takes one item at a time; select_tokens takes batches"):
+        selectors.make("dpp")(tokens(4, 3)[None], 2)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,6 +166,14 @@ def test_no_name_means_both_a_solver_and_a_selector():
 
 
 SEEDS = range(5)
+
+
+def best_gains(X, chosen, weight=None):
+    """No other token would have raised the weighted facility location more than the one that was picked."""
+    for place, pick in enumerate(chosen):
+        before = chosen[:place]
+        values = {i: rules.facility_location(X, [*before, i], weight) for i in range(len(X)) if i not in before}
+        assert values[pick] == pytest.approx(max(values.values()), rel=1e-12)
 
 
 def plain(X):
@@ -186,6 +218,13 @@ class TestRules:
     def test_cls_attention(self, seed, k):
         self.same("cls_attention", seed, k, lambda _, extra: rules.cls_attention(plain(extra.attention), k))
 
+    @pytest.mark.parametrize("contextual", [10 / 64, 0.5, 1.0])
+    def test_visionzip(self, seed, k, contextual):
+        def expected(_, extra):
+            return rules.visionzip(plain(extra.attention), plain(extra.keys), k, round(k * contextual))
+
+        self.same("visionzip", seed, k, expected, contextual=contextual)
+
     def test_dart(self, seed, k):
         self.same("dart", seed, k, lambda X, _: rules.dart(X, k, 3), pivots=3)
 
@@ -206,6 +245,71 @@ class TestRules:
     def test_centred_greedy(self, seed, k):
         self.same("centred_greedy", seed, k, lambda X, _: rules.centred_greedy(X, k))
 
+    def test_weighted_greedy(self, seed, k):
+        self.same("weighted_greedy", seed, k, lambda X, _: rules.weighted_greedy(X, k))
+
+    def test_k_centre(self, seed, k):
+        self.same("k_centre", seed, k, lambda X, _: rules.k_centre(X, k))
+
+    def test_weighted_k_centre(self, seed, k):
+        expected = lambda X, extra: rules.weighted_k_centre(X, k, plain(extra.attention))  # noqa: E731
+        self.same("weighted_k_centre", seed, k, expected)
+
+    def test_facility_location(self, seed, k):
+        """Each pick gains most; two tokens that are alike and apart from the rest are a tie, so picks may differ."""
+        X = tokens(20, 40, seed)
+        best_gains(plain(X), selectors.make("facility_location")(X, min(k, 12)).tolist())
+
+    @pytest.mark.parametrize(("trim", "floor"), [(0.0, 0.0), (0.1, 0.5)])
+    def test_weighted_coverage(self, seed, k, trim, floor):
+        X = tokens(20, 40, seed)
+        weights = rules.coverage_weights(plain(X), trim, floor)
+        chosen = selectors.make("weighted_coverage", trim=trim, floor=floor)(X, min(k, 12)).tolist()
+        best_gains(plain(X), chosen, weights)
+
+    def test_mmr(self, seed, k):
+        expected = lambda X, extra: rules.mmr(X, k, plain(extra.attention), 0.4)  # noqa: E731
+        self.same("mmr", seed, k, expected, relevance=0.4)
+
+    @pytest.mark.parametrize("power", [0.0, 1.5])
+    def test_scope(self, seed, k, power):
+        k = min(k, 12)
+        expected = lambda X, extra: rules.scope(X, k, plain(extra.attention), power)  # noqa: E731
+        self.same("scope", seed, k, expected, n=20, power=power)
+
+    def test_holov(self, seed, k):
+        k = min(k, 14)  # so that no crop overflows
+        expected = lambda X, extra: rules.holov(X, k, plain(extra.attention), 4, 0.3)  # noqa: E731
+        self.same("holov", seed, k, expected, crops=4, variety=0.3)
+
+    def test_vidcom2(self, seed, k):
+        X, extra = tokens(30, 40, seed), context(30, 40, seed, 5)
+        chosen, expected = selectors.make("vidcom2")(X, k, extra).tolist(), rules.vidcom2(plain(X), k, extra.grid)
+        assert expected is None or chosen == expected
+        assert k > 7 or expected is not None
+
+    def test_dycoke(self, seed, k):
+        X, extra = tokens(36, 40, seed), context(36, 40, seed, 6)
+        chosen, expected = selectors.make("dycoke")(X, k, extra).tolist(), rules.dycoke(plain(X), k, extra.grid)
+        assert set(chosen) == expected if expected else set(chosen) <= {*range(6), *range(24, 30)}
+        assert k < 29 or expected
+
+    def test_prunesid(self, seed, k):
+        X, extra = tokens(30, 40, seed), context(30, 40, seed)
+        attention = plain(extra.attention)
+        group, distinct = rules.prunesid(plain(X), k, attention)
+        chosen = selectors.make("prunesid")(X, k, extra).tolist()
+        for number in set(group):
+            members = [i for i in range(30) if group[i] == number]
+            queue = [i for i in distinct if i in members]
+            queue += [i for i in rules.cls_attention(attention, 30) if i in members and i not in queue]
+            mine = [i for i in chosen if i in members]
+            assert mine == queue[: len(mine)]
+            assert mine or k < 4
+
+    def test_centred_cdpruner(self, seed, k):
+        self.same("centred_cdpruner", seed, k, lambda X, extra: rules.centred_cdpruner(X, k, plain(extra.prompt)))
+
     def test_evs(self, seed, k):
         self.same("evs", seed, k, lambda X, extra: rules.evs(X, k, extra.grid), frames=5)
 
@@ -213,6 +317,19 @@ class TestRules:
         chosen = selectors.make("random_subset")(tokens(30), k, Context(seed=seed))
         other = selectors.make("random_subset")(tokens(30, seed=9), k, Context(seed=seed))
         assert chosen.tolist() == other.tolist()
+
+
+def test_centred_greedy_by_hand():
+    """Equations 5 to 7 of arXiv 2608.30263 for four tokens of mean (3, 3).
+
+    Less the mean they are (-2, -1), (-1, -2), (-2, 1) and (5, 2), with cosine distances of 0.2 (first and second), 0.4
+    (first and third), 1 (second and third), and 1.997, 1.747, 1.664 from the fourth, which is the first pick. As they
+    are, their mean cosines are 0.91, 0.86, 0.84 and 0.89, and the weights 0, 0.65, 1 and 0.22. So the third follows
+    with 1 * 1.664, where centring alone takes the first, and then the second with 0.65 * 1.
+    """
+    X = torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 4.0], [8.0, 5.0]])
+    assert selectors.make("centred_greedy")(X, 3).tolist() == [3, 2, 1]
+    assert select_tokens(X, 2, "greedy", centre=True).tolist() == [0, 3]
 
 
 def test_random_subset_is_uniform():
@@ -252,7 +369,7 @@ def test_grid_leaves_no_frame_out_and_no_row_crowded(grid, data):
     assert per_frame.max() - per_frame.min() <= 1
 
 
-@pytest.mark.parametrize("name", ["grid", "evs"])
+@pytest.mark.parametrize("name", ["grid", "evs", "vidcom2", "dycoke"])
 def test_separators_come_last(name):
     X = tokens(13, 4)
     assert selectors.make(name)(X, 12, Context(grid=(3, 2, 2))).sort().values.tolist() == list(range(12))
@@ -296,6 +413,91 @@ def test_prompt_and_attention_decide():
     assert selectors.make("cls_attention")(X, 3, Context(attention=attention)).tolist() == [1, 3, 2]
 
 
+def test_after_the_first_pick_k_centre_is_the_greedy():
+    X = tokens(50, 8, seed=2)
+    chosen = selectors.make("k_centre")(X, 12).tolist()
+    same = solvers.make("greedy", start=chosen[0]).select(X, 12)
+    assert chosen == same.tolist()
+
+
+@pytest.mark.parametrize("name", ["facility_location", "weighted_coverage"])
+def test_coverage_keeps_its_guarantee(name):
+    """At least 1 - 1/e of the best subset's value, over all subsets."""
+    worst = 1.0
+    for seed in range(40):
+        X = tokens(9, 3, seed, clusters=4)
+        rule = selectors.make(name)
+        weights = rules.coverage_weights(plain(X), 0.05, rule.floor) if name == "weighted_coverage" else None
+        for k in (1, 2, 3, 4):
+            value = rules.facility_location(plain(X), rule(X, k).tolist(), weights)
+            best = max(rules.facility_location(plain(X), s, weights) for s in itertools.combinations(range(9), k))
+            worst = min(worst, value / best)
+    assert 1 - 1 / math.e <= worst < 1  # and the greedy is not always optimal here, so the test compares something
+
+
+def test_a_high_floor_is_plain_coverage():
+    X = tokens(40, 12)
+    chosen = selectors.make("weighted_coverage", floor=1e9)(X, 9).tolist()
+    best_gains(plain(X), chosen)
+
+
+def test_an_outlier_does_not_set_the_scale_of_the_weights():
+    """One token opposite to all others: with trimming, the others keep weights over the whole range."""
+    X = tokens(40, 12).abs()
+    X[0] = -X[1:].sum(0)
+    cosine = cosines(X)
+    trimmed, untrimmed = (selectors.make("weighted_coverage", trim=trim).weights(cosine)[1:] for trim in (0.05, 0.0))
+    assert trimmed.median() > 2 * untrimmed.median()
+
+
+def test_scope_without_attention_is_facility_location():
+    X = tokens(40, 12).abs()  # no cosine is negative
+    extra = context(40, 12)
+    same = selectors.make("facility_location")(X, 15).tolist()
+    assert selectors.make("scope", power=0.0)(X, 15, extra).tolist() == same
+    assert sorted(selectors.make("k_medoids", iterations=0)(X, 15).tolist()) == sorted(same)
+
+
+def test_prunesid_budgets_by_hand():
+    """Three groups of 6, 3 and 1 tokens, of which 4, 1 and 1 are distinct.
+
+    Bounds for k = 5 are 4, 1 and 1; each gets one, and the two more go by 4/6, 5/6 and 6/6 of the way: 1.33, 1.67 and
+    2 round to steps of 1, 1 and 0, which the second cannot take; the first one is next in line.
+    """
+    assert prunesid.budgets([6, 3, 1], [4, 1, 1], 5) == [3, 1, 1]
+    assert prunesid.budgets([6, 3, 1], [4, 1, 1], 10) == [6, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("weights", "total", "room", "expected"),
+    [
+        ([1.0, 1.0, 2.0], 4, [4, 4, 4], [1, 1, 2]),
+        ([1.0, 1.0, 1.0], 4, [4, 4, 4], [2, 1, 1]),
+        ([1.0, 3.0], 4, [4, 2], [2, 2]),
+        ([0.0, 0.0], 3, [2, 2], [2, 1]),
+        ([0.0, 1.0], 3, [2, 2], [1, 2]),
+    ],
+)
+def test_shares_in_proportion_fill_the_room(weights, total, room, expected):
+    assert largest_remainders(weights, total, room) == expected
+
+
+def test_vidcom2_keeps_more_of_the_frame_that_differs():
+    X = tokens(40, 12, clusters=1)
+    X[30:] = -X[30:]
+    chosen = selectors.make("vidcom2")(X, 16, Context(grid=(4, 2, 5)))
+    per_frame = np.bincount(chosen.numpy() // 10, minlength=4)
+    assert per_frame[3] > per_frame[:3].max()
+
+
+def test_dycoke_drops_what_stands_still():
+    frame = tokens(6, 8)
+    moved = frame.clone()
+    moved[2] = -moved[2]
+    still = torch.cat((frame, moved, frame, frame))  # the third and the fourth are as the frames they are compared with
+    assert 8 in selectors.make("dycoke")(still, 9, Context(grid=(4, 2, 3))).tolist()
+
+
 X4 = tokens(4, 3)
 BAD = {
     "no prompt": (lambda: selectors.make("cdpruner")(X4, 2), InvalidOptionError, "CDPruner needs the prompt"),
@@ -324,12 +526,30 @@ BAD = {
     "pivots": (lambda: selectors.make("dart", pivots=0), InvalidOptionError, "at least one"),
     "per round": (lambda: selectors.make("duplicate_removal", per_round=0), InvalidOptionError, "at least one"),
     "thinning": (lambda: selectors.make("vispruner", per_round=0), InvalidOptionError, "at least one"),
+    "no keys": (
+        lambda: selectors.make("visionzip")(X4, 2, Context(attention=torch.zeros(4))),
+        InvalidOptionError,
+        "needs the encoder's keys",
+    ),
+    "keys": (
+        lambda: selectors.make("visionzip")(X4, 2, Context(attention=torch.zeros(4), keys=torch.zeros(3, 2))),
+        InvalidOptionError,
+        r"keys of shape \(3, 2\); 4 features",
+    ),
+    "merged share": (lambda: selectors.make("visionzip", contextual=2), InvalidOptionError, r"\[0, 1\]"),
     "share": (lambda: selectors.make("vispruner", important=2), InvalidOptionError, r"\[0, 1\]"),
     "temperature": (lambda: selectors.make("mmtok_vision", temperature=0), InvalidOptionError, "positive"),
     "text": (lambda: selectors.make("mmtok", text_temperature=-1), InvalidOptionError, "positive"),
     "weight": (lambda: selectors.make("mmtok", vision_weight=-1), InvalidOptionError, "0 or more"),
     "diversity": (lambda: selectors.make("norm_gist", diversity=-1), InvalidOptionError, "0 or more"),
     "epsilon": (lambda: selectors.make("norm_gist", epsilon=1), InvalidOptionError, r"\(0, 1\)"),
+    "trim": (lambda: selectors.make("weighted_coverage", trim=0.5), InvalidOptionError, r"\[0, 0.5\)"),
+    "floor": (lambda: selectors.make("weighted_coverage", floor=-1), InvalidOptionError, "0 or more"),
+    "relevance": (lambda: selectors.make("mmr", relevance=2), InvalidOptionError, r"\[0, 1\]"),
+    "power": (lambda: selectors.make("scope", power=-1), InvalidOptionError, "0 or more"),
+    "crops": (lambda: selectors.make("holov", crops=0), InvalidOptionError, "at least one"),
+    "variety": (lambda: selectors.make("holov", variety=-1), InvalidOptionError, "0 or more"),
+    "groups": (lambda: selectors.make("prunesid", tokens_per_group=0), InvalidOptionError, "at least one"),
     "iterations": (lambda: selectors.make("k_medoids", iterations=-1), InvalidOptionError, "0 or more"),
 }
 
@@ -362,6 +582,13 @@ def test_shuffled_tokens_give_the_same_set():
         "norm_gist",
         "vispruner",
         "cls_attention",
+        "weighted_greedy",
+        "k_centre",
+        "weighted_k_centre",
+        "mmr",
+        "scope",
+        "centred_cdpruner",
+        "prunesid",
     ):
         there = {order[i] for i in selectors.make(name)(X[order], 11, shuffled).tolist()}
         assert there == set(selectors.make(name)(X, 11, extra).tolist()), name

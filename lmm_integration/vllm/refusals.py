@@ -1,0 +1,67 @@
+"""What is not tested, or cannot work: refused by a sentence while the server starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from packaging.version import Version
+
+from lmm_integration.exceptions import UnsupportedModelError
+from lmm_integration.vllm.options import Options
+from mmdp.exceptions import InvalidOptionError
+
+TESTED = (Version("0.32"), Version("0.33"))
+"""Versions of vLLM that the tests run with: from the first, and below the second."""
+
+
+def check_version(version: str, options: Options) -> None:
+    """Refuse a version of vLLM that the tests have not run with.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If ``options`` do not allow it.
+    """
+    if not TESTED[0] <= Version(version) < TESTED[1] and not options.allow_untested:
+        raise UnsupportedModelError(
+            f"visual_pruning is tested with vLLM {TESTED[0]} up to, but not including, {TESTED[1]}, and this is "
+            f'{version}; install a tested one, or say "allow_untested": true in visual_pruning'
+        )
+
+
+def check(vllm_config: Any, version: str, *, three_axes: bool, has_grid: bool) -> None:
+    """Refuse options and configurations that do not go together, before weights are loaded.
+
+    Raises
+    ------
+    UnsupportedModelError, InvalidOptionError, UnknownNameError
+        With what to change.
+    """
+    options = Options.of(getattr(vllm_config.model_config.hf_config, "visual_pruning", None))
+    check_version(version, options)
+    if "grid" in options.choose.needs and not has_grid:
+        raise InvalidOptionError(
+            f"solver={options.solver!r} needs the layout of the tokens in rows and columns, and images of this model "
+            "have none; choose another one"
+        )
+    for reason in _reasons(vllm_config, three_axes):
+        raise UnsupportedModelError(f"visual_pruning cannot be served {reason}")
+
+
+def _reasons(config: Any, three_axes: bool) -> Iterator[str]:
+    multimodal, lora = config.model_config.multimodal_config, config.lora_config
+    if multimodal.enable_mm_embeds:
+        yield "together with precomputed image embeddings; drop --enable-mm-embeds"
+    if multimodal.video_pruning_rate:
+        yield "on top of vLLM's own video pruning; drop --video-pruning-rate"
+    if config.compilation_config.cudagraph_mm_encoder:
+        yield "with CUDA graphs of the encoder, which would pass the choice by; drop cudagraph_mm_encoder"
+    if lora is not None and lora.enable_tower_connector_lora:
+        yield "with LoRA in the vision encoder, which counts tokens after pruning; drop enable_tower_connector_lora"
+    if config.ec_transfer_config is not None:
+        yield "with an encoder in a process of its own (not tested); drop --ec-transfer-config"
+    if three_axes and config.parallel_config.pipeline_parallel_size > 1:
+        yield "with pipeline parallelism where positions have three axes (not tested); drop --pipeline-parallel-size"
+    if three_axes and config.speculative_config is not None:
+        yield "with speculative decoding where positions have three axes (not tested); drop --speculative-config"

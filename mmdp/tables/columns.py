@@ -1,0 +1,130 @@
+"""Which columns of a table are coordinates, and what to type where that cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from mmdp.exceptions import DataFileError, InvalidProblemError
+
+_UNNAMED = ("", "Unnamed: 0")  # the row names of pandas and R, and what pandas makes of them when it reads them back
+_SHOWN = 12
+NO_VALUES = "no values"
+COMMA_NUMBERS = "numbers with a decimal comma"
+
+
+class Kind(Enum):
+    """What a column can be to the problem."""
+
+    NUMBERS = auto()
+    """One coordinate."""
+    VECTORS = auto()
+    """Several coordinates a row, such as an embedding."""
+    OTHER = auto()
+    """No coordinate."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its name, its kind, and what it holds, in words for messages.
+
+    ``is_index`` marks what numbers or names the rows: it is a coordinate only if asked for.
+    """
+
+    name: str
+    kind: Kind
+    holds: str
+    is_index: bool = False
+
+
+def named(table: str, names: Sequence[str]) -> list[bool]:
+    """Whether each column is an unnamed index: the first one, where it has no name and others have."""
+    return [place == 0 and len(names) > 1 and name in _UNNAMED for place, name in enumerate(names)]
+
+
+def chosen(
+    table: str, columns: Sequence[Column], wanted: str | Collection[str] | None, drop: str | Collection[str]
+) -> list[int]:
+    """Places of the columns that are coordinates.
+
+    Parameters
+    ----------
+    table : str
+        For messages.
+    columns : sequence of Column
+    wanted : str or collection of str, optional
+        The coordinates, in this order. All columns but an index and those in ``drop`` if not given.
+    drop : str or collection of str
+
+    Raises
+    ------
+    DataFileError
+        If there is no such column, or two have the name.
+    InvalidProblemError
+        If a column holds no numbers, or it cannot be told which columns are coordinates.
+    """
+    drop = [drop] if isinstance(drop, str) else list(drop)
+    dropped = [place for name in drop for place in _places(table, columns, name)]
+    if wanted is not None:
+        names = [wanted] if isinstance(wanted, str) else list(wanted)
+        places = [_place(table, columns, name) for name in names]
+        if not places or len(set(places)) < len(places) or set(places) & set(dropped):
+            raise InvalidProblemError(
+                f"{table}: columns={names!r} with drop={drop!r}: name each coordinate once, and none that is dropped"
+            )
+        if wrong := [columns[place] for place in places if columns[place].kind is Kind.OTHER]:
+            raise InvalidProblemError(f"{table}: column {wrong[0].name!r} holds {wrong[0].holds}, not numbers")
+        return places
+    left = [place for place, column in enumerate(columns) if place not in dropped and not column.is_index]
+    if not left:
+        raise DataFileError(f"{table}: no column is left; it has {_few([column.name for column in columns])}")
+    _check_alike(table, [columns[place] for place in left])
+    return left
+
+
+def _check_alike(table: str, left: Sequence[Column]) -> None:
+    """Refuse text among the coordinates, and numbers beside vectors, of which only the user knows the meaning."""
+    vectors = [column.name for column in left if column.kind is Kind.VECTORS]
+    others = [column for column in left if column.kind is Kind.OTHER]
+    numbers = [column.name for column in left if column.kind is Kind.NUMBERS and column.holds != NO_VALUES]
+    for column in left:
+        if column.holds.startswith(COMMA_NUMBERS):
+            raise InvalidProblemError(f"{table}: column {column.name!r} holds {column.holds}")
+    if len(vectors) == 1 and len(left) == 1:
+        return
+    if vectors:
+        beside = next(column for column in left if column.name != vectors[0])
+        raise InvalidProblemError(
+            f"{table}: column {vectors[0]!r} holds a vector in each row, and column {beside.name!r} beside it holds "
+            f"{beside.holds}; if the vectors are the points, say so: columns={vectors[0]!r} (on the command line "
+            f"--columns {vectors[0]})"
+        )
+    if others:
+        names = [column.name for column in others]
+        hint = f"columns={numbers!r} (--columns {','.join(numbers)})" if 0 < len(numbers) <= _SHOWN else "columns=[...]"
+        raise InvalidProblemError(
+            f"{table}: column {names[0]!r} holds {others[0].holds}, not numbers; drop it, as in drop={names!r} "
+            f"(--drop {','.join(names)}), or name the coordinates, as in {hint}"
+        )
+
+
+def _places(table: str, columns: Sequence[Column], name: str) -> list[int]:
+    places = [place for place, column in enumerate(columns) if column.name == name]
+    if not places:
+        raise DataFileError(
+            f"{table}: has no column {name!r}; it has {_few([column.name for column in columns]) or 'none with a name'}"
+        )
+    return places
+
+
+def _place(table: str, columns: Sequence[Column], name: str) -> int:
+    places = _places(table, columns, name)
+    if len(places) > 1:
+        raise DataFileError(f"{table}: {len(places)} columns are named {name!r}; rename all but one")
+    return places[0]
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

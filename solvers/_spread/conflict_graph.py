@@ -1,0 +1,108 @@
+"""Which points are too close to be chosen together, as lists of neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+from mmdp import Problem
+from mmdp.arrays import Indices
+
+_NORMS = {"sqeuclidean": 2.0, "manhattan": 1.0, "chebyshev": math.inf}
+_TREE_POINTS, _TREE_DIMENSIONS = 4000, 6  # from and up to which a k-d tree finds the pairs sooner than all rows do
+_NEAR = 1e-9  # relative; a pair this close to the threshold is compared again as the referee does
+_MEMORY_SHARE = 0.25  # of the free memory, for the pairs: they are sorted, which takes as much again
+
+
+class ConflictGraph(NamedTuple):
+    """Neighbours of vertex v: ``members[start[v] : start[v + 1]]``, ascending; v stands for point ``points[v]``."""
+
+    points: Indices
+    start: Indices
+    members: NDArray[np.int32]
+
+    def components(self) -> list[Indices]:
+        """Vertices of each connected component, the smallest component first."""
+        count, label = connected_components(self._as_matrix(), directed=False)
+        order = np.argsort(label, kind="stable")
+        parts = np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])
+        return sorted(parts, key=len)
+
+    def part(self, vertices: Indices) -> ConflictGraph:
+        """Return the graph of some vertices and the conflicts among them."""
+        inside = self._as_matrix()[vertices][:, vertices]
+        inside.sort_indices()
+        return ConflictGraph(self.points[vertices], inside.indptr.astype(np.int64), inside.indices.astype(np.int32))
+
+    def dense(self) -> NDArray[np.bool_]:
+        """Conflicts as a matrix."""
+        return np.asarray(self._as_matrix().toarray())
+
+    def _as_matrix(self) -> csr_array:
+        n = len(self.points)
+        return csr_array((np.ones(len(self.members), np.bool_), self.members, self.start), shape=(n, n))
+
+
+def conflict_graph(
+    problem: Problem, points: Indices, threshold: float, expired: Callable[[], bool]
+) -> ConflictGraph | None:
+    """Build the graph of the pairs of ``points`` at a reduced distance below ``threshold``.
+
+    None if there are more pairs than fit into memory, or if the time is up before they are all known. O(n^2 d) time, or
+    about O(n log n) plus the pairs for many points of few dimensions.
+    """
+    most = int(_MEMORY_SHARE * psutil.virtual_memory().available) // 16
+    by_tree = problem.points is not None and problem.geometry.form in _NORMS
+    if by_tree and len(points) >= _TREE_POINTS and problem.vectors.shape[1] <= _TREE_DIMENSIONS:
+        pairs = _from_tree(problem, points, threshold, most)
+    else:
+        pairs = _from_rows(problem, points, threshold, most, expired)
+    if pairs is None:
+        return None
+    tails, heads = np.concatenate([pairs, pairs[:, ::-1]]).T
+    order = np.lexsort((heads, tails))
+    start = np.concatenate(([0], np.cumsum(np.bincount(tails, minlength=len(points)))))
+    return ConflictGraph(points, start.astype(np.int64), heads[order].astype(np.int32))
+
+
+def _from_rows(
+    problem: Problem, points: Indices, threshold: float, most: int, expired: Callable[[], bool]
+) -> NDArray[np.int32] | None:
+    found, total = [np.empty((0, 2), np.int32)], 0
+    step = max(1, 2**21 // len(points))
+    for begin in range(0, len(points), step):
+        if expired() or total > most:
+            return None
+        rows = points[begin : begin + step]
+        close = problem.reduced_distances(rows, points[begin:]) < threshold
+        pairs = np.argwhere(np.triu(close, 1)) + begin  # a row and a column of the block begin at the same point
+        found.append(pairs.astype(np.int32))
+        total += len(pairs)
+    return np.concatenate(found)
+
+
+def _from_tree(problem: Problem, points: Indices, threshold: float, most: int) -> NDArray[np.int32] | None:
+    x = problem.vectors[points].astype(np.float64)
+    norm = _NORMS[problem.geometry.form]
+    radius = math.sqrt(threshold) if norm == 2 else threshold
+    if not math.isfinite(radius):
+        return None
+    tree = KDTree(x)
+    if (tree.count_neighbors(tree, radius * (1 + _NEAR), p=norm) - len(x)) // 2 > most:
+        return None
+    pairs = tree.query_pairs(radius * (1 + _NEAR), p=norm, output_type="ndarray")
+    differences = np.abs(x[pairs[:, 0]] - x[pairs[:, 1]])
+    distance = differences.max(axis=1) if norm == math.inf else (differences**norm).sum(axis=1)
+    kept = distance < threshold
+    for place in np.flatnonzero(np.abs(distance - threshold) <= 4 * _NEAR * threshold):
+        i, j = points[pairs[place]]
+        kept[place] = problem.reduced_distances(i, [j])[0, 0] < threshold
+    return np.asarray(pairs[kept], dtype=np.int32)

@@ -1,0 +1,251 @@
+"""The most points that are all a distance apart, against enumeration; bounds, limits, fixed picks and messages."""
+
+import itertools
+import threading
+import time
+from _thread import interrupt_main
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmdp import DataFileError, InvalidProblemError, Problem, Status, Stop
+from solvers import spread
+from solvers.__main__ import application
+from solvers._spread.clique_constraints import edge_clique_cover, fractional_bound, largest_independent
+from solvers._spread.conflict_graph import conflict_graph
+from solvers._spread.independent_set import BEST, SIZE, advance, clique_cover, new_search
+from tests.strategies import cases
+
+
+def apart(D, chosen, distance):
+    return all(D[i, j] >= distance for i, j in itertools.combinations(chosen, 2))
+
+
+def most(D, distance, include=(), exclude=()):
+    """The largest size of a subset, by enumeration; 0 if the included points are too close."""
+    if not apart(D, include, distance):
+        return 0
+    free = [i for i in range(len(D)) if i not in exclude and i not in include]
+    free = [i for i in free if all(D[i, j] >= distance for j in include)]
+    largest, stack = 0, [(0, free)]
+    while stack:
+        size, left = stack.pop()
+        largest = max(largest, size)
+        if left and size + len(left) > largest:
+            first, *rest = left
+            stack.append((size, rest))
+            stack.append((size + 1, [i for i in rest if D[first, i] >= distance]))
+    return largest + len(include)
+
+
+@st.composite
+def spread_cases(draw):
+    case = draw(cases(max_n=11))
+    D = case.problem.matrix()
+    distances = sorted({d for d in D.ravel().tolist() if d > 0}) or [1.0]
+    distance = draw(st.sampled_from(distances)) * draw(st.sampled_from((1.0, 1.0, 0.9, 1.1)))
+    return case.problem, D, distance
+
+
+def arguments(problem):
+    if problem.distances is not None:
+        return problem.distances, "precomputed"
+    return problem.points, problem.geometry.name
+
+
+STOPS = st.sampled_from((Stop(), Stop(), Stop(iterations=1), Stop(seconds=0)))
+
+
+@settings(max_examples=200)
+@given(asked=spread_cases(), stop=STOPS)
+def test_the_size_is_that_of_enumeration_and_the_bound_holds(asked, stop):
+    check(asked, stop)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000)
+@given(asked=spread_cases(), stop=STOPS)
+def test_the_size_is_that_of_enumeration_in_many_cases(asked, stop):
+    check(asked, stop)
+
+
+def check(asked, stop):
+    """Compare one case with enumeration."""
+    problem, D, distance = asked
+    points, metric = arguments(problem)
+    fixed = {"include": problem.include, "exclude": problem.exclude}
+    largest = most(D, distance, **fixed)
+    if largest == 0:
+        with pytest.raises(InvalidProblemError, match="include: points"):
+            spread(points, distance, metric=metric, **fixed)
+        return
+    found = spread(points, distance, metric=metric, stop=stop, **fixed)
+    chosen = found.indices.tolist()
+    assert set(problem.include) <= set(chosen)
+    assert not set(problem.exclude) & set(chosen)
+    assert apart(D, chosen, distance)
+    assert found.size <= largest <= found.upper_bound
+    if stop == Stop():
+        assert found.size == found.upper_bound == largest
+        assert found.is_optimal
+
+
+def test_greedy_alone_is_not_the_most_and_the_proof_is():
+    X = np.random.default_rng(0).random((300, 2))
+    first, best = spread(X, 0.15, stop=Stop(seconds=0)), spread(X, 0.15, stop=Stop())
+    assert first.size < best.size == best.upper_bound == 41
+    assert first.upper_bound >= 41
+    assert not first.is_optimal
+    assert best.objective >= 0.15
+    assert "41 of 300 points at least 0.15 apart" in best.summary()
+    assert "gap at most" in first.summary()
+
+
+@pytest.mark.slow
+def test_a_limit_keeps_the_incumbent_and_its_bound():
+    X = np.random.default_rng(0).random((1000, 2))
+    found = spread(X, 0.1, stop=Stop(seconds=6))
+    assert 85 < found.size <= found.upper_bound < 110  # of 92 or more, at most 95
+    assert found.status is Status.STOPPED
+
+
+def test_an_interrupt_keeps_the_incumbent():
+    X = np.random.default_rng(0).random((3000, 2))
+    spread(X[:50], 0.1)  # compiled by now
+    timer = threading.Timer(0.5, interrupt_main)
+
+    def watch(moment):
+        if not timer.is_alive() and moment.objective > 0:
+            timer.start()
+
+    found = spread(X, 0.06, stop=Stop(), watch=lambda moment: None if timer.ident else watch(moment))
+    assert found.status is Status.INTERRUPTED
+    assert 0 < found.size < found.upper_bound
+
+
+def test_without_the_pairs_the_balls_give_a_bound(monkeypatch):
+    X = np.random.default_rng(0).random((300, 2))
+    monkeypatch.setattr("solvers._spread.spread.conflict_graph", lambda *_: None)
+    for metric, exponent in (("euclidean", 1), ("sqeuclidean", 2), ("manhattan", 1)):
+        found = spread(X, 0.15**exponent, metric=metric)
+        assert found.size <= found.upper_bound < 300
+        if metric != "manhattan":
+            assert found.upper_bound >= 41
+    no_triangle = spread(X, 0.15, metric=lambda x, y: float(np.abs(x - y).max()))
+    assert no_triangle.upper_bound == 300
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "chebyshev"])
+def test_the_pairs_of_a_tree_are_those_of_all_rows(metric, monkeypatch):
+    X = np.random.default_rng(1).integers(0, 30, (400, 2)).astype(float)  # ties at the threshold in plenty
+    X += 0.1
+    problem, everyone = Problem(2, points=X, metric=metric), np.arange(400)
+    threshold = 9.0 if metric == "euclidean" else 3.0
+    rows = conflict_graph(problem, everyone, threshold, lambda: False)
+    monkeypatch.setattr("solvers._spread.conflict_graph._TREE_POINTS", 1)
+    tree = conflict_graph(problem, everyone, threshold, lambda: False)
+    assert len(rows.members) > 400
+    assert all(np.array_equal(a, b) for a, b in zip(rows, tree, strict=True))
+
+
+def test_points_at_just_the_distance_may_both_be_chosen():
+    grid = np.array([[x, y] for x in range(10) for y in range(10)], dtype=float)
+    assert spread(grid, 1).size == 100
+    assert spread(grid, np.nextafter(1.0, 2.0)).size == 50
+
+
+def test_search_keeps_its_counts_and_covers_bound_the_size():
+    X = np.random.default_rng(3).random((200, 2))
+    graph = conflict_graph(Problem(2, points=X), np.arange(200), 0.04, lambda: False)
+    conflict = graph.dense()
+    search = new_search(graph.start, graph.members, np.empty(0, np.int64), seed=1)
+    for _ in range(50):
+        advance(search, 40)
+        assert search.chosen.sum() == search.counter[SIZE]
+        assert (search.tight == conflict[search.chosen].sum(axis=0)).all()
+        best = np.flatnonzero(search.best)
+        assert len(best) == search.counter[BEST]
+        assert not conflict[np.ix_(best, best)].any()
+    clique = clique_cover(graph.start, graph.members, np.arange(200))
+    for c in range(clique.max() + 1):
+        inside = np.flatnonzero(clique == c)
+        assert conflict[np.ix_(inside, inside)].sum() == len(inside) * (len(inside) - 1)
+    first, among = edge_clique_cover(graph.start, graph.members)
+    covered = np.zeros_like(conflict)
+    for c in range(len(first) - 1):
+        inside = among[first[c] : first[c + 1]]
+        covered[np.ix_(inside, inside)] = True
+    np.fill_diagonal(covered, False)
+    assert (covered == conflict).all()
+    size = search.counter[BEST]
+    assert size <= fractional_bound(graph.start, graph.members, np.inf) <= clique.max() + 1
+    chosen, bound = largest_independent(graph.start, graph.members, 1, 200, np.inf)
+    assert len(chosen) == bound >= size
+    assert largest_independent(graph.start, graph.members, bound + 1, 200, np.inf) == (None, bound)
+
+
+def test_one_point_a_file_and_a_matrix(tmp_path):
+    alone = spread([[3.0, 4.0]], 1)
+    assert (alone.indices.tolist(), alone.upper_bound, alone.n, alone.is_optimal) == ([0], 1, 1, True)
+    X = np.random.default_rng(2).random((60, 2))
+    np.save(tmp_path / "x.npy", X)
+    here = spread(X, 0.3)
+    assert spread(tmp_path / "x.npy", 0.3).indices.tolist() == here.indices.tolist()
+    matrix = Problem(2, points=X).matrix()
+    assert spread(matrix, 0.3, metric="precomputed").upper_bound == here.upper_bound
+    assert spread(X, 99).size == spread(X, 99).upper_bound == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"distance": 0}, "distance = 0: give the smallest distance allowed"),
+        ({"distance": float("nan")}, "distance = nan"),
+        ({"distance": "1"}, "distance = '1'"),
+        ({"distance": True}, "distance = True"),
+        ({"distance": 2, "include": [0, 1]}, "points 0 and 1 are 1 apart, closer than 2"),
+        ({"distance": 2, "exclude": [0, 1, 2]}, "exclude leaves none of 3"),
+        ({"distance": 2, "include": [0], "exclude": [0]}, "row 0: both"),
+    ],
+)
+def test_what_is_wrong_is_named(arguments, message):
+    with pytest.raises(InvalidProblemError, match=message):
+        spread([[0.0], [1.0], [5.0]], **arguments)
+    with pytest.raises(InvalidProblemError, match="a Problem has a k"):
+        spread(Problem(2, points=np.eye(3)), 1)
+
+
+def test_on_the_command_line(tmp_path, capsys):
+    X = np.random.default_rng(5).random((40, 2))
+    np.save(tmp_path / "x.npy", X)
+    expected = spread(X, 0.3).indices.tolist()
+    arguments = ["spread", str(tmp_path / "x.npy"), "--distance", "0.3"]
+    application(arguments, standalone_mode=False)
+    shown = capsys.readouterr()
+    assert [int(line) for line in shown.out.split()] == expected
+    assert "at least 0.3 apart" in shown.err
+    for suffix, read in ((".npy", np.load), (".csv", lambda path: np.loadtxt(path, dtype=int))):
+        application([*arguments, "-o", str(tmp_path / f"chosen{suffix}")], standalone_mode=False)
+        assert read(tmp_path / f"chosen{suffix}").tolist() == expected
+    with pytest.raises(DataFileError, match=r"write .npy or .csv"):
+        application([*arguments, "-o", "chosen.txt"], standalone_mode=False)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3])
+def test_a_limit_is_kept_whatever_a_function_costs(seconds):
+    X = np.random.default_rng(6).random((400, 2))
+    calls = []
+
+    def slow(x, y):
+        calls.append(time.perf_counter())
+        while time.perf_counter() < calls[-1] + 2e-4:
+            pass
+        return float(np.abs(x - y).max())
+
+    found = spread(X, 0.1, metric=slow, stop=Stop(seconds=seconds), include=(3, 77))
+    assert len(calls) <= seconds / 2e-4 + 64 + found.size * (found.size - 1) / 2 + 1
+    assert {3, 77} <= set(found.indices.tolist())
+    assert found.objective >= 0.1
+    assert found.upper_bound <= 400
