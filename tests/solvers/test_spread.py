@@ -1,9 +1,7 @@
 """The most points that are all a distance apart, against enumeration; bounds, limits, fixed picks and messages."""
 
 import itertools
-import threading
 import time
-from _thread import interrupt_main
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from solvers.__main__ import application
 from solvers._spread.clique_constraints import edge_clique_cover, fractional_bound, largest_independent
 from solvers._spread.conflict_graph import conflict_graph
 from solvers._spread.independent_set import BEST, SIZE, advance, clique_cover, new_search
+from tests.solvers.interrupting import last_line
 from tests.strategies import cases
 
 
@@ -112,17 +111,17 @@ def test_a_limit_keeps_the_incumbent_and_its_bound():
 
 
 def test_an_interrupt_keeps_the_incumbent():
-    X = np.random.default_rng(0).random((3000, 2))
-    spread(X[:50], 0.1)  # compiled by now
-    timer = threading.Timer(0.5, interrupt_main)
-
-    def watch(moment):
-        if not timer.is_alive() and moment.objective > 0:
-            timer.start()
-
-    found = spread(X, 0.06, stop=Stop(), watch=lambda moment: None if timer.ident else watch(moment))
-    assert found.status is Status.INTERRUPTED
-    assert 0 < found.size < found.upper_bound
+    program = """
+        from mmdp import Stop
+        X = np.random.default_rng(0).random((3000, 2))
+        solvers.spread(X[:50], 0.1)  # compiled by now
+        print("begins", flush=True)
+        found = solvers.spread(X, 0.06, stop=Stop())
+        print(found.status, found.size, found.upper_bound)
+    """
+    status, size, bound = last_line(program, "begins", seconds=2).split()
+    assert status == Status.INTERRUPTED
+    assert 0 < int(size) < int(bound)
 
 
 def test_without_the_pairs_the_balls_give_a_bound(monkeypatch):
