@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.exact.published import Published, problems
+from experiments._common.published import Published, problems
 from mmdp import Problem
 from mmdp.instances import Instance, geo, gkd_c, glover, mdg_a, mdg_b, ran
 

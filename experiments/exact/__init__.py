@@ -14,8 +14,8 @@ import typer
 
 import solvers
 from experiments._common.console import Cell, Console, Live, Table, Text, table
+from experiments._common.published import Published, problems
 from experiments._common.rows import RESULTS, Rows
-from experiments.exact.published import Published, problems
 from experiments.exact.report import write_report
 from experiments.suites import Case
 from mmdp import Incumbent, Problem, Result, Stop

@@ -13,9 +13,9 @@ import typer
 
 from experiments._common.console import Console
 from experiments._common.rows import RESULTS, Row, Rows
+from experiments._common.shapes import SCALES, SHAPES, Shape
 from experiments.latency import report
 from experiments.latency.answer_times import Answer, answer, image_features, peak_bytes, selection_seconds
-from experiments.latency.shapes import SCALES, SHAPES, Shape
 from lmm_integration import prune
 from lmm_integration.budget import check_keep, retained_count
 from mmdp import UnknownNameError

@@ -15,7 +15,7 @@ import typer
 
 from experiments._common.console import Console
 from experiments._common.rows import RESULTS, Rows
-from experiments.latency.shapes import SCALES
+from experiments._common.shapes import SCALES
 from experiments.serving import report
 from experiments.serving.engines import Answered, Engine
 from experiments.serving.models import MODELS, write

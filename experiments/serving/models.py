@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from experiments.latency.shapes import SCALES, SHAPES
+from experiments._common.shapes import SCALES, SHAPES
 
 
 @dataclass(frozen=True)

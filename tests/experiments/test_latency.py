@@ -10,7 +10,7 @@ pytest.importorskip("transformers")
 Image = pytest.importorskip("PIL.Image")
 
 from experiments import latency  # noqa: E402
-from experiments.latency.shapes import SCALES, SHAPES  # noqa: E402
+from experiments._common.shapes import SCALES, SHAPES  # noqa: E402
 from mmdp import InvalidOptionError, UnknownNameError  # noqa: E402
 
 OPTIONS = {"scale": "tiny", "solver": None, "text": 8, "new_tokens": 3, "repeats": 2}

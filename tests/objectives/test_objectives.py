@@ -156,7 +156,7 @@ def test_no_method_grades_itself():
 BAD = {
     "objective": (lambda: objectives.solve([[0], [1]], 1, "k_center"), UnknownNameError, "k_centre"),
     "method": (lambda: objectives.solve([[0], [1]], 1, method="fast"), UnknownNameError, "local_search"),
-    "metric": (lambda: objectives.solve([[0], [1]], 1, metric="l2"), UnknownNameError, "euclidean"),
+    "metric": (lambda: objectives.solve([[0], [1]], 1, metric="l3"), UnknownNameError, "euclidean"),
     "k": (lambda: objectives.solve([[0], [1]], 3), InvalidProblemError, "from 1 to all 2"),
     "zero": (lambda: objectives.solve([[0], [1]], 0), InvalidProblemError, "from 1"),
     "truth": (lambda: objectives.solve([[0], [1]], True), InvalidProblemError, "whole number"),

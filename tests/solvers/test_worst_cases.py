@@ -287,7 +287,7 @@ def test_fair_without_counts_begins_as_farthest_first(points, k):
     D = np.abs(points - points.T)
     D[1 if len(points) > k else [], :] = D[:, 1 if len(points) > k else []] = -1.0
     first = int(D[0].argmax())
-    picks = fair._farthest_first(problem, fair._one_group(problem))
+    picks = fair._farthest_first(problem, fair.one_group(problem))
     assert naive.objective(D, picks) == naive.objective(D, naive.farthest_first(D, k, [first]))
     assert picks[0] == first
 
@@ -302,8 +302,8 @@ def test_fair_bounds_by_the_last_guess_without_a_flow():
 @given(points=scattered(most=8), k=st.integers(2, 4), epsilon=st.sampled_from([0.01, 0.3, 1.0]))
 def test_a_guess_of_fair_is_never_refuted_at_the_optimum(points, k, epsilon):
     problem = Problem(k, points=points)
-    limits, clock = fair._one_group(problem), Clock(Stop())
-    bound, finished = load("fair")(epsilon=epsilon)._guess(problem, limits, 1.0, clock)
+    limits, clock = fair.one_group(problem), Clock(Stop())
+    bound, finished = fair._guess(problem, limits, 1.0, clock, epsilon)
     optimum = best(points, k)
     assert finished
     assert bound >= optimum * (1 - 1e-6)
