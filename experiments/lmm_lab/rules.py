@@ -37,6 +37,8 @@ REGISTERED = "weighted_coverage, floor=0"  # as it was first registered; its def
 VARIANTS: dict[str, tuple[str, dict[str, float]]] = {REGISTERED: (OWN, {"floor": 0.0})}
 RIVALS = ("mmtok_vision", "k_medoids", "facility_location", "weighted_greedy", "centred_greedy", "dpp")
 CONFIRMED = (OWN, REGISTERED, BASE, *RIVALS)
+POSITIONED = (BASE, OWN)  # also with other positions than the task's own default; not part of the registration
+POSITIONS, POSITION_KEEPS = ("original", "restore"), (0.5, 0.25, 0.1, 0.05)
 MEASURES = (
     "dispersion",
     "sum_of_distances",
@@ -56,9 +58,10 @@ _PACKAGES = ("numpy", "numba", "torch", "transformers", "ortools")
 class Rule:
     """A way to choose tokens.
 
-    group : "confirmed", "optimum", "random" or "described"
+    group : "confirmed", "positions", "optimum", "random" or "described"
     scenes : how many scenes it is asked about, at most
     keeps : at which shares
+    positions : of the tokens that stay, as in :func:`lmm_integration.prune`
     """
 
     name: str
@@ -68,6 +71,7 @@ class Rule:
     scenes: int = SCENES
     keeps: tuple[float, ...] = KEEPS
     proven: list[bool] = field(default_factory=list)
+    positions: str = "auto"
 
 
 def rules(lab: Lab, quick: bool) -> Iterator[Rule]:
@@ -75,7 +79,12 @@ def rules(lab: Lab, quick: bool) -> Iterator[Rule]:
     for name in CONFIRMED:
         keyword, options = VARIANTS.get(name, (name, {}))
         rule = solvers.make(name) if name == BASE else selectors.make(keyword, **options)
-        yield Rule(name, "confirmed", _once(lab, rule))
+        choose = _once(lab, rule)
+        yield Rule(name, "confirmed", choose)
+        if name in POSITIONED and not quick:
+            for positions in POSITIONS:
+                keeps = POSITION_KEEPS
+                yield Rule(positioned(name, positions), "positions", choose, keeps=keeps, positions=positions)
     if quick:
         return
     for name, solve in OPTIMA.items():
@@ -91,6 +100,11 @@ def rules(lab: Lab, quick: bool) -> Iterator[Rule]:
             continue
         if name not in CONFIRMED and name != "random_subset" and not ("prompt" in rule.needs and several_words):
             yield Rule(name, "described", name if "prompt" in rule.needs or rule.needs else _once(lab, rule))
+
+
+def positioned(name: str, positions: str) -> str:
+    """What a rule is called when the tokens that it keeps have these positions."""
+    return f"{name}, {positions} positions"
 
 
 def _once(lab: Lab, rule: Any) -> Callable[[Tensor, int], Any]:
@@ -239,14 +253,14 @@ def _measure(model: Checkpoint, measured: Rows, quick: bool, only: tuple[str, ..
             key = {**about, "rule": rule.name, "keep": keep, "draw": rule.draw, "scenes": scenes}
             if measured.find(**key) is None:
                 rule.proven.clear()
-                columns = _columns(lab(scenes), rule.choose, keep)
+                columns = _columns(lab(scenes), rule.choose, keep, rule.positions)
                 proven = float(np.mean(rule.proven)) if rule.proven else float("nan")
                 measured.add(**key, group=rule.group, proven=proven, **columns)
             progress.advance(task)
 
 
-def _columns(lab: Lab, rule: Any, keep: float) -> dict[str, str | float]:
-    outcome = lab.ask(rule, keep)
+def _columns(lab: Lab, rule: Any, keep: float, positions: str = "auto") -> dict[str, str | float]:
+    outcome = lab.ask(rule, keep, positions=positions)
     columns: dict[str, str | float] = {
         "accuracy": float(outcome.right.mean()),
         "questions": lab.each,

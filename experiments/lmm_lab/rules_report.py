@@ -10,7 +10,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments._common.rows import Rows
-from experiments.lmm_lab.rules import BASE, CONFIRMED, GREEDY_OF, MEASURES, OWN, REGISTERED, RIVALS
+from experiments.lmm_lab.rules import (
+    BASE,
+    CONFIRMED,
+    GREEDY_OF,
+    MEASURES,
+    OWN,
+    POSITION_KEEPS,
+    POSITIONED,
+    POSITIONS,
+    REGISTERED,
+    RIVALS,
+    positioned,
+)
 from experiments.lmm_lab.statistics import RESAMPLES, Estimate, over_scenes, ranks_of_scenes
 from experiments.lmm_lab.study import numbers
 
@@ -40,6 +52,8 @@ def write(rows: Rows, folder: Path) -> list[Path]:
         *(_primary(frame, models, keeps, own) for own in (OWN, REGISTERED)),
         "## Accuracy, %",
         *(_accuracies(frame, model, keeps) for model in models),
+        "## What positions are worth",
+        _positions(frame, models),
         "## What closing a gap is worth",
         _gaps(frame, models, keeps),
         "## Which objective goes with accuracy",
@@ -164,6 +178,24 @@ def _accuracies(frame: pd.DataFrame, model: str, keeps: list[float]) -> str:
     return "\n".join(lines)
 
 
+def _positions(frame: pd.DataFrame, models: list[str]) -> str:
+    """Points that the same tokens gain when they keep their positions, or also their share of attention."""
+    lines = [_row(("checkpoint", "rule", *(f"{keep:.0%}" for keep in POSITION_KEEPS)))]
+    lines.append("|---" * (len(POSITION_KEEPS) + 2) + "|")
+    for model in models:
+        for rule in POSITIONED:
+            for positions in POSITIONS:
+                name = positioned(rule, positions)
+                gains = [gain(frame, model, name, rule, keep) for keep in POSITION_KEEPS]
+                if any(gains):
+                    lines.append(_row((model, name, *(more or "-" for more in gains))))
+    note = (
+        "Points against the same tokens numbered anew, which is the default for models with one axis of positions. "
+        '"restore" is RESTORE (arXiv 2606.01711). This part was not registered; it had been seen on other scenes.'
+    )
+    return "\n".join([note, "", *lines]) if len(lines) > 2 else "Not measured yet."
+
+
 def _gaps(frame: pd.DataFrame, models: list[str], keeps: list[float]) -> str:
     lines = [_row(("checkpoint", "optimum of", "keep", "against its greedy, points", "proven")), "|---" * 5 + "|"]
     for model in models:
@@ -181,7 +213,11 @@ def _correlations(frame: pd.DataFrame, models: list[str], keeps: list[float]) ->
     lines = [_row(("checkpoint", "keep", *(name.replace("_", " ") for name in MEASURES))), "|---" * 8 + "|"]
     for model in models:
         for keep in keeps:
-            here = frame[(frame["checkpoint"] == model) & (frame["keep"] == keep) & (frame["group"] != "described")]
+            here = frame[
+                (frame["checkpoint"] == model)
+                & (frame["keep"] == keep)
+                & ~frame["group"].isin(["described", "positions"])
+            ]
             here = here[here["scenes"] == here["scenes"].max()]
             if len(here) > 3:
                 cells = [_correlation(here, name) for name in MEASURES]
