@@ -140,7 +140,8 @@ def test_the_integer_program_keeps_the_limit(monkeypatch):
     problem = Problem(150, points=np.random.default_rng(0).random((500, 10)))
     result = solvers.solve(problem, solver="exact", heuristics=("greedy",), stop=Stop(seconds=3))
     assert calls
-    assert result.runtime < 3.5
+    assert max(calls) <= 3  # what is left when it begins, never a time of its own
+    assert result.status is Status.STOPPED
 
 
 @pytest.mark.parametrize("n", [900, 1700])
