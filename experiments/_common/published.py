@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmdp import DataFileError
 from mmdp.instance_readers import read
@@ -38,6 +39,17 @@ class Published:
         """Whether our bounds and the published ones can both hold, to the digits printed."""
         slack = self.rounding + 1e-9 * abs(self.low)
         return not (upper_bound < self.low - slack or objective > self.high + slack)
+
+    def columns(self, objective: float, upper_bound: float) -> dict[str, Any]:
+        """What a row says of the published bounds beside ours; nothing if none are known."""
+        if math.isnan(self.low):
+            return {}
+        return {
+            "published_low": self.low,
+            "published_high": self.high,
+            "published_seconds": self.seconds,
+            "agrees": self.agrees(objective, upper_bound),
+        }
 
 
 def tables(folder: Path) -> list[Published]:

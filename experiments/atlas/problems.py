@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,17 +29,9 @@ class Claim:
 
     def columns(self, objective: float, upper_bound: float) -> dict[str, Any]:
         """The published bounds, their source, and whether ours can hold beside them; nothing if none are known."""
-        known = self.published
-        if math.isnan(known.low):
-            return {}
-        return {
-            "published_low": known.low,
-            "published_high": known.high,
-            "published_seconds": known.seconds,
-            "published_source": known.source,
-            "published_proven": known.closed,
-            "agrees": known.agrees(objective, upper_bound),
-        }
+        beside = self.published.columns(objective, upper_bound)
+        source = {"published_source": self.published.source, "published_proven": self.published.closed}
+        return beside and beside | source
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def _measure(task: Task, seconds: float, live: Live) -> dict[str, Any]:
         live.console.print(line, style="dim")
 
     result = solvers.solve(task.problem, solver="exact", stop=Stop(seconds=seconds), watch=show)
-    return {**_found(result), **_claimed(task.known, result)}
+    return {**_found(result), **task.known.columns(result.objective, result.upper_bound)}
 
 
 def _found(result: Result) -> dict[str, Any]:
@@ -130,17 +130,6 @@ def _found(result: Result) -> dict[str, Any]:
         "seconds": result.runtime,
         "nodes": result.iterations,
         "indices": " ".join(map(str, result.indices.tolist())),
-    }
-
-
-def _claimed(known: Published, result: Result) -> dict[str, Any]:
-    if math.isnan(known.low):
-        return {}
-    return {
-        "published_low": known.low,
-        "published_high": known.high,
-        "published_seconds": known.seconds,
-        "agrees": known.agrees(result.objective, result.upper_bound),
     }
 
 
