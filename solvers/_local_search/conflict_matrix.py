@@ -7,7 +7,7 @@ several times faster than following lists.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import register_jitable
@@ -135,8 +135,11 @@ def with_pairs_up_to(s: ConflictMatrix, cap: float) -> ConflictMatrix:
 
 
 @register_jitable
-def _raise_threshold(s: ConflictMatrix) -> bool:
-    """Move z up to the smallest chosen distance, with the conflicts that this makes; False beyond the listed pairs."""
+def raise_threshold(s: Any) -> bool:
+    """Move z up to the smallest chosen distance, with the conflicts that this makes; False beyond the listed pairs.
+
+    ``s`` is a :class:`ConflictMatrix`, or a search under group counts, which has the same fields.
+    """
     D, members, distance, degree, counter = s.D, s.members, s.distance, s.degree, s.counter
     first, second, conflict, chosen, best = s.first, s.second, s.conflict, s.chosen, s.best
     z = np.inf
@@ -202,7 +205,7 @@ def search_conflict_matrix(s: ConflictMatrix, moves: int, patience: int) -> int:
     places, words, marks = np.empty(k, np.int64), np.empty(width, np.int64), np.empty(width, np.uint64)
     while True:
         if counter[CONFLICTS] == 0:
-            if not _raise_threshold(s):
+            if not raise_threshold(s):
                 return BEYOND_CAP
             continue
         now = counter[MOVES]

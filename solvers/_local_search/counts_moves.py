@@ -16,12 +16,12 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from solvers._framework.compilation import njit
+from solvers._local_search.conflict_matrix import raise_threshold
 from solvers._local_search.counts_state import (
     BARRED,
     RESTING,
     VIOLATION,
     CountedSearch,
-    raise_counted_threshold,
     restart_counted,
 )
 from solvers._local_search.counts_table import Ints, change_of_violation
@@ -231,7 +231,7 @@ def search_within_counts(s: CountedSearch, moves: int, patience: int) -> int:
     gone, come, best = np.empty(_PAIRS, np.int64), np.empty(_PAIRS, np.int64), np.empty(4, np.int64)
     while True:
         if counter[CONFLICTS] == 0 and counter[VIOLATION] == 0:
-            if not raise_counted_threshold(s):
+            if not raise_threshold(s):
                 return BEYOND_CAP
             continue
         now = counter[MOVES]

@@ -26,7 +26,6 @@ from solvers._local_search.threshold_search import (
     FEWEST,
     LAST_GAIN,
     MOVES,
-    RAISED_AT,
     RESTARTS,
     Int,
     draw,
@@ -104,34 +103,6 @@ def counted_with_pairs_up_to(s: CountedSearch, cap: float) -> CountedSearch:
     first, second, distance = pairs_between(s.D, float(s.threshold[0]), cap)
     s.counter[LISTED] = 0
     return s._replace(first=first, second=second, distance=distance)
-
-
-@register_jitable
-def raise_counted_threshold(s: CountedSearch) -> bool:
-    """Move z up to the smallest chosen distance, with the conflicts that this makes; False beyond the listed pairs."""
-    D, members, distance, degree, counter = s.D, s.members, s.distance, s.degree, s.counter
-    z = np.inf
-    for i in range(len(members)):
-        for j in range(i):
-            z = min(z, D[members[i], members[j]])
-    if len(distance) == 0 or z > distance[-1]:
-        return False
-    s.threshold[0] = z
-    for v in range(len(s.chosen)):
-        s.best[v] = s.chosen[v]
-    entry = counter[LISTED]
-    while entry < len(distance) and distance[entry] <= z:
-        u, v = s.first[entry], s.second[entry]
-        s.conflict[u, v] = s.conflict[v, u] = 1
-        degree[u] += s.chosen[v]
-        degree[v] += s.chosen[u]
-        counter[CONFLICTS] += s.chosen[u] and s.chosen[v]
-        entry += 1
-    counter[LISTED] = entry
-    counter[FEWEST] = counter[CONFLICTS]
-    counter[LAST_GAIN] = counter[RAISED_AT] = counter[MOVES]
-    counter[RESTARTS] = 0
-    return True
 
 
 @register_jitable
