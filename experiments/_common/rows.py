@@ -84,6 +84,11 @@ class Rows:
         latest = {self._identity(row): row for row in same}
         return [row for row in same if latest[self._identity(row)] is row]
 
+    def oldest(self, row: Row) -> Row:
+        """Return the first row of the same measurement on the same machine, of any code; perhaps the row itself."""
+        named = [name for name in self.key if name != "code"]
+        return next(one for one in self._rows if all(one.get(name, "") == row.get(name, "") for name in named))
+
     def merge(self, other: Path) -> int:
         """Append the rows of another file that this one lacks; return how many."""
         known = {tuple(sorted(_filled(row).items())) for row in self._rows}

@@ -51,7 +51,7 @@ def main(
             measured.append(row)
             console.print(report.line(row))
     console.print(report.terminal(measured))
-    for written in report.write(measured, results):
+    for written in report.write(measured, [rows.oldest(row) for row in measured], results):
         console.print(f"wrote {written}")
 
 

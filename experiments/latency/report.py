@@ -11,7 +11,8 @@ from experiments._common.rows import Row
 from experiments._common.tables import duration, markdown_table, origin
 
 PACKAGES = ("torch", "transformers", "numpy")
-COLUMNS = ("model", "solver", "tokens", "first token", "of unpruned", "later tokens", "memory", "solve")
+COLUMNS = ("model", "solver", "tokens", "first token", "of unpruned", "later tokens", "memory", "solve", "share")
+BEFORE_COLUMNS = ("model", "solver", "tokens", "commit", "first token", "of unpruned", "solve", "share")
 
 
 def line(row: Row) -> str:
@@ -25,11 +26,14 @@ def terminal(rows: Sequence[Row]) -> Table:
     return table(COLUMNS, [_cells(row) for row in rows], "Full and pruned")
 
 
-def write(rows: list[Row], folder: Path) -> list[Path]:
-    """Write ``latency.md`` and ``latency.png``; return what was written."""
+def write(rows: list[Row], oldest: list[Row], folder: Path) -> list[Path]:
+    """Write ``latency.md`` and ``latency.png``; return what was written.
+
+    ``oldest`` are the first rows of the same measurements, for what has changed since.
+    """
     page, plot = folder / "latency.md", folder / "latency.png"
     _draw(rows, plot)
-    page.write_text(_markdown(rows))
+    page.write_text(_markdown(rows, oldest))
     return [page, plot]
 
 
@@ -44,11 +48,22 @@ def _ratio(row: Row) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     memory = f"{float(row['peak_gib']):.2f} GiB" if row["peak_gib"] else ""
     times = (_seconds(row["first_s"]), _ratio(row), _seconds(row["token_s"]))
-    choice = _seconds(row["select_s"]) if row["solver"] else ""
-    return row["model"], row["solver"] or "none", row["kept"], *times, memory, choice
+    return row["model"], row["solver"] or "none", row["kept"], *times, memory, *_choice(row)
 
 
-def _markdown(rows: list[Row]) -> str:
+def _choice(row: Row) -> tuple[str, str]:
+    """Time of choosing alone, and its share of the time to the first token."""
+    if not row["solver"]:
+        return "", ""
+    return _seconds(row["select_s"]), f"{float(row['select_s']) / float(row['first_s']):.1%}"
+
+
+def _before_cells(row: Row) -> tuple[str, ...]:
+    first = _seconds(row["first_s"]), _ratio(row)
+    return row["model"], row["solver"], row["kept"], row["commit"], *first, *_choice(row)
+
+
+def _markdown(rows: list[Row], oldest: list[Row]) -> str:
     row = rows[0]
     scale = {
         "full": "The models have their published sizes.",
@@ -63,12 +78,22 @@ def _markdown(rows: list[Row]) -> str:
         f"{scale} Weights are random. One image, {row['text']} text tokens, batch 1, greedy decoding; medians of "
         f"{row['repeats']} runs in which full and pruned take turns.",
         "*Tokens* are the visual ones that the language model reads. The *first token* comes after encoding the "
-        "image, choosing, and reading the prompt; *solve* is the choosing alone. *Later tokens* is the time for "
+        "image, choosing, and reading the prompt; *solve* is the choosing alone, and *share* its share of that time. "
+        "*Later tokens* is the time for "
         "each of them. *Memory* is the most that the GPU had allocated or, on a CPU, that the process held, weights "
         "and libraries included.",
         "![Time to first token against the visual tokens that stay](latency.png)",
         markdown_table(COLUMNS, [_cells(row) for row in rows]),
     ]
+    changed = [
+        (old, row) for old, row in zip(oldest, rows, strict=True) if row["solver"] and old["code"] != row["code"]
+    ]
+    if changed:
+        parts += [
+            "## Before and now",
+            "The first rows of the same measurements on this kind of machine, beside today's.",
+            markdown_table(BEFORE_COLUMNS, [_before_cells(row) for pair in changed for row in pair]),
+        ]
     return "\n\n".join(parts) + "\n"
 
 

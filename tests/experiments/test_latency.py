@@ -32,6 +32,13 @@ def test_rows_report_and_image(tmp_path: Path, capsys: pytest.CaptureFixture[str
     with Image.open(tmp_path / "latency.png") as image:
         assert image.size[0] > 500
     assert "of unpruned" in capsys.readouterr().out
+    assert "Before and now" not in page
+    first = rows.assign(code="0", commit="1234567", select_s=rows["first_s"] / 2)
+    pd.concat([first, rows]).to_csv(tmp_path / "latency.csv", index=False)
+    latency.main(model=models, report_only=True, results=tmp_path, keep=None, **OPTIONS)
+    before = (tmp_path / "latency.md").read_text().partition("Before and now")[2]
+    assert before.count("| greedy ") == 8
+    assert before.count("1234567") == before.count("50.0% |") == 4
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -114,3 +114,15 @@ def test_a_damaged_file_is_named(path, damage, message):
     path.write_bytes(path.read_bytes() + damage)
     with pytest.raises(DataFileError, match=message):
         Rows(path, KEY)
+
+
+def test_the_oldest_row_of_a_measurement_is_of_the_same_machine(path, monkeypatch):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(rows, "provenance", lambda packages: {**machine(), "cpu": "another"})
+        Rows(path, KEY).add(instance="a", solver="b", objective=0)
+    first = Rows(path, KEY, sources=("mmdp",)).add(instance="a", solver="b", objective=1)
+    now = Rows(path, KEY)
+    now.add(instance="a", solver="c", objective=2)
+    last = now.add(instance="a", solver="b", objective=3)
+    assert now.oldest(last) == first
+    assert now.oldest(first) == first
