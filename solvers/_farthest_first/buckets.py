@@ -21,7 +21,7 @@ from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import CHEBYSHEV, SQEUCLIDEAN
 
 FEW_STALE = 16  # buckets that one thread visits sooner than others wake up
-_WORTH_A_THREAD = 2**18  # distances that one thread computes before others join: a quarter of a millisecond
+_WORTH_A_THREAD = 2**17  # distances that one thread computes before others join: a third of a millisecond
 _SAMPLE_PER_BUCKET = 8
 _TOGETHER = 256  # points that go down the tree side by side
 _NO_NANS = {"nnan", "nsz"}  # lets the maxima vectorise; sums keep their order
