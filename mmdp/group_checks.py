@@ -44,7 +44,7 @@ def group_counts(
     InvalidProblemError
         If no solution keeps the counts. The message names limits that clash, none of which can be left out.
     """
-    attributes = rules_by_attribute(groups, counts, "counts", "{label: (at least, at most)}")
+    attributes = rules_by_attribute(groups, counts, "counts", "{label: number}")
     members, bounds, names, attribute = [], list[tuple[int, int, float]](), list[str](), list[int]()
     for place, (title, labels, limits) in enumerate(attributes):
         member, own_bounds, own_names = _one_attribute(title, labels, limits, n)
