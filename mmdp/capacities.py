@@ -1,8 +1,8 @@
 """A capacity for each point and a demand: a solution is any set of points whose capacities add up to the demand.
 
 How many points that takes is not known beforehand. The field calls it the capacitated dispersion problem (Rosenkrantz,
-Tayi, Ravi, Journal of Combinatorial Optimization 4(1), 2000; Peiro, Jimenez, Laguardia, Marti, Expert Systems with
-Applications 170, 2021).
+Tayi, Ravi, Journal of Combinatorial Optimization 4(1), 2000; Peiro, Jimenez, Laguardia, Marti, International
+Transactions in Operational Research 28(1), 2021).
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 Beside its candidates a node carries ``need``, the weight that is still missing. The candidates are covered by sets
 without an edge, and each set is given a share, which is taken off the weight of every member: a vertex that belongs to
-several sets has its weight split among them. A clique has at most one vertex of a set, so the candidates whose whole
-weight is taken off weigh at most the sum of the shares. While that sum is below ``need``, a heavy enough clique has one
-of the other candidates, and these are the branches; if there are none, the node is refuted (weight splitting: Babel,
-Computing 52, 1994; on bitsets: Tavares, Rodrigues, Duarte, Michelon, Pesquisa Operacional 35, 2015).
+several sets has its weight split among them. A clique has at most one vertex of a set, so of the vertices whose whole
+weight is taken off it has at most the sum of the shares. That sum is kept below ``need``, so a clique that weighs
+enough has one of the other candidates, and these are the branches; if there are none, the node is refuted. Splitting
+weights is due to Babel (Computing 52, 1994) and, for branching, Held, Cook, Sewell (Mathematical Programming
+Computation 4, 2012).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import solvers
-from mmdp import InvalidProblemError, NoSolutionError, Problem, Stop
+from mmdp import InvalidOptionError, InvalidProblemError, NoSolutionError, Problem, Stop
 from mmdp.bounds import upper_bound
 from tests import naive
 
@@ -156,3 +156,186 @@ def test_every_solver_keeps_groups_apart_as_enumeration_does():
                 with pytest.raises((NoSolutionError, InvalidProblemError)):
                     method.solve(problem, SHORT[name])
     assert infeasible > LIMITED_CASES // 10
+
+
+PLANE = np.random.default_rng(5).random((60, 2))
+BEDS = np.random.default_rng(6).integers(1, 100, 60)
+
+
+def sites(**changed):
+    return Problem(**{"points": PLANE, "capacity": BEDS, "demand": 900, **changed})
+
+
+WRONG = {
+    "no demand": ({"demand": None}, "give both"),
+    "no capacity": ({"capacity": None}, "give both"),
+    "too much": ({"demand": BEDS.sum() + 1}, f"more than the {BEDS.sum()} of all 60 points"),
+    "too much of the rest": ({"demand": BEDS.sum(), "exclude": [3]}, f"the {BEDS.sum() - BEDS[3]} of all 59 points"),
+    "no number": ({"demand": "many"}, "demand = 'many'"),
+    "nothing": ({"demand": 0}, "a number above 0"),
+    "infinity": ({"demand": np.inf}, "a number above 0"),
+    "another length": ({"capacity": BEDS[:50]}, r"shape \(50,\).*each of 60"),
+    "text": ({"capacity": BEDS.astype(str)}, "give one number"),
+    "negative": ({"capacity": np.where(np.arange(60) == 7, -1, BEDS)}, r"capacity\[7\] is -1"),
+    "a gap": ({"capacity": np.where(np.arange(60) == 7, np.nan, BEDS)}, r"capacity\[7\] is nan"),
+    "k as well": ({"k": 5}, "give one of them"),
+    "counts as well": ({"groups": BEDS % 2, "counts": {0: 3}}, "limits on k points"),
+    "one point": ({"exclude": range(59)}, "a distance needs a pair"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_with_a_demand_is_named_before_any_search(name):
+    changed, message = WRONG[name]
+    with pytest.raises(InvalidProblemError, match=message):
+        sites(**changed)
+
+
+WRONG_APART = {
+    "no labels": ({"groups": None, "apart": {(0, 1): 1.0}}, "give groups with one of the others"),
+    "no pair": ({"apart": {0: 1.0}}, "apart names 0: give a pair"),
+    "no such group": ({"apart": {(0, 5): 1.0}}, "names 5, and no point is of that group; known: 0, 1"),
+    "negative": ({"apart": {(0, 1): -1.0}}, "give a distance"),
+    "no mapping": ({"apart": 3.0}, "apart = 3.0: give a mapping"),
+    "no such attribute": ({"groups": {"a": BEDS % 2}, "apart": {"b": {}}}, "names the attribute 'b'"),
+    "fixed points": ({"apart": {(0, 0): 9.0}, "include": np.flatnonzero(BEDS % 2 == 0)[:2]}, "include has points"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_APART)
+def test_what_is_wrong_with_apart_is_named(name):
+    changed, message = WRONG_APART[name]
+    with pytest.raises(InvalidProblemError, match=message):
+        Problem(**{"k": 4, "points": PLANE, "groups": BEDS % 2, **changed})
+
+
+@pytest.mark.parametrize("name", [info.name for info in TABLE])
+def test_a_solver_that_does_not_know_a_limit_says_so(name):
+    solver = solvers.load(name)()
+    stop = Stop(seconds=0.05) if solver.stops else None
+    few = list(range(18, 60))
+    demanding = sites(exclude=few, demand=200)
+    apart = Problem(3, points=PLANE, exclude=few, groups=BEDS % 2, apart={(0, 1): 0.2})
+    for problem, knows in ((demanding, solver.reaches_demand), (apart, solver.keeps_apart)):
+        if knows:
+            assert not solver.refusal(problem)
+            result = solver.solve(problem, stop)
+            assert problem.k <= len(result.indices)
+            assert problem.capacities is None or BEDS[result.indices].sum() >= 200
+            assert not problem.too_close(result.indices)
+        else:
+            with pytest.raises(InvalidOptionError, match=f"{name} .*solvers.available"):
+                solver.solve(problem, stop)
+
+
+@pytest.mark.parametrize("options", [{"certificate_nodes": 5}, {"max_optima": 3}, {"certificate_file": "x.mmdp"}])
+def test_what_a_proof_to_demand_cannot_record_is_refused(options):
+    with pytest.raises(InvalidOptionError, match="demand"):
+        solvers.solve(sites(), solver="exact", **options)
+
+
+def test_textbook_models_and_cells_are_refused():
+    with pytest.raises(InvalidOptionError, match="'big_m' states neither"):
+        solvers.solve(sites(), solver="ilp", formulation="big_m")
+    with pytest.raises(InvalidOptionError, match="neither group counts, apart nor demand"):
+        solvers.solve(sites(), solver="exact", method="cells")
+    counted = Problem(4, points=PLANE, groups=BEDS % 2, counts={0: 2}, apart={(0, 1): 0.2})
+    with pytest.raises(InvalidOptionError, match="not both at once"):
+        solvers.solve(counted, solver="local_search")
+    with pytest.raises(InvalidOptionError, match="tie_break"):
+        solvers.solve(sites(), solver="local_search", tie_break=True)
+
+
+@pytest.mark.parametrize("name", ["exact", "ilp", "local_search"])
+@pytest.mark.parametrize("stop", [Stop(seconds=0), Stop(iterations=1), Stop(target=0), Stop(gap=1)], ids=str)
+def test_a_run_that_is_stopped_has_an_answer_and_a_bound(name, stop):
+    optimum = solvers.solve(sites(), solver="exact").objective
+    result = solvers.solve(sites(), solver=name, stop=stop)
+    assert BEDS[result.indices].sum() >= 900
+    assert result.objective <= optimum <= result.upper_bound
+
+
+@pytest.mark.parametrize("name", ["exact", "ilp", "local_search", "brute_force"])
+def test_a_start_is_never_made_worse_and_one_that_lacks_capacity_is_completed(name):
+    problem = sites(exclude=range(16, 60), demand=300)
+    best = solvers.solve(problem, solver="exact")
+    again = solvers.solve(problem, solver=name, initial=best.indices)
+    assert again.objective == best.objective
+    assert "initial" not in again.notes
+    repaired = solvers.solve(problem, solver=name, initial=best.indices[:2])
+    assert repaired.notes["initial"].startswith("had a capacity of")
+    assert BEDS[repaired.indices].sum() >= 300
+
+
+def test_an_optimum_at_the_start_is_a_proof_at_once():
+    best = solvers.solve(sites(), solver="exact")
+    assert best.is_optimal
+    again = solvers.solve(sites(), solver="local_search", initial=best.indices, stop=Stop(upper_bound=best.upper_bound))
+    assert again.is_optimal
+    assert again.iterations == 0
+
+
+def test_certify_proves_what_the_search_has_found():
+    result = solvers.solve(sites(), solver="local_search", certify_seconds=20)
+    assert result.is_optimal
+    assert result.objective == solvers.solve(sites(), solver="ilp").objective
+
+
+def test_two_points_are_chosen_where_one_has_enough():
+    X = [[0.0], [1.0], [7.0], [9.0]]
+    for name in TO_DEMAND:
+        result = solvers.solve(Problem(points=X, capacity=[10, 0, 4, 6], demand=10), solver=name)
+        assert sorted(result.indices.tolist()) == [0, 3], name
+        assert result.k == 2
+
+
+def test_tenths_add_up_to_one():
+    assert sum([0.1] * 10) < 1
+    problem = Problem(points=PLANE[:12], capacity=[0.1] * 12, demand=1.0)
+    assert problem.k == 10
+    assert solvers.solve(problem, solver="exact").k == 10
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-9, 1 / 3, 1e12, 1e250])
+def test_the_unit_of_capacities_does_not_matter(scale):
+    plain = solvers.solve(sites(), solver="exact")
+    scaled = solvers.solve(sites(capacity=BEDS * scale, demand=899.5 * scale), solver="exact")
+    assert scaled.objective == plain.objective
+
+
+def test_k_without_anything_is_asked_for():
+    with pytest.raises(InvalidProblemError, match="how many points"):
+        Problem(points=PLANE)
+    with pytest.raises(InvalidProblemError, match="how many points"):
+        solvers.solve(PLANE)
+
+
+def test_groups_that_cannot_be_apart_are_proven_so_and_a_search_says_that_it_found_none():
+    problem = Problem(5, points=PLANE, groups=BEDS % 2, apart={(0, 0): 2.0, (1, 1): 2.0, (0, 1): 0.01})
+    for name in ("exact", "ilp", "brute_force"):
+        with pytest.raises(InvalidProblemError, match="no 5 points keep the distances of apart, by proof"):
+            solvers.solve(problem, solver=name)
+    with pytest.raises(NoSolutionError, match="local_search found no 5 points"):
+        solvers.solve(problem, solver="local_search")
+    with pytest.raises(NoSolutionError, match="exact found no 5 points"):
+        solvers.solve(problem, solver="exact", stop=Stop(seconds=0))
+
+
+def test_all_optimal_subsets_of_groups_apart_are_listed():
+    D = 1.0 - np.eye(5)
+    problem = Problem(2, distances=D, groups=[0, 0, 0, 1, 1], apart={(0, 0): 2.0, (0, 1): 1.0})
+    result = solvers.solve(problem, solver="exact", max_optima=100)
+    assert result.notes["optima"] == [[0, 3], [0, 4], [1, 3], [1, 4], [2, 3], [2, 4], [3, 4]]
+
+
+def test_the_same_seed_gives_the_same_answer_and_starts_are_counted_apart():
+    problem = sites()
+    runs = [solvers.solve(problem, solver="local_search", stop=Stop(iterations=5000), starts=2, seed=3) for _ in "ab"]
+    assert runs[0].indices.tolist() == runs[1].indices.tolist()
+
+
+def test_a_search_goes_on_from_incumbents_with_fixed_points():
+    problem = sites(include=[0, 1])
+    result = solvers.solve(problem, solver="local_search")
+    assert {0, 1} <= set(result.indices.tolist())
+    assert result.objective == solvers.solve(problem, solver="exact").objective
