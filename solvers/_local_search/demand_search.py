@@ -40,10 +40,10 @@ def demand_search(
     Raises
     ------
     TooLargeError
-        If the matrix of distances does not fit the memory.
+        If the matrix of distances does not fit the memory, or takes longer than there is time.
     """
-    points, weight, needed = weights_of(problem)
-    distances = reduced_apart(problem, points)
+    points, weight, needed = _weights_of(problem)
+    distances = _distances_apart(problem, points, clock)
     fixed = np.isin(points, problem.include)
     search = new_heavy_search(distances, weight, needed, fixed, int(rng.integers(2**60)))
     slices = Slices(clock, rest)
@@ -52,7 +52,7 @@ def demand_search(
     start_from(search, z, begun)
 
     def found() -> float:
-        """Report the set of the search; its reduced distance."""
+        """Report the set of the search; its smallest distance."""
         chosen = trimmed(problem, points[search.chosen])
         begun[:] = np.isin(points, chosen)
         clock.report(chosen, problem.objective(chosen)[0])
@@ -80,7 +80,7 @@ def demand_search(
         yield
 
 
-def weights_of(problem: Problem) -> tuple[Indices, Indices, int]:
+def _weights_of(problem: Problem) -> tuple[Indices, Indices, int]:
     """Points that may be chosen, what each contributes, and what a solution needs; k where all count alike."""
     capacities, points = problem.capacities, problem.candidates
     if capacities is None:
@@ -89,12 +89,12 @@ def weights_of(problem: Problem) -> tuple[Indices, Indices, int]:
     return points, capacities.units[points], capacities.needed
 
 
-def reduced_apart(problem: Problem, points: Indices) -> Matrix:
-    """Reduced distances among points, minus infinity for two that may not both be chosen, infinite on the diagonal."""
-    distances = problem.reduced_matrix()
-    distances = distances.copy() if len(points) == problem.n else distances[np.ix_(points, points)]
+def _distances_apart(problem: Problem, points: Indices, clock: Clock) -> Matrix:
+    """Distances among points, minus infinity for two that may not both be chosen, infinite on the diagonal."""
+    whole = problem.matrix(lambda: clock.remaining <= 0)
+    distances = whole.copy() if len(points) == problem.n else whole[np.ix_(points, points)]
     if problem.separations is not None:
-        distances[problem.separations.broken(problem.value(distances), points, points)] = -np.inf
+        distances[problem.separations.broken(distances, points, points)] = -np.inf
     np.fill_diagonal(distances, np.inf)
     return distances
 

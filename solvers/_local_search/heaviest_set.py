@@ -29,7 +29,7 @@ class HeavySearch(NamedTuple):
     which v may not come in. ``barred`` are the points too close to a fixed one.
     """
 
-    distances: Matrix  # reduced, minus infinity for two points that may never both be chosen
+    distances: Matrix  # minus infinity for two points that may never both be chosen
     weight: Indices  # above 0, but for fixed points
     fixed: Marks
     threshold: NDArray[np.float64]  # z

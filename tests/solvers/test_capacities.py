@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import solvers
-from mmdp import InvalidOptionError, InvalidProblemError, NoSolutionError, Problem, Stop
+from mmdp import InvalidOptionError, InvalidProblemError, NoSolutionError, Problem, Status, Stop
 from mmdp.bounds import upper_bound
+from mmdp.instances import mdg_b
 from tests import naive
 
 LIMITED_CASES = int(os.environ.get("LIMITED_CASES", "150"))
@@ -339,3 +340,34 @@ def test_a_search_goes_on_from_incumbents_with_fixed_points():
     result = solvers.solve(problem, solver="local_search")
     assert {0, 1} <= set(result.indices.tolist())
     assert result.objective == solvers.solve(problem, solver="exact").objective
+
+
+@pytest.mark.parametrize("name", ["exact", "local_search"])
+def test_ctrl_c_leaves_the_incumbent_and_a_bound(name):
+    capacity = np.random.default_rng(0).integers(1, 1000, 300)
+    problem = Problem(distances=mdg_b(300).distances, capacity=capacity, demand=int(0.2 * capacity.sum()))
+    told = []
+
+    def interrupt(incumbent):
+        told.append(incumbent)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    result = solvers.solve(problem, solver=name, watch=interrupt)
+    assert result.status is Status.INTERRUPTED
+    assert capacity[result.indices].sum() >= problem.demand
+    assert told[-1].objective <= result.objective <= result.upper_bound
+
+
+def test_the_matrix_does_not_outlast_the_time():
+    X = np.random.default_rng(0).normal(size=(3000, 2))
+    calls = []
+
+    def metric(a, b):
+        calls.append(1)
+        return float(np.abs(a - b).sum())
+
+    slow = Problem(points=X, metric=metric, capacity=np.ones(3000), demand=5)
+    result = solvers.solve(slow, solver="local_search", stop=Stop(seconds=0.5))
+    assert result.k >= 5
+    assert len(calls) < 3000 * 2999 / 2
