@@ -238,7 +238,7 @@ def test_what_a_proof_to_demand_cannot_record_is_refused(options):
 def test_textbook_models_and_cells_are_refused():
     with pytest.raises(InvalidOptionError, match="'big_m' states neither"):
         solvers.solve(sites(), solver="ilp", formulation="big_m")
-    with pytest.raises(InvalidOptionError, match="neither group counts, apart nor demand"):
+    with pytest.raises(InvalidOptionError, match="does not keep group counts, nor apart, nor a demand"):
         solvers.solve(sites(), solver="exact", method="cells")
     counted = Problem(4, points=PLANE, groups=BEDS % 2, counts={0: 2}, apart={(0, 1): 0.2})
     with pytest.raises(InvalidOptionError, match="not both at once"):
