@@ -8,18 +8,17 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 import solvers
-from mmdp import DataFileError, InvalidOptionError, MMDPError, Problem, Result, Stop
+from mmdp import DataFileError, InvalidOptionError, MMDPError, Stop
 from mmdp.metrics import METRICS
-from mmdp.tables import Partitions, Table, open_table
+from mmdp.tables import Table, open_table
 from mmdp.tables.dialect import TextOptions
-from mmdp.tables.labels import counts, labels_of, labels_of_points
+from mmdp.tables.labels import labels_of
 from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
 from mmdp.tables.table_files import NUMPY, open_source
@@ -27,6 +26,7 @@ from solvers._framework.answer_files import check_free, check_output, writer_of_
 from solvers._framework.base import Solver
 from solvers._framework.grading import renumbered
 from solvers._framework.registry import available, make
+from solvers._framework.typed_limits import TypedLimits
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 _SHOWN = 8
@@ -37,6 +37,8 @@ _FLAGS = {
     "separator": "--separator",
     "decimal": "--decimal",
     "workers": "--workers",
+    "demand": "--demand",
+    "capacity": "--capacity",
 }
 
 
@@ -49,10 +51,10 @@ def select(
             "text such as .csv.gz, a folder of such files, a pattern, or a URI such as s3://bucket/folder."
         ),
     ],
-    k: Annotated[int, typer.Option("-k", help="How many rows to choose.")],
+    k: Annotated[int | None, typer.Option("-k", help="How many rows to choose.", show_default=False)] = None,
     solver: Annotated[
         str | None,
-        typer.Option(help="Method; `mmdp solvers` lists them.", show_default="greedy, or fair with --groups"),
+        typer.Option(help="Method; `mmdp solvers` lists them.", show_default="greedy, or one that keeps the limits"),
     ] = None,
     metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
     output: Annotated[
@@ -93,11 +95,11 @@ def select(
     ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="File to continue an interrupted greedy run from.")] = None,
     groups: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="COLUMN|FILE",
             help="Group of each point: a column of POINTS, which is then not a coordinate; or a file of labels: .npy, "
-            ".parquet with one column, .csv with one label per line and no header.",
+            ".parquet with one column, .csv with one label per line and no header. Repeat for several attributes.",
         ),
     ] = None,
     count: Annotated[
@@ -105,8 +107,26 @@ def select(
         typer.Option(
             metavar="LABEL=N",
             help="How many points of a group to choose: LABEL=10, or at least and at most: LABEL=5:20, LABEL=5:, "
-            "LABEL=:20. Repeat for each group; groups without a count contribute any number.",
+            "LABEL=:20. Repeat for each group; groups without a count contribute any number. With several --groups, "
+            "COLUMN:LABEL=10.",
         ),
+    ] = None,
+    apart: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL,LABEL=DISTANCE",
+            help="How far points of two groups have to be apart at least; repeat for other pairs.",
+        ),
+    ] = None,
+    capacity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE",
+            help="What each point has: a column of POINTS, which is then not a coordinate, or a file of numbers.",
+        ),
+    ] = None,
+    demand: Annotated[
+        float | None, typer.Option(help="In place of -k: choose rows whose --capacity adds up to this or more.")
     ] = None,
     utility: Annotated[
         str | None,
@@ -127,8 +147,9 @@ def select(
     The greedy reads files larger than memory block by block, shows its progress, and continues from --checkpoint after
     an interruption. Every answer comes with its objective and an upper bound on what any choice can reach.
 
-    With --groups and --count it chooses a set number of points from each group, from points in memory. Add --solver ilp
-    to prove the best choice among a few hundred points.
+    With --groups and --count it chooses a set number of points from each group; with --apart, points of two groups keep
+    a distance; with --capacity and --demand, it chooses as many as it takes. All three take points in memory. Add
+    --solver exact to prove the best choice among a few hundred points.
 
     For example:
 
@@ -140,27 +161,35 @@ def select(
 
     mmdp select people.csv -k 30 --groups city --count Oslo=10 --count Bergen=5: --count Narvik=:8
 
+    mmdp select people.csv -k 30 --groups sex --groups city --count sex:f=15: --count city:Oslo=:10
+
+    mmdp select sites.csv --columns x,y --capacity beds --demand 1500 --solver exact
+
     mmdp select answers.npy -k 10 --metric cosine --query question.npy --weight 10
     """
-    if (groups is None) != (not count):
-        raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
+    text = TextOptions(header, separator, decimal)
+    limits = TypedLimits.read(points, text, groups or [], count or [], apart or [], capacity, demand)
+    if (k is None) == (demand is None):
+        raise InvalidOptionError(
+            "-k is how many rows to choose, --demand how much they have together: give one of them"
+        )
     if rank and not rows:
         raise InvalidOptionError("--rank adds columns to the chosen rows: give --rows as well")
     by_use = utility is not None or query is not None
-    if by_use and (groups is not None or solver not in (None, "gist")):
-        raise InvalidOptionError("--utility and --query are for --solver gist, without --groups")
-    method = _method(solver or ("greedy" if groups is None else "fair"), seconds, checkpoint, groups, workers)
-    text = TextOptions(header, separator, decimal)
+    if by_use and (limits or solver not in (None, "gist")):
+        raise InvalidOptionError("--utility and --query are for --solver gist, without --groups and --demand")
+    method = _method(solver or limits.solver, seconds, checkpoint, bool(limits), workers)
     source = None if suffix_of(points) in NUMPY else open_source(points, text)
     check_output(output, points, source, rows, rank)
     check_free(points, **{"-o": output, "--checkpoint": checkpoint})
-    labels, column = (None, None) if groups is None else labels_of(points, groups, text)
+    taken = list(limits.columns)
     if by_use:
         use, column = (None, None) if utility is None else labels_of(points, utility, text)
         method = make("gist", utility=use, query=_vectors(query), weight=weight)
+        taken += [] if column is None else [column]
     names, dropped = _names(columns, source), _names(drop, source) or []
-    if column is not None and names is None:
-        dropped = [*dropped, column]
+    if names is None:
+        dropped = [*dropped, *taken]
     table = open_table(
         points,
         names,
@@ -169,23 +198,23 @@ def select(
         header=header,
         separator=separator,
         decimal=decimal,
-        partitioned=method.reads_partitions and labels is None,
+        partitioned=method.reads_partitions and not limits,
     )
     stop = None if seconds is None else Stop(seconds=seconds)
-    if labels is None:
-        progress = method.resumable and sys.stderr.isatty()
-        result = method.solve_table(table, k, metric, stop, seed, checkpoint=checkpoint, progress=progress)
+    if limits:
+        assert isinstance(table, Table)
+        result = renumbered(method.solve(limits.problem(k, table, metric), stop, seed), table.row_numbers)
     else:
-        result = _of_groups(method, table, k, metric, stop, seed, labels, groups or "", count or [])
+        progress = method.resumable and sys.stderr.isatty()
+        result = method.solve_table(table, cast(int, k), metric, stop, seed, checkpoint=checkpoint, progress=progress)
     typer.echo(result.summary(), err=True)
     if by_use:
         value, most = result.notes["value"], result.notes["value_upper_bound"]
         typer.echo(f"  value        {value:.6g}  (at most {most:.6g})", err=True)
     if table.columns:
         typer.echo(f"  coordinates  {_few(table.columns)}", err=True)
-    if labels is not None:
-        of_each = zip(*np.unique(labels[result.indices], return_counts=True), strict=True)
-        typer.echo(f"  groups       {', '.join(f'{taken} of {label}' for label, taken in of_each)}", err=True)
+    for line in limits.lines(result):
+        typer.echo(line, err=True)
     write = writer_of_rows(result, table, source, output, points, rank, metric) if rows else writer_of_indices(result)
     if output is None:
         write(sys.stdout)
@@ -241,9 +270,7 @@ def _vectors(path: Path | None) -> Any:
         raise DataFileError(f"{path}: not a .npy file of numbers ({error})") from error
 
 
-def _method(
-    solver: str, seconds: float | None, checkpoint: Path | None, groups: str | None, workers: int | None
-) -> Solver:
+def _method(solver: str, seconds: float | None, checkpoint: Path | None, limited: bool, workers: int | None) -> Solver:
     """The solver, where it can do what the options ask for."""
     method = make(solver)
     if seconds is not None and not method.stops:
@@ -251,8 +278,10 @@ def _method(
             f"--seconds: {solver} constructs one solution and always runs to its end; --solver local_search searches "
             "for a better one until the time is up"
         )
-    if checkpoint is not None and groups is not None:
-        raise InvalidOptionError("--checkpoint: with --groups all points are in memory, and nothing is saved")
+    if checkpoint is not None and limited:
+        raise InvalidOptionError(
+            "--checkpoint: with --groups or --demand all points are in memory, and nothing is saved"
+        )
     if checkpoint is not None and not method.resumable:
         raise InvalidOptionError(f"--checkpoint: {solver} saves nothing on the way; greedy does")
     if workers is None:
@@ -260,25 +289,6 @@ def _method(
     if not method.reads_partitions:
         raise InvalidOptionError(f"--workers: {solver} takes the threads of NUMBA_NUM_THREADS; coreset has workers")
     return make(solver, workers=workers)
-
-
-def _of_groups(
-    method: Solver,
-    table: Table | Partitions,
-    k: int,
-    metric: str,
-    stop: Stop | None,
-    seed: int,
-    labels: NDArray[Any],
-    groups: str,
-    count: Sequence[str],
-) -> Result:
-    """Choose set numbers of points from each group; indices are those of the file's rows."""
-    x = table.load()
-    assert isinstance(table, Table)
-    of_points = labels_of_points(labels, table, groups)
-    problem = Problem(k, points=x, metric=metric, groups=of_points, counts=counts(count, of_points))
-    return renumbered(method.solve(problem, stop, seed), table.row_numbers)
 
 
 def _names(typed: Sequence[str] | None, source: Source | None) -> list[str] | None:
