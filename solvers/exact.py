@@ -38,7 +38,7 @@ class Exact(Solver):
     """Best heuristic first, then one infeasibility proof: OPT >= t iff the pairs at distance >= t have a k-clique.
 
     With group counts the clique has to keep them, and the search carries what is left of each group. It then takes the
-    matrix, whatever the number of points, and one thread.
+    matrix, whatever the number of points, and one thread. So does a demand, for which the clique has to weigh enough.
 
     Parameters
     ----------
