@@ -164,8 +164,8 @@ class Solver(ABC):
         generator = checked_options(stop, seed, certify_seconds)
         if initial is not None and not self.takes_initial:
             raise InvalidOptionError(
-                f"{self.keyword()} constructs its answer and takes no initial; searches and proofs do: local_search, "
-                "exact, ilp, fair, drop_add, grasp, interchange, brute_force"
+                f"{self.keyword()} constructs its answer and takes no initial; searches and proofs do, as "
+                "`initial` of solvers.available() says"
             )
         run, start, repairs = self._only_solution(problem, generator), None, ""
         if initial is not None:

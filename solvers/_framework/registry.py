@@ -79,6 +79,8 @@ class SolverInfo:
         Why it cannot be used; empty if it can.
     group_counts, apart, demand : bool
         Whether it keeps group counts, keeps groups apart, and reaches a demand by capacities.
+    initial : bool
+        Whether it takes a solution to start from.
     """
 
     name: str
@@ -89,6 +91,7 @@ class SolverInfo:
     group_counts: bool = False
     apart: bool = False
     demand: bool = False
+    initial: bool = False
 
 
 class SolverTable(list[SolverInfo]):
@@ -124,7 +127,7 @@ def available() -> SolverTable:
         except MissingDependencyError as error:
             table.append(SolverInfo(name, False, "", "", str(error)))
         else:
-            knows = (solver.keeps_group_counts, solver.keeps_apart, solver.reaches_demand)
+            knows = (solver.keeps_group_counts, solver.keeps_apart, solver.reaches_demand, solver.takes_initial)
             table.append(SolverInfo(name, solver.exact, solver.device, solver.cost, "", *knows))
     return table
 
