@@ -513,6 +513,17 @@ def test_a_relaxation_of_too_few_points_or_no_threshold_has_no_answer():
         assert relaxation.points is None
 
 
+def test_a_search_in_slices_counts_its_nodes_once(monkeypatch):
+    points = np.random.default_rng(0).random((60, 2))
+    nodes = []
+    for at_a_time in (10**6, 7):
+        monkeypatch.setattr("solvers._exact.relaxation._SLICE", at_a_time)
+        relaxation = Relaxation(KINDS["manhattan"], kd_tree.build(points), np.arange(60), 12, 0.07)
+        assert relaxation.solve(lambda: False)
+        nodes.append(relaxation.nodes)
+    assert nodes[0] == nodes[1] > 50
+
+
 # which search proves
 
 
