@@ -405,8 +405,8 @@ def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:
         name = ALIASES.get(metric, metric)
         if name == "gower":
             raise InvalidProblemError(
-                "gower compares the columns of a data frame in memory: solve(frame, k, metric='gower'); read a file "
-                "into one first"
+                "gower compares the columns of a file or a data frame: solve(table, k, metric='gower'), not those of "
+                "blocks of numbers or of a table that is open already"
             )
         if name not in METRICS:
             raise UnknownNameError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -190,5 +191,6 @@ def distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
     if outside := [i for i in chosen if not 0 <= i < n]:
         raise InvalidProblemError(f"{name} names {outside[:5]}, outside 0 ... {n - 1}")
     if len(set(chosen)) < len(chosen):
-        raise InvalidProblemError(f"{name} names an index twice: {sorted(chosen)}")
+        twice = sorted(index for index, times in Counter(chosen).items() if times > 1)
+        raise InvalidProblemError(f"{name} names an index twice: {twice[:5]}")
     return chosen

@@ -9,15 +9,28 @@ from typing import Any
 
 import numpy as np
 
+from mmdp.arrays import Indices
 from mmdp.exceptions import InvalidOptionError, InvalidProblemError
 from mmdp.tables import blocks, table_files
 from mmdp.tables.blocks import Table
 from mmdp.tables.dialect import AS_FOUND, TextOptions
 from mmdp.tables.frames import Held, is_frame, read_frame
+from mmdp.tables.mixed import read_mixed
 from mmdp.tables.partitions import Partitions
 from mmdp.tables.taking import rows_of
 
-__all__ = ["Held", "Partitions", "Table", "is_frame", "is_table", "open_table", "read_frame", "rows_of"]
+__all__ = [
+    "Held",
+    "Partitions",
+    "Table",
+    "in_memory",
+    "is_frame",
+    "is_table",
+    "open_table",
+    "read_frame",
+    "read_mixed",
+    "rows_of",
+]
 
 
 def is_table(points: object) -> bool:
@@ -38,6 +51,7 @@ def open_table(
     header: bool | None = None,
     separator: str | None = None,
     decimal: str = ".",
+    encoding: str | None = None,
     partitioned: bool = False,
 ) -> Table | Partitions:
     """Open a file, a folder, a memory map, blocks of rows, or a Dask collection.
@@ -61,6 +75,8 @@ def open_table(
         Of a CSV file; found out where it can be.
     decimal : str
         The decimal mark of a CSV file.
+    encoding : str, optional
+        Of a CSV file that is not in UTF-8, such as "latin-1".
     partitioned : bool
         Leave the row groups of Parquet files where they are, for workers to read.
 
@@ -89,7 +105,7 @@ def open_table(
     >>> table.n, table.d
     (5, 2)
     """
-    text = TextOptions(header, separator, decimal)
+    text = TextOptions(header, separator, decimal, encoding)
     if isinstance(points, (str, Path)):
         if partitioned and not drop_null:
             parts = table_files.read_partitions(points, columns, drop)
@@ -97,7 +113,7 @@ def open_table(
                 return parts
         return table_files.read_file(points, columns, drop, drop_null, text)
     if text != AS_FOUND:
-        raise InvalidOptionError("header, separator and decimal are for text files")
+        raise InvalidOptionError("header, separator, decimal and encoding are for text files")
     if _is_dask(points):
         if drop_null:
             raise InvalidOptionError("drop_null: call dropna() on the Dask collection instead")
@@ -115,6 +131,41 @@ def open_table(
     if isinstance(points, (list, tuple)):
         return blocks.listed(points)
     return blocks.spooled(points)
+
+
+def in_memory(
+    points: Any,
+    metric: Any,
+    columns: str | Collection[str] | None = None,
+    drop: str | Collection[str] = (),
+    drop_null: bool = False,
+) -> tuple[Any, Any, Indices | None]:
+    """All points at once, whatever they come from, for methods that need them so.
+
+    Parameters
+    ----------
+    points, columns, drop, drop_null
+        As for :func:`open_table`, or anything else that a :class:`mmdp.Problem` takes as points.
+    metric : str, Metric or callable
+        "gower" compares the columns of a file or frame.
+
+    Returns
+    -------
+    points, metric, row_numbers
+        What a problem takes, and which row of the table each point is; None for all.
+    """
+    if metric == "gower" and (isinstance(points, (str, Path)) or is_frame(points)):
+        table, metric = read_mixed(points, columns, drop, drop_null)
+        return table.load(), metric, table.row_numbers
+    if is_table(points):
+        opened = open_table(points, columns, drop, drop_null=drop_null)
+        return opened.load(), metric, opened.row_numbers if isinstance(opened, Table) else None
+    if is_frame(points) and (columns is not None or drop or drop_null):
+        held = read_frame(points, columns, drop, drop_null)
+        return held.points, metric, held.row_numbers
+    if columns is not None or drop or drop_null:
+        raise InvalidOptionError("columns, drop and drop_null are for data frames and files; these points are an array")
+    return points, metric, None
 
 
 def _of_frame(frame: Any, held: Held) -> Table:

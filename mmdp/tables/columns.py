@@ -46,16 +46,7 @@ def named(table: str, names: Sequence[str]) -> list[bool]:
 def chosen(
     table: str, columns: Sequence[Column], wanted: str | Collection[str] | None, drop: str | Collection[str]
 ) -> list[int]:
-    """Places of the columns that are coordinates.
-
-    Parameters
-    ----------
-    table : str
-        For messages.
-    columns : sequence of Column
-    wanted : str or collection of str, optional
-        The coordinates, in this order. All columns but an index and those in ``drop`` if not given.
-    drop : str or collection of str
+    """Places of the columns that are coordinates, which hold numbers or vectors; parameters as for :func:`asked_for`.
 
     Raises
     ------
@@ -64,23 +55,50 @@ def chosen(
     InvalidProblemError
         If a column holds no numbers, or it cannot be told which columns are coordinates.
     """
+    places = asked_for(table, columns, wanted, drop)
+    found = [columns[place] for place in places]
+    if wanted is None:
+        _check_alike(table, found)
+    elif wrong := [column for column in found if column.kind is Kind.OTHER]:
+        raise InvalidProblemError(f"{table}: column {wrong[0].name!r} holds {wrong[0].holds}, not numbers")
+    return places
+
+
+def asked_for(
+    table: str, columns: Sequence[Column], wanted: str | Collection[str] | None, drop: str | Collection[str]
+) -> list[int]:
+    """Places of the columns to read, whatever they hold.
+
+    Parameters
+    ----------
+    table : str
+        For messages.
+    columns : sequence of Column
+    wanted : str or collection of str, optional
+        Those to read, in this order. All columns but an index and those in ``drop`` if not given.
+    drop : str or collection of str
+
+    Raises
+    ------
+    DataFileError
+        If there is no such column, or two have the name, or none is left.
+    InvalidProblemError
+        If one is asked for twice, or dropped as well.
+    """
     drop = [drop] if isinstance(drop, str) else list(drop)
     dropped = [place for name in drop for place in _places(table, columns, name)]
-    if wanted is not None:
-        names = [wanted] if isinstance(wanted, str) else list(wanted)
-        places = [_place(table, columns, name) for name in names]
-        if not places or len(set(places)) < len(places) or set(places) & set(dropped):
-            raise InvalidProblemError(
-                f"{table}: columns={names!r} with drop={drop!r}: name each coordinate once, and none that is dropped"
-            )
-        if wrong := [columns[place] for place in places if columns[place].kind is Kind.OTHER]:
-            raise InvalidProblemError(f"{table}: column {wrong[0].name!r} holds {wrong[0].holds}, not numbers")
-        return places
-    left = [place for place, column in enumerate(columns) if place not in dropped and not column.is_index]
-    if not left:
-        raise DataFileError(f"{table}: no column is left; it has {_few([column.name for column in columns])}")
-    _check_alike(table, [columns[place] for place in left])
-    return left
+    if wanted is None:
+        left = [place for place, column in enumerate(columns) if place not in dropped and not column.is_index]
+        if not left:
+            raise DataFileError(f"{table}: no column is left; it has {_few([column.name for column in columns])}")
+        return left
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    places = [_place(table, columns, name) for name in names]
+    if not places or len(set(places)) < len(places) or set(places) & set(dropped):
+        raise InvalidProblemError(
+            f"{table}: columns={names!r} with drop={drop!r}: name each coordinate once, and none that is dropped"
+        )
+    return places
 
 
 def _check_alike(table: str, left: Sequence[Column]) -> None:

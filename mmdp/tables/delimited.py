@@ -17,7 +17,7 @@ from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.tables.arrow import arrow, column_of
 from mmdp.tables.blocks import BLOCK_BYTES
 from mmdp.tables.columns import COMMA_NUMBERS, Column, Kind, named
-from mmdp.tables.dialect import Dialect, TextOptions, dialect, is_number
+from mmdp.tables.dialect import Dialect, TextOptions, dialect, is_number, no_text
 from mmdp.tables.locations import Location, suffix_of
 from mmdp.tables.source import Source, counted
 
@@ -200,6 +200,8 @@ class _Delimited:
                 f"{self.name}: row {int(line[1]) + before} has {line[3]} cells, and the first line has {line[2]}; "
                 f"it reads {line[4][:60]!r}"
             )
+        if "UTF8" in text or isinstance(error, UnicodeDecodeError):
+            return no_text(self.name, self.dialect.encoding, error)
         return DataFileError(f"{self.name}: cannot be read as a table ({text})")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ def read_frame(
     MissingDependencyError
         If the frame needs pyarrow to be read.
     """
-    known, values = _columns(frame, columns)
+    known, values = described(frame, columns)
     places = chosen(name, known, columns, drop)
     decoder = Decoder(name, [known[place] for place in places], drop_null)
     batch = [_read(name, known[place], values[place]) for place in places]
@@ -79,9 +79,9 @@ def read_frame(
     return Held(found, tuple(known[place].name for place in places), decoder.row_numbers())
 
 
-def _read(name: str, column: Column, read: Callable[[], Any]) -> Any:
+def _read(name: str, column: Column, values: Any) -> Any:
     try:
-        return read()
+        return _pandas_values(values) if _is_pandas(values) else values
     except (ValueError, TypeError, NotImplementedError) as error:  # pyarrow's errors are among them
         raise InvalidProblemError(
             f"{name}: column {column.name!r} cannot be read as {column.holds} ({error})"
@@ -102,30 +102,31 @@ def _one_chunk(values: Any) -> Any:
     return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
 
 
-def _columns(frame: Any, wanted: str | Collection[str] | None) -> tuple[list[Column], list[Callable[[], Any]]]:
-    """Columns of any frame, each with a function that gives its values."""
+def described(frame: Any, wanted: str | Collection[str] | None = None) -> tuple[list[Column], list[Any]]:
+    """Columns of any frame, and the values of each: a Series of pandas, or an array of numpy or Arrow.
+
+    ``wanted`` is all that has to be read of a frame that is not computed yet.
+    """
     if isinstance(frame, np.ndarray):
-        arrays = {name: frame[name] for name in frame.dtype.names or ()}
-        return _of_arrays(arrays)
+        return _of_arrays({name: frame[name] for name in frame.dtype.names or ()})
     if _is_xarray(frame):
         return _of_xarray(frame)
     if _is_pandas(frame):
         return _of_pandas(frame)
     table = _arrow_table(frame, wanted)
-    columns = list(columns_of(table.schema))
-    return columns, [lambda place=place: table.column(place) for place in range(len(columns))]  # type: ignore[misc]
+    return list(columns_of(table.schema)), list(table.columns)
 
 
-def _of_arrays(arrays: dict[str, Any]) -> tuple[list[Column], list[Callable[[], Any]]]:
+def _of_arrays(arrays: dict[str, Any]) -> tuple[list[Column], list[Any]]:
     columns = []
     for name, values in arrays.items():
         is_number = values.dtype.kind in "fiub"
         kind = (Kind.NUMBERS, Kind.VECTORS)[values.ndim - 1] if is_number and values.ndim in (1, 2) else Kind.OTHER
         columns.append(Column(name, kind, f"{values.dtype} of shape {values.shape}"))
-    return columns, [lambda values=values: values for values in arrays.values()]  # type: ignore[misc]
+    return columns, list(arrays.values())
 
 
-def _of_xarray(frame: Any) -> tuple[list[Column], list[Callable[[], Any]]]:
+def _of_xarray(frame: Any) -> tuple[list[Column], list[Any]]:
     if hasattr(frame, "data_vars"):
         arrays = {str(name): np.asarray(values.values) for name, values in frame.data_vars.items()}
         leading = {values.dims[:1] for values in frame.data_vars.values()}
@@ -141,13 +142,12 @@ def _of_xarray(frame: Any) -> tuple[list[Column], list[Callable[[], Any]]]:
     return _of_arrays({str(frame.name or "points"): values})
 
 
-def _of_pandas(frame: Any) -> tuple[list[Column], list[Callable[[], Any]]]:
+def _of_pandas(frame: Any) -> tuple[list[Column], list[Any]]:
     pandas = sys.modules["pandas"]
     if isinstance(frame, pandas.Series):
         frame = frame.to_frame(name=frame.name if frame.name is not None else "points")
     series = [frame.iloc[:, place] for place in range(frame.shape[1])]
-    columns = [_pandas_column(str(name), values) for name, values in zip(frame.columns, series, strict=True)]
-    return columns, [lambda values=values: _pandas_values(values) for values in series]  # type: ignore[misc]
+    return [_pandas_column(str(name), values) for name, values in zip(frame.columns, series, strict=True)], series
 
 
 def _pandas_column(name: str, values: Any) -> Column:

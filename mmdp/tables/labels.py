@@ -1,4 +1,4 @@
-"""Group labels from a column of the points' file or from a file of their own, and counts as they are typed."""
+"""One value for each row, from a column of the points' file or a file of their own; counts and row numbers as typed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.arrays import Indices
 from mmdp.exceptions import DataFileError, InvalidOptionError
 from mmdp.groups import Counts
-from mmdp.tables.blocks import Table
 from mmdp.tables.dialect import AS_FOUND, TextOptions
 from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
 from mmdp.tables.table_files import FORMATS, NUMPY, TEXT, existing, open_source
 
+_NUMBERS = re.compile(r"[\d,\s]+")
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
 
 
@@ -31,7 +32,7 @@ def labels_of(points: str | Path, groups: str, text: TextOptions = AS_FOUND) -> 
         A column of ``points``, unless it ends like a table or lies on disk: then a .npy file, a Parquet file of one
         column, or a CSV file of one label a line without a header.
     text : TextOptions
-        Of ``points``.
+        Of ``points``, whose encoding is that of the file of labels too.
 
     Raises
     ------
@@ -40,23 +41,23 @@ def labels_of(points: str | Path, groups: str, text: TextOptions = AS_FOUND) -> 
     """
     file = Path(groups)
     if suffix_of(groups) in FORMATS or file.exists():
-        return _file(file), None
+        return column_of_file(file, text), None
     return _column(points, groups, text), groups
 
 
-def labels_of_points(labels: NDArray[Any], table: Table, groups: str) -> NDArray[Any]:
-    """The labels of the rows that a table keeps.
+def labels_of_points(labels: NDArray[Any], n: int, row_numbers: Indices | None, groups: str) -> NDArray[Any]:
+    """The labels of the n points that a table keeps of its rows.
 
     Raises
     ------
     DataFileError
         If there are more or fewer labels than rows.
     """
-    if table.row_numbers is not None and len(table.row_numbers) and table.row_numbers[-1] < len(labels):
-        return labels[table.row_numbers]
-    if len(labels) != table.n:
+    if row_numbers is not None and len(row_numbers) and row_numbers[-1] < len(labels):
+        return labels[row_numbers]
+    if len(labels) != n:
         header = "; its first line must not be a header" if suffix_of(groups) in TEXT else ""
-        raise DataFileError(f"{groups}: {len(labels)} labels for {table.n} points{header}")
+        raise DataFileError(f"{groups}: {len(labels)} values for {n} points{header}")
     return labels
 
 
@@ -83,6 +84,37 @@ def counts(typed: Sequence[str], labels: NDArray[Any]) -> Counts:
     return found
 
 
+def rows_typed(typed: Sequence[str] | None, flag: str, text: TextOptions = AS_FOUND) -> list[int]:
+    """What ``--include 3,17 --include rows.npy`` says: row numbers, and files of one such column without a header.
+
+    A row that is named again, as by two files, counts once.
+
+    Raises
+    ------
+    InvalidOptionError
+        If something is neither.
+    DataFileError
+        If a file holds something else than whole numbers.
+    """
+    found: list[int] = []
+    for said in typed or ():
+        if _NUMBERS.fullmatch(said):
+            found += [int(number) for number in said.replace(",", " ").split()]
+            continue
+        if not Path(said).exists():
+            raise InvalidOptionError(f"{flag} {said}: give row numbers, such as 3,17, or a file of them")
+        rows = np.ravel(column_of_file(Path(said), text))
+        if rows.dtype.kind == "f" and (rows == np.floor(rows)).all():
+            rows = rows.astype(np.int64)
+        if rows.dtype.kind not in "iu":
+            raise DataFileError(
+                f"{flag} {said}: holds {'texts' if rows.dtype.kind == 'U' else rows.dtype}, not row numbers; give one "
+                "whole number a line, without a header"
+            )
+        found += rows.tolist()
+    return list(dict.fromkeys(found))
+
+
 def _like(label: str, labels: NDArray[Any]) -> Any:
     try:
         return labels.dtype.type(label).item() if labels.dtype.kind in "iuf" else label
@@ -101,15 +133,23 @@ def _column(path: str | Path, name: str, text: TextOptions) -> NDArray[Any]:
     return _values(source, places[0])
 
 
-def _file(path: Path) -> NDArray[Any]:
+def column_of_file(path: Path, text: TextOptions = AS_FOUND) -> NDArray[Any]:
+    """The values of a file of one column: a .npy array, or a table; a text file has no header.
+
+    Raises
+    ------
+    DataFileError
+        If there is no such file, or it holds more columns, or a value is missing.
+    """
     if suffix_of(str(existing(path))) == ".npy":
         try:
             return _texts_or_numbers(np.load(path))
         except (ValueError, OSError, EOFError) as error:
             raise DataFileError(f"{path}: not a whole .npy file of numbers or texts ({error})") from error
-    source = open_source(path, TextOptions(header=False) if suffix_of(str(path)) in TEXT else TextOptions())
+    is_text = suffix_of(str(path)) in TEXT
+    source = open_source(path, TextOptions(header=False, encoding=text.encoding) if is_text else AS_FOUND)
     if len(source.columns) != 1:
-        raise DataFileError(f"{path}: one column of labels is needed, not {len(source.columns)}")
+        raise DataFileError(f"{path}: one column is needed, a value for each row, not {len(source.columns)}")
     return _values(source, 0)
 
 

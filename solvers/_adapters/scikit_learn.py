@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from mmdp import Problem, Result
 from mmdp.arrays import compiled_dtype
 from mmdp.metrics import resolve
-from mmdp.validation import whole_k
+from mmdp.validation import fixed_picks, whole_k
 from solvers._framework.registry import make
 
 
@@ -30,6 +31,8 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         "euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev" or "hamming".
     random_state : int
         Seed of the solver.
+    include, exclude : sequence of int
+        Rows of what is fitted that become landmarks in any case, and rows that never do.
 
     Attributes
     ----------
@@ -38,7 +41,7 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     landmarks_ : (k, d) array
         The rows themselves.
     result_ : Result or None
-        Objective and upper bound; None if there were no more than k rows.
+        Objective and upper bound; None if there were no more than k rows to choose from.
 
     Examples
     --------
@@ -49,12 +52,21 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     """
 
     def __init__(
-        self, k: float = 10, *, solver: str = "greedy", metric: str = "euclidean", random_state: int = 0
+        self,
+        k: float = 10,
+        *,
+        solver: str = "greedy",
+        metric: str = "euclidean",
+        random_state: int = 0,
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
     ) -> None:
         self.k = k
         self.solver = solver
         self.metric = metric
         self.random_state = random_state
+        self.include = include
+        self.exclude = exclude
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Choose the landmarks among the rows of X; y is ignored."""
@@ -63,9 +75,10 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if not isinstance(k, Integral) or k < 2:
             Problem(k, points=np.zeros((2, 1)))  # names what is wrong with k
         self.result_: Result | None = None
-        self.indices_ = np.arange(len(X))
-        if k < len(X):
-            problem = Problem(k, points=X, metric=self.metric)
+        include, exclude = fixed_picks(len(X), self.include, self.exclude)
+        self.indices_ = np.setdiff1d(np.arange(len(X)), exclude)
+        if k < len(self.indices_):
+            problem = Problem(k, points=X, metric=self.metric, include=include, exclude=exclude)
             self.result_ = make(self.solver).solve(problem, seed=self.random_state)
             self.indices_ = self.result_.indices
         self.landmarks_ = X[self.indices_]

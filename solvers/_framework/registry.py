@@ -79,6 +79,8 @@ class SolverInfo:
         Why it cannot be used; empty if it can.
     group_counts : bool
         Whether it keeps group counts.
+    takes_initial : bool
+        Whether it starts from a solution that is given.
     """
 
     name: str
@@ -87,6 +89,7 @@ class SolverInfo:
     cost: str
     missing: str = ""
     group_counts: bool = False
+    takes_initial: bool = False
 
 
 class SolverTable(list[SolverInfo]):
@@ -94,12 +97,17 @@ class SolverTable(list[SolverInfo]):
 
     def __str__(self) -> str:
         said = {True: "yes", False: "no"}
-        rows = [(s.name, said[s.proof], said[s.group_counts], s.device, s.cost, s.missing or "installed") for s in self]
-        return tabulate(rows, headers=["solver", "proof", "group counts", "device", "cost", "status"])
+        rows = [
+            (
+                info.name, said[info.proof], said[info.group_counts], said[info.takes_initial], info.device, info.cost,
+                info.missing or "installed",
+            ) for info in self
+        ]  # fmt: skip
+        return tabulate(rows, headers=["solver", "proof", "group counts", "initial", "device", "cost", "status"])
 
 
 def available() -> SolverTable:
-    """List every solver: what it proves, whether it keeps group counts, where it computes, and what it costs.
+    """List every solver: what it proves, what it keeps and starts from, where it computes, and what it costs.
 
     A solver whose dependencies are missing is listed too, with the command that installs them.
 
@@ -115,8 +123,8 @@ def available() -> SolverTable:
         except MissingDependencyError as error:
             table.append(SolverInfo(name, False, "", "", str(error)))
         else:
-            proof, keeps = solver.exact, solver.keeps_group_counts
-            table.append(SolverInfo(name, proof, solver.device, solver.cost, group_counts=keeps))
+            keeps, starts = solver.keeps_group_counts, solver.takes_initial
+            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost, "", keeps, starts))
     return table
 
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, MMDPError
+from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, MMDPError, Problem
 from mmdp.tables import open_table
 from solvers import solve
 from solvers.__main__ import application
@@ -78,6 +78,38 @@ def test_the_command_gives_rows_of_a_folder(tmp_path):
     written = parquet.read_table(tmp_path / "out.parquet")
     assert written.column("id").to_pylist() == [f"00{row}" for row in expected]
     assert np.array_equal(np.column_stack([written.column(name) for name in "abc"]), X[expected])
+
+
+@pytest.mark.parametrize("kind", ["folder", "data frame", "array"])
+def test_rows_that_are_fixed_or_excluded(tmp_path, kind):
+    points = {
+        "folder": lambda: folder_of(tmp_path / "parts"),
+        "data frame": lambda: dd.from_pandas(FRAME, npartitions=4),
+        "array": lambda: da.from_array(X, chunks=(100, 3)),
+    }[kind]()
+    names = {} if kind == "array" else {"columns": ["a", "b", "c"]}
+    free = solve(points, 9, solver="coreset", **names)
+    exclude = np.union1d(np.arange(100, 200), free.indices[:3]).tolist()  # a whole partition among them
+    include = [350, 3, 220]
+    assert not set(include) & set(exclude)
+    found = solve(points, 9, solver="coreset", include=include, exclude=exclude, **names)
+    assert found.indices[:3].tolist() == include
+    assert not set(exclude) & set(found.indices.tolist())
+    assert found.objective == Problem(2, points=X).objective(found.indices)[0]
+    best = solve(X, 9, include=include, exclude=exclude)
+    assert best.objective / 3 <= found.objective <= found.upper_bound
+    assert best.objective <= found.upper_bound
+    assert found.notes["approximation_factor"] == np.inf
+    without = solve(points, 9, solver="coreset", exclude=exclude, **names)
+    assert solve(X, 9, exclude=exclude, solver="local_search").objective <= without.upper_bound
+    assert without.notes["approximation_factor"] < np.inf
+    share = solve(points, 0.05, solver="coreset", **names)
+    assert share.indices.tolist() == solve(points, 20, solver="coreset", **names).indices.tolist()
+    assert share.radii[1:].min() == pytest.approx(share.objective)
+    with pytest.raises(InvalidProblemError, match=r"include names .400., outside 0 ... 399"):
+        solve(points, 9, solver="coreset", include=[400], **names)
+    with pytest.raises(InvalidProblemError, match="stayed in their partitions"):
+        share.assignment()
 
 
 def test_partitions_of_few_or_no_rows_change_nothing():

@@ -38,3 +38,19 @@ def test_a_share_is_that_many_rows():
     X = np.random.default_rng(0).random((40, 2))
     assert DiversitySelector(0.1).fit(X).indices_.tolist() == DiversitySelector(4).fit(X).indices_.tolist()
     assert DiversitySelector(4, metric="l1").fit(X).transform(X).shape == (40, 4)
+
+
+def test_landmarks_that_are_fixed_or_excluded():
+    X = np.random.default_rng(0).random((40, 2))
+    first = solve(X, 6).indices[:2].tolist()
+    fitted = DiversitySelector(6, include=[3, 17], exclude=first).fit(X)
+    assert fitted.indices_.tolist() == solve(X, 6, include=[3, 17], exclude=first).indices.tolist()
+    assert DiversitySelector(6, exclude=range(36)).fit(X).indices_.tolist() == [36, 37, 38, 39]
+    for asked, message in (
+        ({"include": [40]}, "include names .40."),
+        ({"include": [1], "exclude": [1]}, "both in include and in exclude"),
+        ({"exclude": "a"}, "exclude is a sequence of whole numbers"),
+        ({"include": range(7)}, "include fixes 7 points, more than k = 6"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DiversitySelector(6, **asked).fit(X)

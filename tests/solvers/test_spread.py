@@ -228,8 +228,24 @@ def test_on_the_command_line(tmp_path, capsys):
     for suffix, read in ((".npy", np.load), (".csv", lambda path: np.loadtxt(path, dtype=int))):
         application([*arguments, "-o", str(tmp_path / f"chosen{suffix}")], standalone_mode=False)
         assert read(tmp_path / f"chosen{suffix}").tolist() == expected
-    with pytest.raises(DataFileError, match=r"write .npy or .csv"):
+    with pytest.raises(DataFileError, match=r"write one of .npy, .csv"):
         application([*arguments, "-o", "chosen.txt"], standalone_mode=False)
+
+
+def test_columns_of_a_frame_whose_rows_have_gaps():
+    pd = pytest.importorskip("pandas")
+    X = np.random.default_rng(5).random((40, 2))
+    X[7, 1] = np.nan
+    frame = pd.DataFrame(X, columns=["x", "y"]).assign(name="n")
+    kept = np.delete(np.arange(40), 7)
+    expected = spread(X[kept], 0.3, include=[7], exclude=[0])
+    for asked in ({"columns": ["x", "y"]}, {"drop": "name"}):
+        found = spread(frame, 0.3, **asked, drop_null=True, include=[8], exclude=[0])
+        assert found.indices.tolist() == kept[expected.indices].tolist()
+        assert found.n == 39
+    assert found.of(frame).equals(frame.iloc[found.indices])
+    with pytest.raises(InvalidProblemError, match="include: row 7 is no point"):
+        spread(frame, 0.3, drop="name", drop_null=True, include=[7])
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3])
