@@ -68,6 +68,8 @@ def _table(x: Any, name: str) -> Array:
             x = x.astype(np.float64)
     elif x.is_complex():
         raise InvalidProblemError(f"{name} must hold real numbers, not {x.dtype}")
+    elif x.is_floating_point() and x.dtype.itemsize == 1:  # of which torch computes next to nothing
+        x = x.float()
     if x.ndim != 2:
         raise advice.wrong_shape(name, x)
     if 0 in x.shape:

@@ -120,6 +120,8 @@ def open_table(
         return Partitions.of_dask(getattr(points, "data", points) if hasattr(points, "dims") else points, columns, drop)
     if is_frame(points):
         return _of_frame(points, read_frame(points, columns, drop, drop_null))
+    if isinstance(points, Iterator):
+        return _of_blocks(points, columns, drop, drop_null)
     if columns is not None or drop or drop_null:
         raise InvalidProblemError(
             f"columns, drop and drop_null are for files and frames, not for a {type(points).__name__}"
@@ -128,9 +130,39 @@ def open_table(
         return points
     if isinstance(points, np.memmap):
         return blocks.mapped(points)
-    if isinstance(points, (list, tuple)):
-        return blocks.listed(points)
-    return blocks.spooled(points)
+    return blocks.listed(points)
+
+
+def _of_blocks(
+    iterator: Iterator[Any], columns: str | Collection[str] | None, drop: str | Collection[str], drop_null: bool
+) -> Table:
+    """A table of blocks that come once: arrays, tensors or frames, such as ``pandas.read_csv(chunksize=)`` gives."""
+    names: list[str] = []
+    kept: list[Indices] = []
+
+    def points() -> Iterator[Any]:
+        start = 0
+        for number, block in enumerate(iterator):
+            if not is_frame(block):
+                if columns is not None or drop or drop_null:
+                    raise InvalidProblemError(
+                        f"columns, drop and drop_null are for frames, and block {number} is a {type(block).__name__}"
+                    )
+                yield block
+                continue
+            held = read_frame(block, columns, drop, drop_null, name=f"block {number}, which begins with row {start}")
+            if names and tuple(names) != held.columns:
+                raise InvalidProblemError(
+                    f"block {number} has the coordinates {', '.join(held.columns)}, and block 0 {', '.join(names)}"
+                )
+            names[:] = held.columns
+            if held.row_numbers is not None:
+                kept.append(start + held.row_numbers)
+            start += len(block)
+            yield held.points
+
+    table = blocks.spooled(points(), row_numbers=lambda: np.concatenate(kept) if kept else None)
+    return replace(table, columns=tuple(names))
 
 
 def in_memory(

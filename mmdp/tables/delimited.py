@@ -16,7 +16,7 @@ from mmdp.arrays import LARGEST_WHOLE, Indices
 from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.tables.arrow import arrow, column_of
 from mmdp.tables.blocks import BLOCK_BYTES
-from mmdp.tables.columns import COMMA_NUMBERS, Column, Kind, named
+from mmdp.tables.columns import COMMA_NUMBERS, Column, Kind, index_by_name, text_in_words
 from mmdp.tables.dialect import Dialect, TextOptions, dialect, is_number, no_text
 from mmdp.tables.locations import Location, suffix_of
 from mmdp.tables.source import Source, counted
@@ -113,16 +113,18 @@ class _Delimited:
     def _columns(self) -> tuple[Column, ...]:
         """What the first rows hold."""
         names = self.dialect.names
-        index = named(self.name, names) if self.dialect.headed else [False] * len(names)
+        index = index_by_name(names) if self.dialect.headed else [False] * len(names)
         schema = self._schema()
         kinds = [column_of(name, schema.field(str(place)).type, index[place]) for place, name in enumerate(names)]
-        return tuple(map(self._told_of_commas, range(len(names)), kinds))
+        return tuple(map(self._told_of_texts, range(len(names)), kinds))
 
-    def _told_of_commas(self, place: int, column: Column) -> Column:
-        """Numbers that read as text: with a decimal comma, refused; with a word between them, which is named later."""
+    def _told_of_texts(self, place: int, column: Column) -> Column:
+        """Numbers that read as text: with a decimal comma, or as lists, refused; with a word between, named later."""
         cells = [record[place].strip() for record in self.dialect.first if place < len(record)]
         if column.kind is Kind.OTHER and cells and all(map(_COMMA_NUMBER.fullmatch, cells)):
             told = f"{COMMA_NUMBERS}, such as {cells[0]!r}; say decimal=',' in open_table (--decimal ,)"
+            return replace(column, holds=told)
+        if column.holds == "text" and cells and (told := text_in_words(cells[0])) != "text":
             return replace(column, holds=told)
         if column.holds == "text" and cells and 2 * sum(map(is_number, cells)) >= len(cells):
             return replace(column, kind=Kind.NUMBERS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mmdp.exceptions import DataFileError, InvalidOptionError
-from mmdp.tables.columns import named
+from mmdp.tables.columns import index_by_name
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _BLANK = " "
@@ -176,7 +176,7 @@ def _divides(lines: Sequence[str], separator: str) -> bool:
 
 def _is_headed(name: str, cells: Sequence[str], following: Sequence[Sequence[str]], options: TextOptions) -> bool:
     """Whether the first line names columns instead of being a point; where it could be either, ask."""
-    rest = cells[1:] if named(name, cells)[0] else cells
+    rest = cells[1:] if index_by_name(cells)[0] else cells
     numbers = [_value(cell, options.decimal) for cell in rest]
     if not all(number is not None for number in numbers):
         if all(_value(cell, options.decimal) is not None or cell.lower() in _MISSING for cell in cells):

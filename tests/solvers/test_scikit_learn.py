@@ -54,3 +54,39 @@ def test_landmarks_that_are_fixed_or_excluded():
     ):
         with pytest.raises(ValueError, match=message):
             DiversitySelector(6, **asked).fit(X)
+
+
+def test_tensors_blocks_and_sparse_rows_are_read():
+    torch, sparse = pytest.importorskip("torch"), pytest.importorskip("scipy.sparse")
+    X = np.random.default_rng(0).random((40, 3)).astype(np.float32)
+    expected = DiversitySelector(5, metric="cosine").fit(X)
+    blocks = (torch.tensor(X[start : start + 20], requires_grad=True) for start in (0, 20))
+    for points in (torch.tensor(X, requires_grad=True), blocks, sparse.csr_matrix(X), sparse.coo_array(X)):
+        fitted = DiversitySelector(5, metric="cosine").fit(points)
+        assert fitted.indices_.tolist() == expected.indices_.tolist()
+        assert fitted.transform(X) == pytest.approx(expected.transform(X), abs=1e-6)
+    for dtype in (torch.bfloat16, torch.float8_e4m3fn):
+        narrow = torch.tensor(X).to(dtype)
+        assert DiversitySelector(5).fit(narrow).indices_.tolist() == solve(narrow.float(), 5).indices.tolist()
+    with pytest.raises(ValueError, match=r"sparse tensor; convert with \.to_dense"):
+        DiversitySelector(5).fit(torch.tensor(X).to_sparse())
+
+
+def test_texts_become_landmarks_by_their_words():
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    words = [
+        f"{subject} {verb}" for subject in ("cat", "dog", "bank", "phone") for verb in ("sleeps", "closed", "broke")
+    ]
+    made = pipeline.make_pipeline(text.TfidfVectorizer(), DiversitySelector(4, metric="cosine"))
+    distances = made.fit_transform(words)
+    assert distances.shape == (12, 4)
+    landmarks = made[-1].indices_
+    assert distances[landmarks, range(4)] == pytest.approx(0, abs=1e-7)
+    assert distances == pytest.approx(made.transform(words))
+
+
+def test_a_column_of_text_is_named():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="column 'name' holds text, not numbers; drop it"):
+        DiversitySelector(2).fit(pd.DataFrame({"name": ["a", "b", "c"], "x": [1.0, 2.0, 3.0]}))
