@@ -15,6 +15,7 @@ from mmdp.tables import blocks, table_files
 from mmdp.tables.blocks import Table
 from mmdp.tables.dialect import AS_FOUND, TextOptions
 from mmdp.tables.frames import Held, is_frame, read_frame
+from mmdp.tables.locations import suffix_of
 from mmdp.tables.mixed import read_mixed
 from mmdp.tables.partitions import Partitions
 from mmdp.tables.taking import rows_of
@@ -120,6 +121,8 @@ def open_table(
         return Partitions.of_dask(getattr(points, "data", points) if hasattr(points, "dims") else points, columns, drop)
     if is_frame(points):
         return _of_frame(points, read_frame(points, columns, drop, drop_null))
+    if hasattr(points, "readline"):
+        raise InvalidProblemError("points is an open file; give its path, whose suffix tells the format")
     if isinstance(points, Iterator):
         return _of_blocks(points, columns, drop, drop_null)
     if columns is not None or drop or drop_null:
@@ -186,6 +189,8 @@ def in_memory(
     points, metric, row_numbers
         What a problem takes, and which row of the table each point is; None for all.
     """
+    if metric == "gower" and _is_dask(points):
+        raise InvalidProblemError("gower needs all rows in memory: compute() the Dask collection first")
     if metric == "gower" and (isinstance(points, (str, Path)) or is_frame(points)):
         table, metric = read_mixed(points, columns, drop, drop_null)
         return table.load(), metric, table.row_numbers
@@ -195,6 +200,11 @@ def in_memory(
     if is_frame(points) and (columns is not None or drop or drop_null):
         held = read_frame(points, columns, drop, drop_null)
         return held.points, metric, held.row_numbers
+    if isinstance(points, (list, tuple)) and points and not callable(metric) and all(map(_is_path, points)):
+        raise InvalidProblemError(
+            f"points is a list of paths, such as {str(points[0])!r}; several files are one table as a folder or a "
+            "pattern, such as 'parts/' or 'part-*.parquet'"
+        )
     if columns is not None or drop or drop_null:
         raise InvalidOptionError("columns, drop and drop_null are for data frames and files; these points are an array")
     return points, metric, None
@@ -205,6 +215,10 @@ def _of_frame(frame: Any, held: Held) -> Table:
     return replace(
         table, columns=held.columns, row_numbers=held.row_numbers, whole_rows=lambda indices: rows_of(frame, indices)
     )
+
+
+def _is_path(points: object) -> bool:
+    return isinstance(points, (str, Path)) and suffix_of(str(points)) in table_files.FORMATS
 
 
 def _is_dask(points: object) -> bool:

@@ -107,7 +107,7 @@ def asked_for(
     InvalidProblemError
         If one is asked for twice, or dropped as well.
     """
-    drop = _typed(drop)
+    drop = as_names(drop)
     dropped = [place for name in drop for place in _places(table, columns, name)]
     if wanted is None:
         left = [place for place, column in enumerate(columns) if place not in dropped and not column.is_index]
@@ -115,7 +115,7 @@ def asked_for(
             raise DataFileError(f"{table}: no column is left; it has {_few([column.name for column in columns])}")
         _check_row_numbers(table, [columns[place] for place in left])
         return left
-    names = _typed(wanted)
+    names = as_names(wanted)
     places = [_place(table, columns, name) for name in names]
     if not places or len(set(places)) < len(places) or set(places) & set(dropped):
         raise InvalidProblemError(
@@ -124,7 +124,7 @@ def asked_for(
     return places
 
 
-def _typed(names: Any) -> list[str]:
+def as_names(names: Any) -> list[str]:
     """Names as they are given: one or several, of a frame also numbers."""
     return list(map(str, [names] if isinstance(names, (str, int)) else names))
 

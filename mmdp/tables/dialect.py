@@ -13,7 +13,7 @@ from mmdp.tables.columns import index_by_name
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _BLANK = " "
-_MISSING = ("", "na", "n/a", "#n/a", "null", "none", "nan")  # what tables say where a value is missing
+MISSING = ("", "na", "n/a", "#n/a", "null", "none", "nan")  # what tables say where a value is missing
 _RECORDS = 50
 _SURE = 4  # cells of a line from which on it is no accident that they rise where all others do not
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -179,7 +179,7 @@ def _is_headed(name: str, cells: Sequence[str], following: Sequence[Sequence[str
     rest = cells[1:] if index_by_name(cells)[0] else cells
     numbers = [_value(cell, options.decimal) for cell in rest]
     if not all(number is not None for number in numbers):
-        if all(_value(cell, options.decimal) is not None or cell.lower() in _MISSING for cell in cells):
+        if all(_value(cell, options.decimal) is not None or cell.lower() in MISSING for cell in cells):
             raise DataFileError(
                 f"{name}: the first line, {','.join(cells)}, has empty cells; fill them, or leave such rows out with "
                 "header=False and drop_null=True (--no-header --drop-null)"

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmdp.arrays import Indices, Points
 from mmdp.exceptions import DataFileError, InvalidProblemError
-from mmdp.tables.columns import Column
+from mmdp.tables.columns import Column, as_names
 from mmdp.tables.coordinates import Decoder
 from mmdp.tables.frames import is_frame, read_frame
 from mmdp.tables.parquet_files import Piece
@@ -59,10 +59,17 @@ class Partitions:
             collection = collection.rechunk({1: -1})
             names: tuple[str, ...] = ()
         else:
-            start = collection._meta if hasattr(collection, "_meta") else collection.head(0)
-            read_names = list(map(str, start.columns))
-            drop = [drop] if isinstance(drop, str) else list(drop)
-            asked = [columns] if isinstance(columns, str) else columns
+            collection = (
+                collection.to_frame() if hasattr(collection, "to_frame") and collection.ndim == 1 else collection
+            )
+            if not hasattr(collection, "columns"):
+                raise InvalidProblemError(
+                    f"points: a {type(collection).__name__} on Dask is neither an array nor a data frame; of an xarray "
+                    "Dataset give one DataArray of two dimensions, or compute() it"
+                )
+            read_names = list(map(str, collection.columns))
+            drop = as_names(drop)
+            asked = None if columns is None else as_names(columns)
             if missing := [name for name in [*drop, *(asked or ())] if name not in read_names]:
                 raise DataFileError(f"points: has no column {missing[0]!r}; it has {', '.join(read_names)}")
             names = tuple(asked) if asked is not None else tuple(name for name in read_names if name not in drop)

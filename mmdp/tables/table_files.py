@@ -111,8 +111,10 @@ def _located(path: str | Path) -> tuple[Location, str]:
     if not is_remote(path) and not any(mark in str(path) for mark in "*?["):
         kind = suffix_of(str(existing(path)))
         if kind not in FORMATS and Path(path).is_file():
+            unpacked = "; unpack it, or pack it as .gz" if kind in (".zip", ".xz", ".7z", ".tar") else ""
             raise DataFileError(
-                f"{path}: unknown format {kind or 'without a suffix'}; give one of {', '.join(FORMATS)}"
+                f"{path}: unknown format {kind or 'without a suffix'}{unpacked}; give one of {', '.join(FORMATS)}, or "
+                "in Python an array or a data frame"
             )
     location = locate(path)
     if (saved := saved_dataset(location)) is not None:

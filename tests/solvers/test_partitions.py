@@ -14,6 +14,7 @@ from solvers.coreset import Coreset
 from tests.import_graph import ROOT
 
 da = pytest.importorskip("dask.array")
+bag = pytest.importorskip("dask.bag")
 dd = pytest.importorskip("dask.dataframe")
 pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
@@ -51,6 +52,15 @@ def test_dask_arrays_give_their_rows_back():
     unknown = dd.from_pandas(FRAME[["a", "b", "c"]], npartitions=5).to_dask_array()
     result = solve(unknown, 9, solver="coreset")
     assert np.array_equal(result.of(unknown), X[result.indices])
+
+
+def test_names_that_are_numbers_and_a_single_column_of_dask():
+    frame = dd.from_pandas(pd.DataFrame(X), npartitions=4)
+    expected = solve(X[:, [0, 2]], 9, solver=IN_FOUR).indices.tolist()
+    assert solve(frame, 9, solver="coreset", columns=[0, 2]).indices.tolist() == expected
+    assert solve(frame, 9, solver="coreset", drop=1).indices.tolist() == expected
+    one = solve(X[:, :1], 9, solver=IN_FOUR).indices.tolist()
+    assert solve(frame[0], 9, solver="coreset").indices.tolist() == one
 
 
 def test_an_xarray_on_dask_takes_its_partitions():
@@ -157,6 +167,8 @@ def test_what_is_no_matter_of_partitions_is_refused(tmp_path):
         (lambda: open_table(dd.from_pandas(FRAME, npartitions=2), drop_null=True), "call dropna"),
         (lambda: solve(da.ones((5, 3)), 3, solver="coreset", columns=["a"]), "a Dask array has no names"),
         (lambda: solve(da.ones((5, 3, 2)), 3, solver="coreset"), "two dimensions"),
+        (lambda: solve(dd.from_pandas(FRAME, npartitions=2), 3, metric="gower"), "compute.. the Dask collection first"),
+        (lambda: solve(bag.from_sequence([1, 2]), 2, solver="coreset"), "a Bag on Dask is neither an array nor"),
         (lambda: Coreset(workers=0), "workers = 0"),
     ):
         with pytest.raises(MMDPError, match=message):

@@ -1,6 +1,7 @@
 """What was once read wrongly: every kind, with the right values or the words that name row and column."""
 
 import gzip
+import io
 import json
 from decimal import Decimal
 
@@ -401,6 +402,15 @@ NAMED = {
         lambda: solve(pd.DataFrame({"e": ["[np.float64(0.5)]", "[1]"], "id": ["a", "b"]}, dtype="string"), 2),
         "column 'e' holds lists that were written as text",
     ),
+    "paths": (
+        lambda: solve(["a.csv", "b.csv"], 2, columns="x"),
+        r"a list of paths, such as 'a\.csv'.*a folder or a pattern",
+    ),
+    "an open file": (lambda: solve(io.BytesIO(b"x,y"), 2), "is an open file; give its path"),
+    "places in three columns": (
+        lambda: solve(np.ones((3, 3)), 2, metric="haversine"),
+        r"not 3 columns; .*columns=\['lat', 'lon'\] \(--columns lat,lon\)",
+    ),
     "rows one by one": (lambda: solve(iter(X), 2), r"block 0 has shape \(12,\).*np\.stack\(list\(points\)\)"),
     "columns of blocks": (lambda: solve([X], 2, columns=["y"]), "not for a list"),
     "groups missing": (
@@ -560,6 +570,28 @@ def test_text_files(tmp_path, name):
         return
     with pytest.raises(MMDPError, match=message):
         open_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('x,y\n"1,200",1\n"13,400",2\n', "with commas between thousands, such as '1,200'; remove commas between"),
+        ("x;y\n1,5;\n;2\nNA;3\n", "column 'x' holds numbers with a decimal comma, such as '1,5'; say decimal=','"),
+        ("# of May\nx,y\n1,2\n3,4\n", "row 1 has 2 cells.*remove the comment above the table"),
+        ("id,x\n12345678901234567,1\n12345678901234569,2\n", r"more digits than float64.*drop='id' \(--drop id\)"),
+    ],
+)
+def test_what_text_files_hold_is_told_with_what_helps(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(MMDPError, match=message):
+        open_table(tmp_path / "t.csv")
+
+
+def test_formats_that_are_not_read_are_named(tmp_path):
+    for name, message in (("t.csv.zip", "unknown format .zip; unpack it, or pack it as .gz"), ("t.xlsx", "data frame")):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(DataFileError, match=message):
+            open_table(tmp_path / name)
 
 
 def test_decimal_commas(tmp_path):
