@@ -577,7 +577,7 @@ def test_text_files(tmp_path, name):
     [
         ('x,y\n"1,200",1\n"13,400",2\n', "with commas between thousands, such as '1,200'; remove commas between"),
         ("x;y\n1,5;\n;2\nNA;3\n", "column 'x' holds numbers with a decimal comma, such as '1,5'; say decimal=','"),
-        ("# of May\nx,y\n1,2\n3,4\n", "row 1 has 2 cells.*remove the comment above the table"),
+        ("# of May\nx,y\n1,2\n3,4\n", "row 0 has 2 cells.*remove the comment above the table"),
         ("id,x\n12345678901234567,1\n12345678901234569,2\n", r"more digits than float64.*drop='id' \(--drop id\)"),
     ],
 )
