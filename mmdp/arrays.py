@@ -49,9 +49,24 @@ def to_numpy(x: Array) -> Any:
     """A numpy array of the same values; narrower floats widen to float32, which holds them exactly."""
     if is_tensor(x):
         x = x.detach()
+        if x.dtype == namespace(x).bfloat16:
+            return widened(bits_of(x))
         x = x.float() if x.is_floating_point() and x.dtype.itemsize < _SINGLE_BYTES else x
         return x.cpu().numpy()
     return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def bits_of(x: Array) -> NDArray[np.uint16]:
+    """Return the bits of a tensor of bfloat16, which numpy does not have; on the CPU without a copy."""
+    bits: NDArray[np.uint16] = x.detach().view(namespace(x).int16).cpu().numpy().view(np.uint16)
+    return bits
+
+
+def widened(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return the numbers of bfloat16 that have these bits: the upper half of a float32."""
+    whole = bits.astype(np.uint32)
+    whole <<= np.uint32(16)
+    return whole.view(np.float32)
 
 
 def compiled_dtype(x: Any) -> Any:

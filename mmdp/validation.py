@@ -158,6 +158,8 @@ def checked_picks(
     n: int, k: Any, include: Sequence[int] = (), exclude: Sequence[int] = ()
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Check k and the fixed picks against n and each other."""
+    if k is None:
+        raise InvalidProblemError("how many points? give k, or what each point has as capacity and how much as demand")
     try:
         k = operator.index(k)
     except TypeError as error:

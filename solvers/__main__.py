@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
 import solvers
-from mmdp import DataFileError, InvalidOptionError, MMDPError, Problem, Stop
+from mmdp import DataFileError, InvalidOptionError, MMDPError, Stop
 from mmdp.tables import Partitions, Table, open_table
 from mmdp.tables.dialect import TextOptions
-from mmdp.tables.labels import counts, labels_of, labels_of_points
+from mmdp.tables.labels import labels_of, labels_of_points
 from solvers._command.answer_files import check_free, check_output, write_answer, write_assignment
 from solvers._command.flags import (
     ALL,
@@ -37,8 +36,9 @@ from solvers._command.flags import (
     number_of_rows,
 )
 from solvers._command.input import Input, told_coordinates
+from solvers._command.typed_limits import TypedLimits
 from solvers._framework.base import Solver
-from solvers._framework.grading import places_of, renumbered
+from solvers._framework.grading import renumbered
 from solvers._framework.registry import available, make
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -48,16 +48,19 @@ application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exc
 def select(
     points: Points,
     k: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "-k", metavar="N|SHARE|all", help=f"How many rows to choose, a share such as 0.1, or {ALL}, in their order."
+            "-k",
+            metavar="N|SHARE|all",
+            help=f"How many rows to choose, a share such as 0.1, or {ALL}, in their order.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     solver: Annotated[
         str | None,
         typer.Option(
             help="Method; `mmdp solvers` lists them.",
-            show_default="greedy; fair with --groups; gist with --utility or --query",
+            show_default="greedy, or one that keeps the limits or takes utilities",
         ),
     ] = None,
     metric: MetricName = "euclidean",
@@ -89,11 +92,11 @@ def select(
     ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="File to continue an interrupted greedy run from.")] = None,
     groups: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="COLUMN|FILE",
             help="Group of each point: a column of POINTS, which is then not a coordinate; or a file of labels: .npy, "
-            ".parquet with one column, .csv with one label per line and no header.",
+            ".parquet with one column, .csv with one label per line and no header. Repeat for several attributes.",
         ),
     ] = None,
     count: Annotated[
@@ -101,8 +104,26 @@ def select(
         typer.Option(
             metavar="LABEL=N",
             help="How many points of a group to choose: LABEL=10, or at least and at most: LABEL=5:20, LABEL=5:, "
-            "LABEL=:20. Repeat for each group; groups without a count contribute any number.",
+            "LABEL=:20. Repeat for each group; groups without a count contribute any number. With several --groups, "
+            "COLUMN:LABEL=10.",
         ),
+    ] = None,
+    apart: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL,LABEL=DISTANCE",
+            help="How far points of two groups have to be apart at least; repeat for other pairs.",
+        ),
+    ] = None,
+    capacity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE",
+            help="What each point has: a column of POINTS, which is then not a coordinate, or a file of numbers.",
+        ),
+    ] = None,
+    demand: Annotated[
+        float | None, typer.Option(help="In place of -k: choose rows whose --capacity adds up to this or more.")
     ] = None,
     utility: Annotated[
         str | None,
@@ -127,8 +148,9 @@ def select(
     The greedy reads files larger than memory block by block, shows its progress, and continues from --checkpoint after
     an interruption. Every answer comes with its objective and an upper bound on what any choice can reach.
 
-    With --groups and --count it chooses a set number of points from each group, from points in memory. Add --solver ilp
-    to prove the best choice among a few hundred points.
+    With --groups and --count it chooses a set number of points from each group; with --apart, points of two groups keep
+    a distance; with --capacity and --demand, it chooses as many as it takes. All three take points in memory. Add
+    --solver exact to prove the best choice among a few hundred points.
 
     For example:
 
@@ -142,33 +164,40 @@ def select(
 
     mmdp select people.csv -k 30 --groups city --count Oslo=10 --count Bergen=5: --count Narvik=:8
 
+    mmdp select people.csv -k 30 --groups sex --groups city --count sex:f=15: --count city:Oslo=:10
+
+    mmdp select sites.csv --columns x,y --capacity beds --demand 1500 --solver exact
+
     mmdp select answers.npy -k 10 --metric cosine --query question.npy --weight 10
     """
-    by_use = utility is not None or query is not None
-    _check_together(groups, count, rank, rows, by_use, solver, weight)
-    keyword = solver or ("gist" if by_use else "greedy" if groups is None else "fair")
-    _check_flags(make(keyword), seconds, checkpoint, groups, workers, assignment)
     asked = Input(points, TextOptions(header, separator, decimal, encoding), columns, drop, drop_null)
+    limits = TypedLimits.read(points, asked.text, groups or [], count or [], apart or [], capacity, demand)
+    by_use = utility is not None or query is not None
+    _check_together(k, demand, rank, rows, by_use, bool(limits), solver, weight)
+    keyword = solver or ("gist" if by_use else limits.solver)
+    _check_flags(make(keyword), seconds, checkpoint, bool(limits), workers, assignment)
     check_output(output, asked, rows, rank)
     if assignment is not None:
         check_output(assignment, asked, rows=False)
     check_free(points, **{"-o": output, "--assignment": assignment, "--checkpoint": checkpoint})
-    values = groups or utility
-    of_rows, beside = (None, None) if values is None else labels_of(points, values, asked.text)
-    partitioned = make(keyword).reads_partitions and of_rows is None
-    table, distance = asked.opened(metric, beside, partitioned)
-    of_points = None
-    if of_rows is not None and isinstance(table, Table):
-        of_points = labels_of_points(of_rows, table.n, table.row_numbers, values or "")
-    method = make(keyword, **_options(workers, by_use, None if groups else of_points, query, weight))
+    use, column = (None, None) if utility is None else labels_of(points, utility, asked.text)
+    beside = [*limits.columns, *([] if column is None else [column])]
+    table, compared = asked.opened(metric, beside, make(keyword).reads_partitions and not limits)
+    if use is not None and isinstance(table, Table):
+        use = labels_of_points(use, table, utility or "")
+    method = make(keyword, **_options(workers, by_use, use, query, weight))
     included, excluded = asked.fixed(include, exclude)
-    size = _size(number_of_rows(k), table, len(excluded))
+    size = None if k is None else _size(number_of_rows(k), table, len(excluded))
     stop = None if seconds is None else Stop(seconds=seconds)
-    if groups is None:
+    if limits:
+        assert isinstance(table, Table)
+        problem = limits.problem(size, table, compared, included, excluded)
+        result = renumbered(method.solve(problem, stop, seed), table.row_numbers)
+    else:
         result = method.solve_table(
             table,
-            size,
-            distance,
+            cast(int, size),  # a share becomes a number where all rows are counted
+            compared,
             stop,
             seed,
             checkpoint=checkpoint,
@@ -176,27 +205,14 @@ def select(
             include=included,
             exclude=excluded,
         )
-    else:
-        assert isinstance(table, Table)
-        problem = Problem(
-            size,
-            points=table.load(),
-            metric=distance,
-            include=places_of(included, table.row_numbers, "include"),
-            exclude=places_of(excluded, table.row_numbers, "exclude"),
-            groups=of_points,
-            counts=counts(count or [], np.asarray(of_points)),
-        )
-        result = renumbered(method.solve(problem, stop, seed), table.row_numbers)
     typer.echo(result.summary(), err=True)
     if by_use:
         value, most = result.notes["value"], result.notes["value_upper_bound"]
         typer.echo(f"  value        {value:.6g}  (at most {most:.6g})", err=True)
     if table.columns:
         typer.echo(told_coordinates(table), err=True)
-    if groups is not None and of_rows is not None:
-        of_each = zip(*np.unique(of_rows[result.indices], return_counts=True), strict=True)
-        typer.echo(f"  groups       {', '.join(f'{taken} of {label}' for label, taken in of_each)}", err=True)
+    for line in limits.lines(result):
+        typer.echo(line, err=True)
     if write_answer(output, result.indices, asked, table, rows, result.radii if rank else None):
         typer.echo(f"  written to   {output}", err=True)
     if assignment is not None:
@@ -257,21 +273,24 @@ def list_solvers() -> None:
 
 
 def _check_together(
-    groups: str | None,
-    count: Sequence[str] | None,
+    k: str | None,
+    demand: float | None,
     rank: bool,
     rows: bool,
     by_use: bool,
+    limited: bool,
     solver: str | None,
     weight: float | None,
 ) -> None:
     """Refuse flags without those that give them a meaning."""
-    if (groups is None) != (not count):
-        raise InvalidOptionError("--groups labels the points and --count limits the labels: give both or neither")
+    if (k is None) == (demand is None):
+        raise InvalidOptionError(
+            "-k is how many rows to choose, --demand how much they have together: give one of them"
+        )
     if rank and not rows:
         raise InvalidOptionError("--rank adds columns to the chosen rows: give --rows as well")
-    if by_use and (groups is not None or solver not in (None, "gist")):
-        raise InvalidOptionError("--utility and --query are for --solver gist, without --groups")
+    if by_use and (limited or solver not in (None, "gist")):
+        raise InvalidOptionError("--utility and --query are for --solver gist, without --groups and --demand")
     if weight is not None and not by_use:
         raise InvalidOptionError("--weight weighs distance against utility: give --utility or --query as well")
 
@@ -280,7 +299,7 @@ def _check_flags(
     method: Solver,
     seconds: float | None,
     checkpoint: Path | None,
-    groups: str | None,
+    limited: bool,
     workers: int | None,
     assignment: Path | None,
 ) -> None:
@@ -291,8 +310,10 @@ def _check_flags(
             f"--seconds: {name} constructs one solution and always runs to its end; --solver local_search searches "
             "for a better one until the time is up"
         )
-    if checkpoint is not None and groups is not None:
-        raise InvalidOptionError("--checkpoint: with --groups all points are in memory, and nothing is saved")
+    if checkpoint is not None and limited:
+        raise InvalidOptionError(
+            "--checkpoint: with --groups or --demand all points are in memory, and nothing is saved"
+        )
     if checkpoint is not None and not method.resumable:
         raise InvalidOptionError(f"--checkpoint: {name} saves nothing on the way; greedy does")
     if workers is not None and not method.reads_partitions:

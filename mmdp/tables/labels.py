@@ -1,18 +1,20 @@
-"""One value for each row, from a column of the points' file or a file of their own; counts and row numbers as typed."""
+"""A value for each row, from a column of the points' file or a file of their own; what is typed of them and of rows."""
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdp.arrays import Indices
 from mmdp.exceptions import DataFileError, InvalidOptionError
 from mmdp.groups import Counts
+from mmdp.separations import Apart
+from mmdp.tables.blocks import Table
 from mmdp.tables.dialect import AS_FOUND, TextOptions
 from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
@@ -45,43 +47,77 @@ def labels_of(points: str | Path, groups: str, text: TextOptions = AS_FOUND) -> 
     return _column(points, groups, text), groups
 
 
-def labels_of_points(labels: NDArray[Any], n: int, row_numbers: Indices | None, groups: str) -> NDArray[Any]:
-    """The labels of the n points that a table keeps of its rows.
+def labels_of_points(labels: NDArray[Any], table: Table, groups: str) -> NDArray[Any]:
+    """The labels of the rows that a table keeps.
 
     Raises
     ------
     DataFileError
         If there are more or fewer labels than rows.
     """
-    if row_numbers is not None and len(row_numbers) and row_numbers[-1] < len(labels):
-        return labels[row_numbers]
-    if len(labels) != n:
+    if table.row_numbers is not None and len(table.row_numbers) and table.row_numbers[-1] < len(labels):
+        return labels[table.row_numbers]
+    if len(labels) != table.n:
         header = "; its first line must not be a header" if suffix_of(groups) in TEXT else ""
-        raise DataFileError(f"{groups}: {len(labels)} values for {n} points{header}")
+        raise DataFileError(f"{groups}: {len(labels)} values for {table.n} points{header}")
     return labels
 
 
-def counts(typed: Sequence[str], labels: NDArray[Any]) -> Counts:
+def counts(typed: Sequence[str], labels: Mapping[str, NDArray[Any]]) -> Counts | Mapping[str, Counts]:
     """What ``--count red=10 --count green=5:`` says, for :class:`mmdp.Problem`; labels become numbers where theirs are.
+
+    Parameters
+    ----------
+    typed : sequence of str
+    labels : mapping
+        Of each attribute. If there are several, each text begins with the name of one and a colon.
 
     Raises
     ------
     InvalidOptionError
         If one is not of the form LABEL=N, LABEL=LOW:HIGH, LABEL=LOW: or LABEL=:HIGH, or a label has two.
     """
-    found: dict[Any, int | tuple[int | None, int | None]] = {}
+    found: dict[str, dict[Any, int | tuple[int | None, int | None]]] = {name: {} for name in labels}
     for text in typed:
-        match = _COUNT.fullmatch(text)
+        name, rest = _attribute("--count", text, labels)
+        match = _COUNT.fullmatch(rest)
         if match is None or not (match["low"] or match["high"]):
             raise InvalidOptionError(
                 f"--count {text}: give LABEL=N for exactly N points, or LABEL=LOW:HIGH, LABEL=LOW: or LABEL=:HIGH"
             )
         low, high = (int(match[limit]) if match[limit] else None for limit in ("low", "high"))
-        label = _like(match["label"], labels)
-        if label in found:
+        label = _like(match["label"], labels[name])
+        if label in found[name]:
             raise InvalidOptionError(f"--count {text}: {match['label']} has a count already; both limits are LOW:HIGH")
-        found[label] = (low, high) if match["range"] else int(match["low"])
-    return found
+        found[name][label] = (low, high) if match["range"] else int(match["low"])
+    return found if len(labels) > 1 else next(iter(found.values()))
+
+
+def apart(typed: Sequence[str], labels: Mapping[str, NDArray[Any]]) -> Apart | Mapping[str, Apart]:
+    """What ``--apart school,bar=5`` says, for :class:`mmdp.Problem`, as :func:`counts` reads it.
+
+    Raises
+    ------
+    InvalidOptionError
+        If one is not of the form LABEL,LABEL=DISTANCE, or a pair has two.
+    """
+    found: dict[str, dict[tuple[Any, Any], float]] = {name: {} for name in labels}
+    for text in typed:
+        name, rest = _attribute("--apart", text, labels)
+        pair, _, distance = rest.rpartition("=")
+        both = next(csv.reader([pair]), [])
+        try:
+            one, other = (_like(label, labels[name]) for label in both)
+            value = float(distance)
+        except ValueError as error:
+            raise InvalidOptionError(
+                f"--apart {text}: give LABEL,LABEL=DISTANCE, with the same label twice for points of one group, and "
+                "quotes around a label with a comma: '\"a,b\",c=5'"
+            ) from error
+        if {(one, other), (other, one)} & set(found[name]):
+            raise InvalidOptionError(f"--apart {text}: these two have a distance already")
+        found[name][one, other] = value
+    return found if len(labels) > 1 else next(iter(found.values()))
 
 
 def rows_typed(typed: Sequence[str] | None, flag: str, text: TextOptions = AS_FOUND) -> list[int]:
@@ -113,6 +149,18 @@ def rows_typed(typed: Sequence[str] | None, flag: str, text: TextOptions = AS_FO
             )
         found += rows.tolist()
     return list(dict.fromkeys(found))
+
+
+def _attribute(flag: str, text: str, labels: Mapping[str, NDArray[Any]]) -> tuple[str, str]:
+    """Which attribute a text is about, and the rest of it."""
+    if len(labels) == 1:
+        return next(iter(labels)), text
+    for name in sorted(labels, key=len, reverse=True):
+        if text.startswith(f"{name}:"):
+            return name, text[len(name) + 1 :]
+    raise InvalidOptionError(
+        f"{flag} {text}: with several --groups, begin with which one it is about and a colon: {next(iter(labels))}:..."
+    )
 
 
 def _like(label: str, labels: NDArray[Any]) -> Any:

@@ -18,7 +18,7 @@ _RENAMED = {
         name: f"--{name}"
         for name in (
             "seed", "checkpoint", "separator", "decimal", "encoding", "workers", "include", "exclude", "distance",
-            "query", "utility", "weight",
+            "query", "utility", "weight", "demand", "capacity",
         )
     },
 }  # fmt: skip

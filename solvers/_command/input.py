@@ -45,12 +45,12 @@ class Input:
         return None if suffix_of(self.points) in NUMPY else open_source(self.points, self.text)
 
     def opened(
-        self, metric: str, beside: str | None = None, partitioned: bool = False
+        self, metric: str, beside: Sequence[str] = (), partitioned: bool = False
     ) -> tuple[Table | Partitions, str | Metric]:
-        """The points, and the metric that compares them; ``beside`` is a column that is read as something else."""
+        """The points, and the metric that compares them; columns ``beside`` them are read as something else."""
         names, dropped = self._names(self.columns), self._names(self.drop) or []
-        if beside is not None and names is None:
-            dropped = [*dropped, beside]
+        if names is None:
+            dropped = [*dropped, *beside]
         if metric == "gower":
             return read_mixed(self.points, names, dropped, self.drop_null, self.text)
         table = open_table(

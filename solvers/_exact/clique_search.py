@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers._exact.bitsets import count, full, pack
+from solvers._exact.bitsets import conflicts_of, full, pack, share_of_conflicts
 from solvers._exact.branch_and_bound import (
     EXHAUSTED,
     FOUND,
@@ -121,16 +121,11 @@ class CliqueSearch(PacedSearch):
     @property
     def conflicts(self) -> float:
         """Share of pairs that are not adjacent, among the vertices searched."""
-        m = len(self._vertices)
-        return 1.0 - sum(map(count, self._adjacent)) / max(1, m * (m - 1))
+        return share_of_conflicts(self._adjacent)
 
-    def as_packing(self) -> tuple[NDArray[np.bool_], int]:
-        """Return the same problem for ``packing.independent``: conflicts in search order, and how many to choose."""
-        m = len(self._vertices)
-        bits = np.unpackbits(self._adjacent.view(np.uint8), axis=1, count=m, bitorder="little")
-        conflict = bits == 0
-        np.fill_diagonal(conflict, False)
-        return conflict, self._need
+    def as_packing(self) -> tuple[NDArray[np.bool_], int, NDArray[np.int64]]:
+        """Return the same problem for ``packing.independent``: conflicts in search order, how many to choose, ones."""
+        return conflicts_of(self._adjacent), self._need, np.ones(len(self._vertices), np.int64)
 
     def _advance(self, pool: ThreadPoolExecutor, nodes: float) -> None:
         """Run all parts for a slice, or for fewer nodes in all."""

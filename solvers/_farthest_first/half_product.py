@@ -10,37 +10,79 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from queue import Empty, SimpleQueue
 from threading import Lock
 
 import numpy as np
 import scipy.linalg.cython_blas
 from numpy.typing import NDArray
 
+from solvers._framework.compilation import njit
+
 Floats = NDArray[np.float32]
 
 CHUNK = 256  # coordinates of a block: of 64 the product takes a third longer, of all at once its error grows tenfold
 UNIT = 2.0**-24  # the roundoff of float32
+_WORTH_A_THREAD = 2**27  # products of two numbers
+_SUMS_BYTES = 2**26  # of what threads sum up each by itself, besides the matrix
 _Product = Callable[..., None]
 _lock = Lock()
 _before: list[int] = []  # threads of BLAS outside, once for each batch that is under way
 
 
-def half_product(x: Floats) -> Floats:
-    """Return an (n, n) matrix whose entries on and above the diagonal are products of rows; the rest is not set."""
+def half_product(x: Floats, threads: int = 1) -> Floats:
+    """Return an (n, n) matrix whose entries on and above the diagonal are products of rows; the rest is not set.
+
+    Threads take one block of coordinates after another and add up their own sums: one that the system holds up keeps
+    none of the others waiting, as the threads of BLAS do. These work where the sums of each would take too much memory.
+    """
     product = _ssyrk()
     if product is None:
         return np.asarray(x @ x.T)
     n, d = x.shape
-    matrix = np.empty((n, n), np.float32)
-    rows, stride, one = ctypes.c_int(n), ctypes.c_int(d), ctypes.c_float(1.0)
+    blocks = SimpleQueue[int]()
     for start in range(0, d, CHUNK):
-        depth, keep = ctypes.c_int(min(CHUNK, d - start)), ctypes.c_float(float(start > 0))
+        blocks.put(start)
+    threads = min(threads, blocks.qsize(), 1 + _SUMS_BYTES // (4 * n * n))
+    if threads < 2 or n * n * d < _WORTH_A_THREAD or _thread_counts() is None:
+        return _sum_of_blocks(product, x, blocks)[0]
+    with one_thread(), ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(_sum_of_blocks, product, x, blocks) for _ in range(threads - 1)]
+        matrix, taken = _sum_of_blocks(product, x, blocks)
+        for other in others:
+            part, blocks_of_other = other.result()
+            if taken and blocks_of_other:
+                _add(matrix, part)
+            elif blocks_of_other:
+                matrix, taken = part, blocks_of_other
+    return matrix
+
+
+def _sum_of_blocks(product: _Product, x: Floats, blocks: SimpleQueue[int]) -> tuple[Floats, int]:
+    """Return the sum over those blocks of coordinates that no other thread takes first, and how many these are."""
+    n, d = x.shape
+    matrix, taken = np.empty((n, n), np.float32), 0
+    rows, stride, one = ctypes.c_int(n), ctypes.c_int(d), ctypes.c_float(1.0)
+    while True:
+        try:
+            start = blocks.get_nowait()
+        except Empty:
+            return matrix, taken
+        depth, keep = ctypes.c_int(min(CHUNK, d - start)), ctypes.c_float(float(taken > 0))
         product(  # column by column, as BLAS reads, the rows are columns and what is above the diagonal is below
             b"L", b"T", rows, depth, one, x.ctypes.data + 4 * start, stride, keep, matrix.ctypes.data, rows
         )
-    return matrix
+        taken += 1
+
+
+@njit(cache=True, nogil=True)
+def _add(matrix: Floats, other: Floats) -> None:
+    for i in range(len(matrix)):
+        for j in range(i, len(matrix)):
+            matrix[i, j] += other[i, j]
 
 
 def relative_error(d: int) -> float:

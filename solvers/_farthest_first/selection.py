@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numba
 import numpy as np
@@ -50,7 +50,7 @@ def applies(n: int, d: int, k: int, start: str | int, first: Sequence[int]) -> b
 
 
 def from_products(
-    x: Points, k: int, start: str | int, first: Sequence[int], angular: bool, slack: float = 1.0
+    x: Points, k: int, start: str | int, first: Sequence[int], angular: bool, slack: float = 1.0, threads: int = 1
 ) -> Outcome:
     """Pick among the rows of ``x`` by half products; see :mod:`solvers._farthest_first.intervals`.
 
@@ -66,6 +66,8 @@ def from_products(
         Whether rows are compared as unit vectors; zero vectors stay zero.
     slack : float
         Factor on the error bound; below 1 only for the test that the bound is needed.
+    threads : int
+        That multiply.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def from_products(
         found = _isolated(x, angular, slack)
         if found is not None:
             return found
-    pairs, least = _pairs(x, angular, slack)
+    pairs, least = _pairs(x, angular, slack, threads)
     if pairs is None:
         return Outcome(list(first))
     work = np.array([n * n // 8 + n * min(2, k), 0, 0])
@@ -151,7 +153,7 @@ class _Factors:
     error: float
 
 
-def _pairs(x: Points, angular: bool, slack: float) -> tuple[intervals.Pairs | None, intervals.Floats]:
+def _pairs(x: Points, angular: bool, slack: float, threads: int = 1) -> tuple[intervals.Pairs | None, intervals.Floats]:
     """Matrix, error bound and row minima, or None if float32 may not be able to tell.
 
     Rows that are near to each other and far from the origin, and all rows under Euclidean metrics, are moved to their
@@ -170,7 +172,7 @@ def _pairs(x: Points, angular: bool, slack: float) -> tuple[intervals.Pairs | No
         factors = _moved(x, scale, centre)
     if factors is None:
         return None, least
-    matrix = half_product(factors.rows)
+    matrix = half_product(factors.rows, threads)
     intervals.to_half_distances(matrix, factors.half, factors.factor, least)
     error = slack * (factors.error + factors.reach * relative_error(d))
     return intervals.Pairs(x, scale, matrix, float(np.nextafter(np.float32(error), np.float32(np.inf)))), least
@@ -243,8 +245,23 @@ def as_rows(points: Array) -> NDArray[Any]:
     return np.asarray(compiled_dtype(to_numpy(points)))
 
 
+class Items(Protocol):
+    """Points (b, n, d) of which one item is looked at at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Items, points and coordinates."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of an item."""
+
+    def __getitem__(self, place: int, /) -> Points:
+        """Rows (n, d) of an item."""
+
+
 def select(
-    points: NDArray[Any],
+    points: Items,
     k: int,
     metric: str,
     start: str | int,
@@ -256,7 +273,7 @@ def select(
 
     Parameters
     ----------
-    points : (b, n, d) array
+    points : (b, n, d) array, or what gives the rows of each item
     k : int
     metric : str
     start : str or int
@@ -268,16 +285,16 @@ def select(
     accelerate : bool
         Whether to skip what bounds prove needless.
     """
-    items = [_Item(points, i, k, metric, start, fixed, ks) for i in range(len(points))]
+    items = [_Item(points, i, k, metric, start, fixed, ks) for i in range(points.shape[0])]
     if accelerate:
-        together = [item for item in items if item.takes_products()]
-        if len(together) > 1 and numba.get_num_threads() > 1:
-            with one_thread(), ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        together, threads = [item for item in items if item.takes_products()], numba.get_num_threads()
+        if len(together) > 1 and threads > 1:
+            with one_thread(), ThreadPoolExecutor(threads) as pool:
                 list(pool.map(_Item.from_products, together))
         else:
             for item in together:
-                item.from_products()
-    picks = np.full((len(points), k), -1, dtype=np.int64)
+                item.from_products(threads)
+    picks = np.full((len(items), k), -1, dtype=np.int64)
     for row, item in zip(picks, items, strict=True):  # compiled threads may not be asked by several threads at once
         chosen = item.completed(accelerate)
         row[: len(chosen)] = chosen
@@ -285,11 +302,11 @@ def select(
 
 
 class _Item:
-    """One item of a batch: the rows that may be chosen, and the picks so far."""
+    """One item of a batch: which of its rows may be chosen, and the picks so far."""
 
     def __init__(
         self,
-        points: NDArray[Any],
+        points: Items,
         place: int,
         k: int,
         metric: str,
@@ -300,48 +317,55 @@ class _Item:
         self.metric, self.start, self.place = metric, start, place
         self.usable: NDArray[np.int64] | None = None
         self.picks: list[int] = []
-        rows, n = points[place], points.shape[1]
+        self._points = points
+        n = self.n = points.shape[1]
         if fixed is not None:
             self.usable = np.flatnonzero(fixed[place] >= 0)
             self.picks = np.flatnonzero(fixed[place][self.usable] > 0).tolist()
-            m = len(self.usable)
-            rows = rows[:m] if m and self.usable[-1] == m - 1 else rows[self.usable]
-        self.k = max(0, min(k, len(rows), k if ks is None else int(ks[place])))
+            self.n = len(self.usable)
+        self.k = max(0, min(k, self.n, k if ks is None else int(ks[place])))
         self.picks = self.picks[: self.k]
         if start == "random":
-            self.start = int(np.random.default_rng(0).integers(n)) % max(1, len(rows))
+            self.start = int(np.random.default_rng(0).integers(n)) % max(1, self.n)
         elif not isinstance(start, str) and self.usable is not None:
             found = np.flatnonzero(self.usable == start)
             self.start = int(found[0]) if len(found) else 0
-        self.rows = np.ascontiguousarray(rows)
         self.was_measured = False  # and so found finite, if it has all its picks
+
+    def rows(self) -> Points:
+        """Those that may be chosen; a copy only where they are not as they came."""
+        rows, n = self._points[self.place], self.n
+        if self.usable is not None:
+            rows = rows[:n] if n and self.usable[-1] == n - 1 else rows[self.usable]
+        return np.ascontiguousarray(rows)
 
     def takes_products(self) -> bool:
         """Whether there is something to choose, and products are the way to do it."""
         known = METRICS.get(self.metric) if isinstance(self.metric, str) else None
-        n, d = self.rows.shape
         return (
             len(self.picks) < self.k
-            and self.rows.dtype in (np.float32, np.float64)
+            and self._points.dtype in (np.float32, np.float64)
             and known is not None
             and (self.metric in ANGULAR or (known.embeds_as_is and known.form == "sqeuclidean"))
-            and applies(n, d, self.k, self.start, self.picks)
+            and applies(self.n, self._points.shape[2], self.k, self.start, self.picks)
         )
 
-    def from_products(self) -> None:
+    def from_products(self, threads: int = 1) -> None:
         """Pick what products decide."""
-        self.picks = from_products(self.rows, self.k, self.start, self.picks, self.metric in ANGULAR).picks
+        angular = self.metric in ANGULAR
+        self.picks = from_products(self.rows(), self.k, self.start, self.picks, angular, threads=threads).picks
         self.was_measured = True
 
     def completed(self, accelerate: bool) -> Sequence[int] | NDArray[np.int64]:
         """All picks, as indices of the points as they came."""
-        if len(self.picks) < self.k and len(self.rows) == 1:
+        if len(self.picks) < self.k and self.n == 1:
             self.picks = [0]
         elif len(self.picks) < self.k:
+            rows = self.rows()
             try:  # which looks at all numbers: once is enough
-                problem = selection_problem(self.rows, max(2, self.k), self.metric)
+                problem = selection_problem(rows, max(2, self.k), self.metric)
             except InvalidProblemError:
-                self._refuse_what_is_not_finite()
+                self._refuse_what_is_not_finite(rows)
                 raise
             if self.k == 1:
                 self.picks = [first_pick(Rows(problem), self.start)]
@@ -349,12 +373,12 @@ class _Item:
                 self.picks = plain_traversal.extend(problem, self.picks, self.start, accelerate)[0]
             self.was_measured = True
         if not self.was_measured:
-            self._refuse_what_is_not_finite()
+            self._refuse_what_is_not_finite(self.rows())
         return self.picks if self.usable is None else self.usable[self.picks]
 
-    def _refuse_what_is_not_finite(self) -> None:
-        if self.rows.dtype.kind == "f" and not np.isfinite(self.rows).all():
-            row, column = (int(i) for i in np.argwhere(~np.isfinite(self.rows))[0])
+    def _refuse_what_is_not_finite(self, rows: Points) -> None:
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            row, column = (int(i) for i in np.argwhere(~np.isfinite(rows))[0])
             row = row if self.usable is None else int(self.usable[row])
             raise InvalidProblemError(
                 f"points has NaN or infinity in row {row} of item {self.place}, column {column}; drop or fill such rows"

@@ -9,9 +9,10 @@ from importlib.util import find_spec
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mmdp import InvalidOptionError, Problem
-from mmdp.arrays import is_tensor, to_numpy
+from mmdp.arrays import bits_of, is_tensor, to_numpy, widened
 from mmdp.metrics import resolve
 from solvers._farthest_first import selection, tensor_traversal
 from solvers._framework.grading import Run
@@ -107,9 +108,20 @@ def _on_the_cpu(
 ) -> torch.Tensor:
     """Pick as from an array of the same numbers."""
     begin = start if start in STARTS else int(start)
-    x = selection.as_rows(to_numpy(points))
+    x = _Widened(points) if points.dtype == torch.bfloat16 else selection.as_rows(to_numpy(points))
     states, wanted = (None if mask is None else mask.cpu().numpy() for mask in (fixed, ks))
     return torch.from_numpy(selection.select(x, k, metric, begin, states, wanted, accelerate))
+
+
+class _Widened:
+    """Items of bfloat16 as float32: each when it is picked from, so that what is widened is still in cache."""
+
+    def __init__(self, points: torch.Tensor) -> None:
+        self._bits = bits_of(points)
+        self.shape, self.dtype = self._bits.shape, np.dtype(np.float32)
+
+    def __getitem__(self, place: int) -> NDArray[np.float32]:
+        return widened(self._bits[place])
 
 
 def in_parts(

@@ -46,6 +46,7 @@ from solvers._framework.grading import (
 )
 from solvers._framework.initial import starting_solution
 from solvers._framework.interrupts import interrupted
+from solvers._framework.limited_picks import no_solution
 from solvers._framework.progress import shown
 from solvers._framework.table_problem import TableProblem, TableRun
 
@@ -88,11 +89,26 @@ class Solver(ABC):
     """Whether ``solve_table`` takes a table in partitions."""
     keeps_group_counts: ClassVar[bool] = False
     """Whether solutions keep the group counts of a problem; a solver that does not refuses a problem that has some."""
+    keeps_apart: ClassVar[bool] = False
+    """Whether solutions keep groups ``apart``; a solver that does not refuses a problem that asks for it."""
+    reaches_demand: ClassVar[bool] = False
+    """Whether the method solves problems with capacities and a demand in place of k; otherwise it refuses them."""
 
     @property
     def stops(self) -> bool:
         """Whether limits can end a run; not if it constructs one solution and is done."""
         return True
+
+    def refusal(self, problem: Problem) -> str:
+        """Say why this solver does not take a problem; empty if it does."""
+        demands = (
+            (problem.group_counts, self.keeps_group_counts, "does not keep group counts"),
+            (problem.separations, self.keeps_apart, "does not keep groups apart"),
+            (problem.capacities, self.reaches_demand, "chooses k points, and knows no capacities and no demand"),
+        )
+        wrong = [what for stated, is_met, what in demands if stated is not None and not is_met]
+        who = "`mmdp solvers` and solvers.available() say which solvers do"
+        return f"{self.keyword()} {wrong[0]}; {who}" if wrong else ""
 
     @classmethod
     def keyword(cls) -> str:
@@ -135,15 +151,17 @@ class Solver(ABC):
         Raises
         ------
         InvalidOptionError
-            If the problem has group counts that the solver does not keep, if the solver takes no ``initial``, or if
-            ``initial``, ``stop``, ``seed`` or ``certify_seconds`` is invalid.
+            If the problem has group counts, groups that are apart, or a demand, and the solver does not know such
+            limits; if it takes no ``initial``; or if ``initial``, ``stop``, ``seed`` or ``certify_seconds`` is invalid.
+        InvalidProblemError
+            If it is proven that no points keep the distances of ``apart``.
+        NoSolutionError
+            If no points that keep them were found within the limits.
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """
-        if problem.group_counts is not None and not self.keeps_group_counts:
-            raise InvalidOptionError(
-                f"{self.keyword()} does not keep group counts; `mmdp solvers` and solvers.available() say which do"
-            )
+        if refusal := self.refusal(problem):
+            raise InvalidOptionError(refusal)
         generator = checked_options(stop, seed, certify_seconds)
         if initial is not None and not self.takes_initial:
             raise InvalidOptionError(
@@ -158,7 +176,7 @@ class Solver(ABC):
         clock = Clock(self.default_stop if stop is None else stop, watch, tell)
         takes_long = isinstance(problem.geometry.function, FunctionPairs) and np.isfinite(clock.remaining)
         try:
-            if start is None and run is None and takes_long and problem.group_counts is None:
+            if start is None and run is None and takes_long and not problem.is_limited:
                 start = first_answer(problem, clock.remaining)
             if start is not None:
                 clock.report(start, problem.objective(start)[0])
@@ -204,6 +222,8 @@ class Solver(ABC):
         clock.report(indices, objective, bound)
         if problem.group_counts is not None and problem.group_counts.moved:
             run = replace(run, notes={**run.notes, "moved_counts": list(problem.group_counts.moved)})
+        if problem.capacities is not None:
+            run = replace(run, notes={**run.notes, "capacity": problem.capacities.total(indices)})
         return graded(
             self.keyword(),
             problem,
@@ -316,6 +336,8 @@ class Solver(ABC):
         if len(problem.include) == problem.k:
             return Run(problem.include, status=Status.OPTIMAL)
         if len(problem.candidates) == problem.k:
+            if problem.too_close(problem.candidates):
+                raise no_solution(problem)
             return Run(self._order(problem, rng), status=Status.OPTIMAL)
         return None
 

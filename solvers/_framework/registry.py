@@ -77,8 +77,8 @@ class SolverInfo:
         Time and memory.
     missing : str
         Why it cannot be used; empty if it can.
-    group_counts : bool
-        Whether it keeps group counts.
+    group_counts, apart, demand : bool
+        Whether it keeps group counts, keeps groups apart, and reaches a demand by capacities.
     takes_initial : bool
         Whether it starts from a solution that is given.
     """
@@ -89,6 +89,8 @@ class SolverInfo:
     cost: str
     missing: str = ""
     group_counts: bool = False
+    apart: bool = False
+    demand: bool = False
     takes_initial: bool = False
 
 
@@ -99,15 +101,21 @@ class SolverTable(list[SolverInfo]):
         said = {True: "yes", False: "no"}
         rows = [
             (
-                info.name, said[info.proof], said[info.group_counts], said[info.takes_initial], info.device, info.cost,
-                info.missing or "installed",
-            ) for info in self
-        ]  # fmt: skip
-        return tabulate(rows, headers=["solver", "proof", "group counts", "initial", "device", "cost", "status"])
+                info.name,
+                *(
+                    said[knows]
+                    for knows in (info.proof, info.group_counts, info.apart, info.demand, info.takes_initial)
+                ),
+                *(info.device, info.cost, info.missing or "installed"),
+            )
+            for info in self
+        ]
+        headers = ["solver", "proof", "group counts", "apart", "demand", "initial", "device", "cost", "status"]
+        return tabulate(rows, headers=headers)
 
 
 def available() -> SolverTable:
-    """List every solver: what it proves, what it keeps and starts from, where it computes, and what it costs.
+    """List every solver: what it proves, which limits it keeps, what it starts from, where it computes, what it costs.
 
     A solver whose dependencies are missing is listed too, with the command that installs them.
 
@@ -123,8 +131,8 @@ def available() -> SolverTable:
         except MissingDependencyError as error:
             table.append(SolverInfo(name, False, "", "", str(error)))
         else:
-            keeps, starts = solver.keeps_group_counts, solver.takes_initial
-            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost, "", keeps, starts))
+            knows = (solver.keeps_group_counts, solver.keeps_apart, solver.reaches_demand, solver.takes_initial)
+            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost, "", *knows))
     return table
 
 

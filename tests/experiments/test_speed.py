@@ -25,9 +25,40 @@ def test_samplers_run_interleaved_and_pick_the_same(tmp_path, monkeypatch):
     assert set(rows["data"]) == {"clustered", "photographs"}
     lead = (tmp_path / "speed.md").read_text().splitlines()[2]
     assert re.fullmatch(r"On float32 tokens and one thread, greedy is [\d.e+-]+ times as fast as .* times\)\.", lead)
+    report = (tmp_path / "speed.md").read_text()
+    loops = rows[rows["sampler"] == tokens.LOOP]
+    ahead = f"The loop is ahead in {(loops['ratio'] < 1).sum()} of {len(loops)} comparisons"
+    assert (ahead in report) or (f"Greedy is ahead in all {len(loops)} comparisons." in report)
+    monkeypatch.setattr(speed, "_race", lambda samplers, repeats: pytest.fail("measured again"))
+    speed.main(repeats=2, largest=600, results=tmp_path)
+    assert len(pd.read_csv(tmp_path / "speed_tokens.csv")) == len(rows)
+    assert (tmp_path / "speed.md").read_text() == report
     if find_spec("fpsample") and find_spec("skmatter"):
         rows = pd.read_csv(tmp_path / "speed.csv")
         assert set(rows["sampler"]) == {"greedy", "fpsample vanilla", "scikit-matter FPS"}
         assert (rows["agreement"] == 1).all()
         assert set(rows["threads"]) == set(tokens.thread_counts())
         assert rows["packages"].str.contains("fpsample").all()
+
+
+def test_each_sampler_begins_a_round(monkeypatch):
+    from experiments import speed
+
+    monkeypatch.setattr(speed, "PAUSE", 0)
+    called = []
+    samplers = {name: lambda name=name: called.append(name) for name in "abc"}
+    seconds, _ = speed._race(samplers, 3)
+    assert "".join(called) == "abc" + "abc" + "bca" + "cab"
+    assert [len(times) for times in seconds.values()] == [3, 3, 3]
+
+
+def test_the_parts_are_measured_by_themselves(tmp_path, monkeypatch):
+    from experiments import speed
+
+    measured = []
+    monkeypatch.setattr(speed, "find_spec", lambda name: True)
+    monkeypatch.setattr(speed, "_measure_tokens", lambda *arguments: measured.append("tokens"))
+    monkeypatch.setattr(speed, "_measure_samplers", lambda *arguments: measured.append("samplers"))
+    for part in ([speed.Part.TOKENS], [speed.Part.SAMPLERS], None):
+        speed.main(part=part, results=tmp_path)
+    assert measured == ["tokens", "samplers", "tokens", "samplers"]

@@ -163,6 +163,13 @@ def test_half_precision_of_torch_widens_too():
     assert to_numpy(torch.tensor([[0.1]], dtype=torch.float64)).dtype == np.float64
 
 
+def test_every_number_of_bfloat16_widens_to_itself():
+    torch = pytest.importorskip("torch")
+    every = torch.arange(-(2**15), 2**15).to(torch.int16).view(torch.bfloat16).reshape(256, 256)
+    for x in (every, every.T, every[:, ::3], every[:0]):
+        assert to_numpy(x).view(np.uint32).tolist() == x.float().contiguous().numpy().view(np.uint32).tolist()
+
+
 def test_the_limits_of_k_and_of_the_fixed_picks_are_allowed():
     assert checked_picks(2, 2, (), ()) == ((), ())
     assert checked_picks(5, 3, (4, 0, 2), (1, 3)) == ((4, 0, 2), (1, 3))

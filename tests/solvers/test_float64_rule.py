@@ -4,6 +4,8 @@ MMDP_RULE_INPUTS=20000 python -m pytest tests/solvers/test_float64_rule.py
 """
 
 import os
+import threading
+import time
 from dataclasses import dataclass
 
 import numba
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from mmdp import InvalidProblemError, Problem, SolverContractError
 from solvers import solve
+from solvers._farthest_first import half_product as products
 from solvers._farthest_first import intervals, isolated, selection
 from solvers._farthest_first.half_product import half_product
 from solvers.greedy import Greedy
@@ -220,9 +223,49 @@ def test_items_of_a_batch_are_picked_from_as_if_alone(threads):
     assert together.tolist() == [Greedy().select(item, 12).tolist() for item in X]
 
 
-def test_without_the_routine_of_blas_the_picks_are_the_same(monkeypatch):
-    from solvers._farthest_first import half_product as products
+def test_items_of_bfloat16_are_widened_one_after_the_other(monkeypatch):
+    from solvers._farthest_first import tensors
 
+    X = torch.randn(4, 60, 90, generator=torch.Generator().manual_seed(0)).bfloat16()
+    expected = [Greedy().select(item.float(), 12).tolist() for item in X]
+    shapes, widened = [], tensors.widened
+    monkeypatch.setattr(tensors, "widened", lambda bits: shapes.append(bits.shape) or widened(bits))
+    assert Greedy().select(X, 12).tolist() == expected
+    assert shapes == [(60, 90)] * 4
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 50])
+def test_threads_that_add_up_blocks_multiply_the_same_rows(threads, monkeypatch):
+    monkeypatch.setattr(products, "_WORTH_A_THREAD", 0)
+    x = np.random.default_rng(0).standard_normal((40, 1100)).astype(np.float32)
+    exact = np.triu(x.astype(np.float64) @ x.T)
+    np.testing.assert_allclose(np.triu(half_product(x, threads)), exact, atol=products.relative_error(1100) * 1500)
+    outcome = selection.from_products(x, 12, "isolated", [], angular=True, threads=threads)
+    assert outcome.picks == Greedy(accelerated=False).select(x, 12).tolist()
+
+
+@pytest.mark.parametrize("held_up", ["caller", "helper"])
+def test_a_thread_that_is_held_up_keeps_none_waiting(held_up, monkeypatch):
+    """What takes no block adds nothing: its matrix is never set."""
+    monkeypatch.setattr(products, "_WORTH_A_THREAD", 0)
+    sums, caller, taken = products._sum_of_blocks, threading.get_ident(), []
+
+    def sum_of_blocks(product, x, blocks):
+        if (threading.get_ident() == caller) == (held_up == "caller"):
+            while not blocks.empty():
+                time.sleep(0.001)
+            return np.full((len(x), len(x)), np.nan, np.float32), 0
+        matrix, count = sums(product, x, blocks)
+        taken.append(count)
+        return matrix, count
+
+    monkeypatch.setattr(products, "_sum_of_blocks", sum_of_blocks)
+    x = np.random.default_rng(0).standard_normal((40, 1100)).astype(np.float32)
+    np.testing.assert_allclose(np.triu(half_product(x, 2)), np.triu(x @ x.T), rtol=1e-4, atol=1e-3)
+    assert taken == [5]
+
+
+def test_without_the_routine_of_blas_the_picks_are_the_same(monkeypatch):
     X = np.random.default_rng(0).standard_normal((120, 500)).astype(np.float32)
     expected, error = Greedy().select(X, 30).tolist(), products.relative_error(500)
     monkeypatch.setattr(products, "_ssyrk", lambda: None)
