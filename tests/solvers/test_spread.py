@@ -144,6 +144,11 @@ def test_the_pairs_of_a_tree_are_those_of_all_rows(metric, monkeypatch):
     threshold = 9.0 if metric == "euclidean" else 3.0
     rows = conflict_graph(problem, everyone, threshold, lambda: False)
     monkeypatch.setattr("solvers._spread.conflict_graph._TREE_POINTS", 1)
+    dense = conflict_graph(problem, everyone, 100 * threshold, lambda: False)
+    assert len(dense.members) > 0.05 * 400**2  # so rows were compared
+    assert np.array_equal(dense.dense(), problem.reduced_matrix() + 1e9 * np.eye(400) < 100 * threshold)
+    monkeypatch.setattr("solvers._spread.conflict_graph._from_rows", None)
+    assert conflict_graph(problem, everyone, threshold, lambda: True) is None
     tree = conflict_graph(problem, everyone, threshold, lambda: False)
     assert len(rows.members) > 400
     assert all(np.array_equal(a, b) for a, b in zip(rows, tree, strict=True))
