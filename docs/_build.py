@@ -61,6 +61,12 @@ def _summary(report: str) -> str:
     return text.partition("## Summary\n")[2].partition("\n## ")[0].strip()
 
 
+def capacities() -> str:
+    """The table of the report on capacities."""
+    report = (RESULTS / "capacities.md").read_text(encoding="utf-8").splitlines()
+    return "\n".join([line for line in report if line.startswith("|")])
+
+
 def gpu_times() -> str:
     """The times on a GPU and the device, as the report has them, without the floor."""
     report = (RESULTS / "gpu.md").read_text(encoding="utf-8").splitlines()
@@ -168,5 +174,6 @@ TABLES = {
         speed,
         proof_times,
         serving,
+        capacities,
     )
 }

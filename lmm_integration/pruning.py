@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from lmm_integration._pipeline import forward, generation
 from lmm_integration._pipeline.hooks import Hooks, Running, is_hooked
-from lmm_integration._pipeline.prepare import PIXELS, Preparation
+from lmm_integration._pipeline.prepare import Preparation
+from lmm_integration._pipeline.visual_inputs import PIXELS
 from lmm_integration.attention import EncoderAttention
 from lmm_integration.budget import check_keep
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError
@@ -52,7 +53,7 @@ class Pruning:
         if inner is not pruned:
             attach(inner, "forward", functools.partial(forward.check_backbone, preparation, self._running))
         attach(pruned, "generate", functools.partial(generation.run, preparation, self._running, own))
-        for modality in preparation.modalities:
+        for modality in preparation.visual.modalities:
             attach(inner, f"get_{modality}_features", functools.partial(self._features, modality))
         for module in preparation.rope_indexers:
             attach(module, "get_rope_index", self._rope_index)

@@ -13,6 +13,10 @@ class InvalidProblemError(MMDPError, ValueError):
     """The data, k or the fixed picks do not state a max-min diversity problem."""
 
 
+class NoSolutionError(MMDPError, RuntimeError):
+    """The limits of a run ended it before it had found a solution, and before it was proven that there is none."""
+
+
 class InvalidOptionError(MMDPError, ValueError):
     """A solver, a :class:`~mmdp.Stop` or a function was given an option that it cannot use."""
 

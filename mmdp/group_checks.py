@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mmdp.arrays import Indices, Vector, describe_rows, is_tensor, to_numpy
+from mmdp.arrays import Indices, Vector
 from mmdp.completion import clashing, completed, least_moved
 from mmdp.exceptions import InvalidProblemError
+from mmdp.group_labels import few, labels_of_points, rules_by_attribute
 from mmdp.groups import Counts, GroupCounts, Labels, Soft
 
 _UNLIMITED = 2**62
-_SCALARS = "fiubUS"  # kinds of dtype that are labels as they are
 
 
 def group_counts(
@@ -44,7 +44,7 @@ def group_counts(
     InvalidProblemError
         If no solution keeps the counts. The message names limits that clash, none of which can be left out.
     """
-    attributes = _attributes(groups, counts)
+    attributes = rules_by_attribute(groups, counts, "counts", "{label: number}")
     members, bounds, names, attribute = [], list[tuple[int, int, float]](), list[str](), list[int]()
     for place, (title, labels, limits) in enumerate(attributes):
         member, own_bounds, own_names = _one_attribute(title, labels, limits, n)
@@ -63,41 +63,16 @@ def group_counts(
     return stated
 
 
-def _attributes(groups: Any, counts: Any) -> list[tuple[str, Any, Counts]]:
-    """Title, labels and limits of each attribute."""
-    if not isinstance(counts, Mapping):
-        raise InvalidProblemError(f"counts = {counts!r}: give a mapping such as {{label: (at least, at most)}}")
-    if not isinstance(groups, Mapping):
-        return [("", groups, counts)]
-    if not groups:
-        raise InvalidProblemError("groups is an empty mapping: give labels for each attribute, {attribute: labels}")
-    if unknown := [name for name in counts if name not in groups]:
-        raise InvalidProblemError(
-            f"counts names the attribute {unknown[0]!r}, and groups has no labels for it; known: {_few(groups)}"
-        )
-    for name, limits in counts.items():
-        if not isinstance(limits, Mapping):
-            raise InvalidProblemError(
-                f"counts[{name!r}] = {limits!r}: with several attributes, counts is {{attribute: {{label: number}}}}"
-            )
-    return [(f" of {name!r}", labels, counts.get(name, {})) for name, labels in groups.items()]
-
-
 def _one_attribute(
     title: str, groups: Any, counts: Counts, n: int
 ) -> tuple[Indices, list[tuple[int, int, float]], list[str]]:
     """Group of each point; the limits of the groups and the weights of these, infinite where not soft; the names."""
-    labels = _labels(groups, title)
-    if labels.shape != (n,) or labels.dtype.kind not in _SCALARS:
-        raise InvalidProblemError(
-            f"groups{title} has shape {labels.shape} and dtype {labels.dtype}: give one number or text for each of {n} "
-            "points"
-        )
+    labels = labels_of_points(groups, title, n)
     known, code = np.unique(labels, return_inverse=True)
     place = {label: i for i, label in enumerate(known.tolist())}
     if unknown := [label for label in counts if label not in place]:
         raise InvalidProblemError(
-            f"counts{title} names {unknown[0]!r}, and no point is of that group; known: {_few(place)}"
+            f"counts{title} names {unknown[0]!r}, and no point is of that group; known: {few(place)}"
         )
     number = np.full(len(known), len(counts))
     number[[place[label] for label in counts]] = np.arange(len(counts))
@@ -107,26 +82,6 @@ def _one_attribute(
         bounds.append((0, n, np.inf))
         names.append(f"groups{title} without a count")
     return number[code.reshape(n)].astype(np.int64), bounds, names
-
-
-def _labels(groups: Any, title: str) -> NDArray[Any]:
-    """Labels as an array of numbers or of texts, from lists, tensors and columns of any data frame."""
-    labels: NDArray[Any] = to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
-    if labels.dtype.kind != "O" or labels.ndim != 1:
-        return labels.astype(str) if labels.dtype.kind == "T" else labels
-    missing = [row for row, label in enumerate(labels) if label is None or label != label]
-    if missing:
-        raise InvalidProblemError(f"groups{title}: {describe_rows(missing)} without a label; fill it, or drop them")
-    if all(isinstance(label, str) for label in labels):
-        return labels.astype(str)
-    found = np.array(labels.tolist())
-    if found.dtype.kind in "USO":
-        other = next(row for row, label in enumerate(labels) if type(label) is not type(labels[0]))
-        raise InvalidProblemError(
-            f"groups{title}: row 0 has the label {labels[0]!r} and row {other} {labels[other]!r}; give numbers "
-            "alone or texts alone, as groups.astype(str) does"
-        )
-    return found
 
 
 def _bounds(label: Any, count: Any) -> tuple[int, int, float]:
@@ -211,7 +166,3 @@ def _which_clash(limits: GroupCounts, k: int, include: Indices, candidates: Indi
         for group, is_least in clash
     ]
     return f"; these clash: {', '.join(words)}" if words else ""
-
-
-def _few(labels: Mapping[Any, Any], shown: int = 8) -> str:
-    return ", ".join(map(repr, list(labels)[:shown])) + (", ..." if len(labels) > shown else "")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psutil
@@ -14,14 +14,17 @@ from numpy.typing import ArrayLike
 
 from mmdp import validation
 from mmdp.arrays import Array, Indices, Matrix, Points, Vector, compiled_dtype, is_tensor, to_numpy
+from mmdp.capacities import Capacities, capacities
 from mmdp.exceptions import InvalidProblemError, TooLargeError
 from mmdp.group_checks import group_counts
 from mmdp.groups import Counts, GroupCounts, Labels
 from mmdp.lookup import stated
 from mmdp.metrics import ANGULAR, PRECOMPUTED, Metric, unit_vectors, warn_of_packed_bits
 from mmdp.pairs import Pairs
+from mmdp.separations import Apart, Separations, separations
 
 _BLOCK_BYTES = 2**24
+_DERIVED = cast(int, None)  # k where a demand decides it
 _BAND = 64  # rows of the matrix computed at a time, from the diagonal on
 
 
@@ -32,7 +35,8 @@ class Problem:
     Parameters
     ----------
     k : int or float
-        How many to choose, 2 <= k <= n; or a share of the n points, such as 0.1, which becomes that number.
+        How many to choose, 2 <= k <= n; or a share of the n points, such as 0.1, which becomes that number. None with
+        ``demand``.
     points : (n, d) array, optional
         A numpy array or torch tensor of any float, integer or boolean dtype, on any device, or anything that
         ``numpy.asarray`` accepts. With a function as ``metric``, a sequence of any objects too, such as texts; it is
@@ -51,13 +55,27 @@ class Problem:
         with None for no limit; for several attributes ``{attribute: {label: number}}``. Groups that are not mentioned
         have no limits. A count that may give way is a :class:`Soft` one. Solvers that do not keep counts raise an
         error.
+    apart : mapping, optional
+        How far points of two groups are apart at least, whatever the objective: ``{(label, label): distance}``, with
+        the same label twice for points of one group; for several attributes ``{attribute: {(label, label): ...}}``.
+    capacity : (n,) sequence of numbers, optional
+        What each point has, such as beds or megawatts: numbers >= 0.
+    demand : float, optional
+        With ``capacity``, in place of k: a solution is any set of at least two points whose capacities add up to this
+        or more.
 
     Attributes
     ----------
+    k : int
+        How many points a solution has; with ``demand``, how many it has at least.
     geometry : Metric
         The resolved metric; with ``distances``, one of form "precomputed".
     group_counts : GroupCounts or None
         The checked groups and counts.
+    separations : Separations or None
+        The checked distances of ``apart``.
+    capacities : Capacities or None
+        The checked capacities and demand.
 
     Raises
     ------
@@ -77,7 +95,7 @@ class Problem:
     "2 points of group 'Oslo' of 'city', which takes 0 to 1"
     """
 
-    k: int
+    k: int = _DERIVED
     points: Array = None
     distances: Array = None
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean"
@@ -85,8 +103,13 @@ class Problem:
     exclude: Sequence[int] = ()
     groups: Labels | Mapping[Any, Labels] | None = None
     counts: Counts | Mapping[Any, Counts] | None = None
+    apart: Apart | Mapping[Any, Apart] | None = None
+    capacity: ArrayLike | None = None
+    demand: float | None = None
     geometry: Metric = field(init=False)
     group_counts: GroupCounts | None = field(init=False, default=None)
+    separations: Separations | None = field(init=False, default=None)
+    capacities: Capacities | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         points, distances = validation.one_of(self.points, self.distances, self.metric)
@@ -98,31 +121,66 @@ class Problem:
             if geometry.function is not None or geometry.name == "gower":  # so that parts are stated alike
                 object.__setattr__(self, "metric", geometry)
         n = len(distances) if points is None else len(points)
-        k = validation.whole_k(n, self.k)
-        include, exclude = validation.checked_picks(n, k, self.include, self.exclude)
+        has_demand = self.capacity is not None or self.demand is not None
+        if has_demand:
+            include, exclude = validation.fixed_picks(n, self.include, self.exclude)
+        else:
+            k = validation.whole_k(n, self.k)
+            include, exclude = validation.checked_picks(n, k, self.include, self.exclude)
         for name, checked in {
             "points": points,
             "distances": distances,
-            "k": int(k),
             "include": include,
             "exclude": exclude,
             "geometry": geometry,
         }.items():
             object.__setattr__(self, name, checked)
-        if (self.groups is None) != (self.counts is None):
-            raise InvalidProblemError("groups labels the points and counts limits the labels: give both or neither")
-        if self.groups is not None and self.counts is not None:
-            checked = group_counts(self.groups, self.counts, n, self.k, self.include, self.candidates)
-            object.__setattr__(self, "group_counts", checked)
+        object.__setattr__(self, "k", self._least_k() if has_demand else int(k))
+        self._check_groups()
         if points is not None:
             warn_of_packed_bits(self.geometry, points)
         if points is not None and not is_tensor(points):
             _ = self.vectors  # an embedding that does not exist is an error of the problem, not of a solver
 
+    def _least_k(self) -> int:
+        """Check capacities and demand; how many points a solution has at least."""
+        if self.k is not None:
+            raise InvalidProblemError(
+                f"k = {self.k} and demand = {self.demand}: give one of them; with a demand, as many points are chosen "
+                "as it takes"
+            )
+        if self.counts is not None:
+            raise InvalidProblemError("counts are limits on k points; with demand, how many are chosen is not known")
+        checked = capacities(self.capacity, self.demand, self.n, self.candidates)
+        object.__setattr__(self, "capacities", checked)
+        return checked.least_points(self.include, self.candidates)
+
+    def _check_groups(self) -> None:
+        """Check what is said of groups against their labels."""
+        if (self.groups is None) != (self.counts is None and self.apart is None):
+            raise InvalidProblemError(
+                "groups labels the points, counts limits the labels and apart keeps them apart: give groups with one "
+                "of the others or both"
+            )
+        if self.counts is not None:
+            assert self.groups is not None
+            limits = group_counts(self.groups, self.counts, self.n, self.k, self.include, self.candidates)
+            object.__setattr__(self, "group_counts", limits)
+        if self.apart is not None:
+            rules = separations(self.groups, self.apart, self.n)
+            object.__setattr__(self, "separations", rules)
+            if wrong := self.too_close(self.include):
+                raise InvalidProblemError(f"include has {wrong}")
+
     @property
     def n(self) -> int:
         """The number of points."""
         return len(self.distances if self.points is None else self.points)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether more is asked of a solution than k points with the fixed ones among them."""
+        return any(limits is not None for limits in (self.group_counts, self.separations, self.capacities))
 
     @cached_property
     def candidates(self) -> Indices:
@@ -256,6 +314,29 @@ class Problem:
         """
         return self._whole(self.value, expired)
 
+    def with_distances(self, distances: Matrix) -> Problem:
+        """Return the same problem by its true distances, which this does not compute."""
+        return Problem(
+            _DERIVED if self.capacities is not None else self.k,
+            distances=distances,
+            include=self.include,
+            exclude=self.exclude,
+            groups=self.groups,
+            counts=self.counts,
+            apart=self.apart,
+            capacity=self.capacity,
+            demand=self.demand,
+        )
+
+    def kept_apart(self, distances: Matrix) -> Matrix:
+        """Return distances among the candidates with minus infinity for two that ``apart`` does not allow together.
+
+        Without ``apart`` this is the array itself.
+        """
+        if self.separations is None:
+            return distances
+        return np.where(self.separations.broken(distances, self.candidates, self.candidates), -np.inf, distances)
+
     def max_min_order(self) -> Indices:
         """All candidates in farthest-first order: fixed ones as given, then each the farthest from those before it.
 
@@ -277,6 +358,13 @@ class Problem:
             np.minimum(nearest, self.reduced_distances(candidates[place], candidates)[0], out=nearest)
             nearest[place] = -1.0
         return np.array(order, dtype=np.int64)
+
+    def too_close(self, indices: ArrayLike) -> str:
+        """Name two points of a subset that are closer than ``apart`` allows; empty if there are none."""
+        subset = np.asarray(indices, dtype=np.int64)
+        if self.separations is None or len(subset) < 2:
+            return ""
+        return self.separations.violation(self.value(self.reduced_distances(subset, subset)), subset)
 
     def objective(self, indices: ArrayLike) -> tuple[float, tuple[int, int]]:
         """The smallest pairwise distance of a subset, in float64, and the first pair that attains it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +69,8 @@ def _table(x: Any, name: str) -> Array:
             x = x.astype(np.float64)
     elif x.is_complex():
         raise InvalidProblemError(f"{name} must hold real numbers, not {x.dtype}")
+    elif x.is_floating_point() and x.dtype.itemsize == 1:  # of which torch computes next to nothing
+        x = x.float()
     if x.ndim != 2:
         raise advice.wrong_shape(name, x)
     if 0 in x.shape:
@@ -156,6 +159,8 @@ def checked_picks(
     n: int, k: Any, include: Sequence[int] = (), exclude: Sequence[int] = ()
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Check k and the fixed picks against n and each other."""
+    if k is None:
+        raise InvalidProblemError("how many points? give k, or what each point has as capacity and how much as demand")
     try:
         k = operator.index(k)
     except TypeError as error:
@@ -191,5 +196,6 @@ def distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
     if outside := [i for i in chosen if not 0 <= i < n]:
         raise InvalidProblemError(f"{name} names {outside[:5]}, outside 0 ... {n - 1}")
     if len(set(chosen)) < len(chosen):
-        raise InvalidProblemError(f"{name} names an index twice: {sorted(chosen)}")
+        twice = sorted(index for index, times in Counter(chosen).items() if times > 1)
+        raise InvalidProblemError(f"{name} names an index twice: {twice[:5]}")
     return chosen

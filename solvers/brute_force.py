@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mmdp import Clock, InvalidOptionError, Problem, Status
 from solvers._framework.base import Solver
 from solvers._framework.grading import Run
+from solvers._framework.limited_picks import no_solution
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class BruteForce(Solver):
 
     exact = True
     keeps_group_counts = True
+    keeps_apart = True
+    reaches_demand = True
     takes_initial = True
     cost = "O(C(n, k)), up to `limit` subsets"
 
@@ -33,32 +36,36 @@ class BruteForce(Solver):
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         fixed = list(problem.include)
         free = np.setdiff1d(problem.candidates, fixed)
-        subsets = math.comb(len(free), problem.k - len(fixed))
+        subsets = math.comb(len(free), problem.k - len(fixed)) if problem.capacities is None else 2 ** len(free)
         if subsets > self.limit:
             raise InvalidOptionError(
                 f"{subsets:.3g} subsets are more than limit = {self.limit}; use solver='exact' or 'ilp' for a proof"
             )
+        every = np.arange(problem.n)
         D = problem.reduced_matrix()
+        if problem.separations is not None:
+            D = np.where(problem.separations.broken(problem.value(D), every, every), -np.inf, D)
         start = min((D[i, j] for i in fixed for j in fixed if i < j), default=math.inf)
         nearest = np.min(D[fixed], axis=0) if fixed else np.full(problem.n, math.inf)
         best = -math.inf
         if clock.indices is not None:
             given = D[np.ix_(clock.indices, clock.indices)]
-            best = float(given[np.triu_indices(problem.k, 1)].min())
+            best = float(given[np.triu_indices(len(given), 1)].min())
         # depth first over (chosen, their smallest distance, distance of every point to them, next position in free)
         stack = [(fixed, float(start), nearest, 0)]
         while stack:
             chosen, smallest, nearest, position = stack.pop()
             if smallest <= best:
                 continue
-            if len(chosen) == problem.k:
+            is_complete = _is_complete(problem, chosen)
+            if is_complete:
                 if problem.group_counts is not None and problem.group_counts.violation(chosen):
                     continue
                 best = smallest
                 clock.report(chosen, problem.value(best))
             allowed = _allowed(problem, chosen)
-            for place in range(len(free) - (problem.k - len(chosen)), position - 1, -1):
-                if len(chosen) == problem.k or not allowed[free[place]]:
+            for place in range(len(free) - max(1, problem.k - len(chosen)), position - 1, -1):
+                if is_complete or not allowed[free[place]]:
                     continue
                 i = int(free[place])
                 if (gain := min(smallest, float(nearest[i]))) > best:
@@ -67,8 +74,14 @@ class BruteForce(Solver):
             if clock.iterations % 256 == 0 and clock.expired and clock.indices is not None:
                 break
         finished = not stack
+        if clock.indices is None:
+            raise no_solution(problem)
         status = Status.OPTIMAL if finished else Status.STOPPED
         return Run(clock.best(), status=status, iterations=clock.iterations)
+
+
+def _is_complete(problem: Problem, chosen: list[int]) -> bool:
+    return len(chosen) == problem.k if problem.capacities is None else not problem.capacities.violation(chosen)
 
 
 def _allowed(problem: Problem, chosen: list[int]) -> NDArray[np.bool_]:

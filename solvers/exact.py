@@ -18,11 +18,12 @@ from solvers._exact import proof_warm_up
 from solvers._exact.certificate_file import RecordedProof, recorded_proof
 from solvers._exact.certificate_writer import proof_tree
 from solvers._exact.choice_of_proof import METHODS, choose, prove
-from solvers._exact.incumbents import from_sample, restarts, warm_start
+from solvers._exact.incumbents import from_sample, restarts, suitable, warm_start
 from solvers._exact.matrix_proof import on_matrix, seconds_of_matrix
 from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
+from solvers._framework.limited_picks import has_other_limits, no_solution, no_solution_yet
 from solvers._framework.registry import make
 
 _FEW = 32  # points whose proof takes less time than a local search
@@ -37,7 +38,7 @@ class Exact(Solver):
     """Best heuristic first, then one infeasibility proof: OPT >= t iff the pairs at distance >= t have a k-clique.
 
     With group counts the clique has to keep them, and the search carries what is left of each group. It then takes the
-    matrix, whatever the number of points, and one thread.
+    matrix, whatever the number of points, and one thread. So does a demand, for which the clique has to weigh enough.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ class Exact(Solver):
 
     exact = True
     keeps_group_counts = True
+    keeps_apart = True
+    reaches_demand = True
     takes_initial = True
     cost = "exponential time; memory O(n^2), or O(n) in few dimensions"
 
@@ -91,14 +94,22 @@ class Exact(Solver):
         check_whole(self, "threads")
         check_whole(self, "certificate_nodes", "certificate_bytes", "max_optima", least=0)
 
+    def refusal(self, problem: Problem) -> str:
+        """Say why this solver does not take a problem; empty if it does."""
+        if self.certificate_nodes and has_other_limits(problem):
+            return "certificate_nodes: certificates state neither apart nor demand; leave it out for such a problem"
+        if self.max_optima and problem.capacities is not None:
+            return "max_optima lists subsets of k points, and with a demand there is no k; leave it out"
+        return super().refusal(problem)
+
     def warm_up(self, problem: Problem) -> None:
         """Compile the heuristics and the proof on small parts of the problem."""
         method = choose(problem, self.method)
-        proof_warm_up.warm_up(problem, method, self.heuristics)
+        proof_warm_up.warm_up(problem, method, suitable(problem, self.heuristics))
         if self.certificate_file:
             proof_warm_up.warm_up_record(problem, method)
         if method == "matrix" and (problem.n > _LARGE_MATRIX or _has_slow_matrix(problem)):
-            for name in self.heuristics:
+            for name in suitable(problem, self.heuristics):
                 make(name).warm_up(problem)
 
     def warm_up_proof(self, problem: Problem) -> None:
@@ -127,6 +138,8 @@ class Exact(Solver):
         proven = clock.objective >= clock.upper_bound
         if not proven:
             clock.report(upper_bound=cheap_bound(problem))
+        if clock.indices is None:
+            raise no_solution(problem) if proven else no_solution_yet(self.keyword(), problem)
         status = Status.OPTIMAL if proven else Status.STOPPED
         notes = {"proven_by": proven_by} if proven and proven_by else {}
         return Run(clock.best(), clock.upper_bound, status, clock.iterations, notes)
@@ -144,9 +157,9 @@ class Exact(Solver):
     def _start_on_points(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
         """Find an incumbent before the matrix, where that takes long."""
         if _has_slow_matrix(problem) and seconds_of_matrix(problem) > _MATRIX_SHARE * clock.remaining:
-            warm_start(problem, clock, rng, self.heuristics)
+            warm_start(problem, clock, rng, suitable(problem, self.heuristics))
         elif len(problem.candidates) > _LARGE_MATRIX:
-            warm_start(problem, clock, rng, self.heuristics[:1])
+            warm_start(problem, clock, rng, suitable(problem, self.heuristics)[:1])
 
     def certificate(
         self, problem: Problem, indices: ArrayLike, upper_bound: float, stop: Stop | None = None
@@ -174,7 +187,7 @@ class Exact(Solver):
         SolverContractError
             If there are k points farther apart than the bound.
         InvalidOptionError
-            If the problem has group counts.
+            If the problem has group counts, groups that are apart, or a demand.
         """
         _check_recordable(problem)
         method = choose(problem, self.method)
@@ -209,17 +222,20 @@ class Exact(Solver):
             if not is_given:
                 self._start_on_points(problem, clock, rng)
             stated = on_matrix(problem, clock)
+        heuristics = suitable(problem, self.heuristics)
         many = method == "cells" and not problem.include and n > _MANY and not is_given
         if not is_given:
-            warm_start(stated, clock, rng, self.heuristics[:1] if n <= _FEW or many else self.heuristics)
+            warm_start(stated, clock, rng, heuristics[:1] if n <= _FEW or many else heuristics)
         if many:
             from_sample(stated, clock, rng)
 
         def improve() -> None:
             if method == "cells":  # cells find what is near an incumbent; other arrangements need other starts
-                restarts(stated, clock, rng, self.heuristics[1:])
+                restarts(stated, clock, rng, heuristics[1:])
             else:
-                warm_start(stated, clock, rng, self.heuristics[1:], quick=False)
+                warm_start(
+                    stated, clock, rng, heuristics[1:] or (heuristics if has_other_limits(stated) else ()), quick=False
+                )
 
         return prove(stated, clock, method, improve, self.threads)
 
@@ -229,6 +245,8 @@ def _check_recordable(problem: Problem) -> None:
         raise InvalidOptionError(
             "a certificate file states no group counts; certificate_nodes=10_000 records such a proof in the notes"
         )
+    if has_other_limits(problem):
+        raise InvalidOptionError("a certificate file states neither apart nor demand; leave it out for such a problem")
 
 
 def _has_slow_matrix(problem: Problem) -> bool:

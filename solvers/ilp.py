@@ -10,13 +10,15 @@ import numpy as np
 from mmdp import Clock, InvalidOptionError, Problem, Status, TooLargeError
 from mmdp.arrays import Indices
 from mmdp.bounds import upper_bound
-from solvers._exact.incumbents import warm_start
+from solvers._exact.incumbents import suitable, warm_start
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import ROUNDING, Run
+from solvers._framework.limited_picks import has_other_limits, no_solution, no_solution_yet
 from solvers._framework.registry import make
 from solvers._framework.subprocesses import call
+from solvers._framework.trimming import trimmed
 from solvers._framework.warm_up import once
-from solvers._ilp.threshold_model import Answer, Count, decide
+from solvers._ilp.threshold_model import Answer, Count, Weights, decide
 
 FORMULATIONS = ("thresholds", "node_packing", "compact", "big_m")
 BACKENDS = ("highs", "scip")
@@ -58,6 +60,8 @@ class Ilp(Solver):
 
     exact = True
     keeps_group_counts = True
+    keeps_apart = True
+    reaches_demand = True
     takes_initial = True
     cost = "n x n matrix, exponential time"
 
@@ -76,30 +80,50 @@ class Ilp(Solver):
         if isinstance(self.heuristics, str):
             raise InvalidOptionError(f"heuristics = {self.heuristics!r}: give a tuple of names")
 
+    def refusal(self, problem: Problem) -> str:
+        """Say why this solver does not take a problem; empty if it does."""
+        if self.formulation != "thresholds" and has_other_limits(problem):
+            return f"formulation = {self.formulation!r} states neither apart nor demand; leave it out, for thresholds"
+        return super().refusal(problem)
+
     def warm_up(self, problem: Problem) -> None:
         """Compile the heuristics, and load OR-Tools."""
-        for name in self.heuristics if problem.group_counts is None else ("local_search",):
+        for name in self._starts(problem):
             make(name).warm_up(problem)
         corners = 1.0 - np.eye(3)
-        once(self.keyword(), lambda: decide(corners, 1.0, 2, [], [], np.arange(2), seconds=1.0, threads=1, seed=0))
+        once(
+            self.keyword(),
+            lambda: decide(corners, 1.0, 2, [], [], None, np.arange(2), seconds=1.0, threads=1, seed=0),
+        )
+
+    def _starts(self, problem: Problem) -> tuple[str, ...]:
+        """Heuristics for the first incumbent."""
+        return suitable(problem, self.heuristics if problem.group_counts is None else ("local_search",))
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         if clock.indices is None:
-            warm_start(problem, clock, rng, self.heuristics if problem.group_counts is None else ("local_search",))
+            warm_start(problem, clock, rng, self._starts(problem))
         clock.report(upper_bound=upper_bound(problem))
         try:
             search = _Search(self, problem, clock, int(rng.integers(2**31)))
         except TooLargeError:
             if clock.remaining > 0:
                 raise
-            return Run(clock.best(), clock.upper_bound, Status.STOPPED)
+            return Run(self._best(problem, clock), clock.upper_bound, Status.STOPPED)
         if self.formulation in ("thresholds", "node_packing"):
             search.by_rank()
         elif not clock.expired:
             search.at_once()
             search.by_rank()  # about distances so close to the bound that the solver cannot tell
         status = Status.OPTIMAL if search.low >= search.high else Status.STOPPED
-        return Run(clock.best(), float(search.values[search.high]), status, clock.iterations)
+        if clock.indices is None and status is Status.OPTIMAL:
+            raise no_solution(problem)
+        return Run(self._best(problem, clock), float(search.values[search.high]), status, clock.iterations)
+
+    def _best(self, problem: Problem, clock: Clock) -> Indices:
+        if clock.indices is None:
+            raise no_solution_yet(self.keyword(), problem)
+        return clock.best()
 
 
 class _Search:
@@ -108,14 +132,20 @@ class _Search:
     def __init__(self, options: Ilp, problem: Problem, clock: Clock, seed: int) -> None:
         self._options, self._problem, self._clock, self._seed = options, problem, clock, seed
         self._points = problem.candidates
-        self._D = problem.matrix(lambda: clock.remaining <= 0)[np.ix_(self._points, self._points)]
+        whole = problem.matrix(lambda: clock.remaining <= 0)
+        self._D = problem.kept_apart(whole[np.ix_(self._points, self._points)])
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
         self._counts: list[Count] = []
         if group_counts := problem.group_counts:
             member = group_counts.member[self._points]
             bounds = zip(group_counts.low.tolist(), np.minimum(group_counts.high, problem.k).tolist(), strict=True)
             self._counts = [(np.flatnonzero((member == group).any(axis=1)), *both) for group, both in enumerate(bounds)]
-        self.values = np.unique(self._D[np.triu_indices(len(self._D), 1)])
+        capacities = problem.capacities
+        self._weights = None
+        if capacities is not None:
+            self._weights = Weights(capacities.units[self._points], capacities.needed)
+        values = np.unique(self._D[np.triu_indices(len(self._D), 1)])
+        self.values = values if problem.separations is None else np.union1d(values, [-np.inf])  # of no solution yet
         self.low = self._rank(clock.objective)
         self.high = max(self.low, self._rank(clock.upper_bound * (1 + ROUNDING)))
 
@@ -156,7 +186,7 @@ class _Search:
     def _decide(self, t: float, seconds: float) -> Answer:
         k, forced, options = self._problem.k, self._forced, self._options
         if options.formulation != "node_packing":
-            arguments = (self._D, t, k, forced, self._counts, self._hint)
+            arguments = (self._D, t, k, forced, self._counts, self._weights, self._hint)
             return decide(*arguments, seconds=seconds, threads=options.threads, seed=self._seed)
         chosen, bound = self._maximise((self._D, k, forced, self._counts, t), seconds)
         if chosen is not None and len(chosen) >= k:
@@ -179,10 +209,13 @@ class _Search:
 
     @property
     def _hint(self) -> Indices:
-        return np.searchsorted(self._points, self._clock.best())
+        known = self._clock.indices
+        return np.searchsorted(self._points, known) if known is not None else np.empty(0, np.int64)
 
     def _found(self, chosen: Indices) -> None:
         indices = self._points[chosen]
+        if self._problem.capacities is not None:
+            indices = trimmed(self._problem, indices)
         self._clock.report(indices, self._problem.objective(indices)[0])
         self.low = self._rank(self._clock.objective)
 

@@ -17,11 +17,15 @@ from solvers._exact.choice_of_proof import choose
 from solvers._exact.proof_warm_up import warm_up as warm_up_cells
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
+from solvers._framework.limited_picks import farthest_first_within, has_other_limits, is_packing, no_solution_yet
+from solvers._framework.trimming import trimmed
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 from solvers._local_search.candidate_sampler import CandidateSampler
 from solvers._local_search.candidate_set import IN_BYTES, CandidateSet
 from solvers._local_search.coarse_to_fine import coarse_to_fine_search
 from solvers._local_search.counts_search import counted_search, warm_up_counts
+from solvers._local_search.demand_search import demand_search, warm_up_demand_search
+from solvers._local_search.ranked_search import clock_of_ranks, ranked, told
 from solvers._local_search.search_run import SearchRun
 from solvers._local_search.tie_break import fewer_critical_pairs
 from solvers.fair import fair_solution
@@ -52,6 +56,9 @@ class LocalSearch(Solver):
     the counts; with several, a violated count weighs as much as a pair in conflict until it is repaired. Beyond 5,000
     picks the start is the answer.
 
+    With a demand, or groups that have to be apart, it is a tabu search for a heavy enough set of points of which no two
+    are at a distance of z or less, on the n x n matrix.
+
     The limits of :class:`~mmdp.Stop` count moves, separately for each start, and the points that a refinement looks at.
 
     Parameters
@@ -74,6 +81,8 @@ class LocalSearch(Solver):
     """
 
     keeps_group_counts = True
+    keeps_apart = True
+    reaches_demand = True
     takes_initial = True
     cost = "near pairs of two points a move, memory O(near pairs)"
     default_stop: ClassVar[Stop] = Stop(no_improvement=100_000)
@@ -86,10 +95,19 @@ class LocalSearch(Solver):
     def __post_init__(self) -> None:
         check_whole(self, "patience", "starts", "threads")
 
+    def refusal(self, problem: Problem) -> str:
+        """Say why this solver does not take a problem; empty if it does."""
+        if self.tie_break and has_other_limits(problem):
+            return "tie_break=True swaps points one for one, regardless of apart and demand; leave it out for them"
+        return super().refusal(problem)
+
     def warm_up(self, problem: Problem) -> None:
         """Compile on the problem, or on a part of it that is searched in the same way, once a process."""
+        if is_packing(problem):
+            once(("sets of some weight",), warm_up_demand_search)
+            return
         if problem.group_counts is not None:
-            warm_up_counts(problem)
+            warm_up_counts(problem if problem.separations is None else Problem(2, distances=1.0 - np.eye(5)))
             return
         large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
         is_small = problem.n <= _PART and problem.geometry.form != "callable"
@@ -107,28 +125,46 @@ class LocalSearch(Solver):
             warm_up_cells(problem, "cells", ())
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        if problem.group_counts is not None:
-            fair_solution(problem, problem.group_counts, clock)
-            first = np.sort(clock.best())
-        elif clock.indices is not None:
-            first = np.sort(clock.indices)
-        else:
-            first = np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
-        clock.report(first, problem.objective(first)[0], included_bound(problem))
+        first = self._start(problem, clock, rng)
+        if first is not None:
+            clock.report(first, problem.objective(first)[0], included_bound(problem))
         if self.starts == 1:
             for _ in self._search(problem, clock, first, rng):
                 pass
         else:
             self._search_from_many_starts(problem, clock, first, rng)
+        if clock.indices is None:
+            raise no_solution_yet(self.keyword(), problem)
         chosen = clock.best()
         if self.tie_break:
             chosen = fewer_critical_pairs(problem, chosen, clock)
         return Run(chosen, iterations=clock.iterations)
 
+    def _start(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Indices | None:
+        """A solution to begin with; None where groups have to be apart and the first try leads nowhere."""
+        if is_packing(problem):
+            found = farthest_first_within(problem) if clock.indices is None else clock.indices
+            return None if found is None else trimmed(problem, found)
+        if problem.separations is not None:
+            return clock.indices
+        if problem.group_counts is not None:
+            fair_solution(problem, problem.group_counts, clock)
+            return np.sort(clock.best())
+        if clock.indices is not None:
+            return np.sort(clock.indices)
+        return np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
+
     def _search(
-        self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator, looks: bool = True
+        self, problem: Problem, clock: Clock, first: Indices | None, rng: np.random.Generator, looks: bool = True
     ) -> Generator[None, None, None]:
         rest = int(self.default_stop.no_improvement or 0)
+        if is_packing(problem):
+            yield from demand_search(problem, clock, first, rng, rest, self.patience)
+            return
+        if problem.separations is not None:
+            yield from self._search_ranks(problem, clock, first, rng)
+            return
+        assert first is not None
         if problem.group_counts is not None:
             yield from counted_search(problem, clock, first, rng, rest, self.patience)
             return
@@ -142,11 +178,22 @@ class LocalSearch(Solver):
             run, CellProof(problem, clock).look if looks and _has_few_cliques(problem) else None
         )
 
+    def _search_ranks(
+        self, problem: Problem, clock: Clock, first: Indices | None, rng: np.random.Generator
+    ) -> Generator[None, None, None]:
+        """Search for the largest smallest rank of a distance, which is 0 for groups that are not apart."""
+        stated, own = ranked(problem, clock), clock_of_ranks(clock)
+        assert stated.group_counts is not None
+        if first is not None:
+            own.report(first, stated.objective(first)[0])
+        fair_solution(stated, stated.group_counts, own)
+        yield from told(problem, clock, own, self._search(stated, own, np.sort(own.best()), rng))
+
     def _search_from_many_starts(
-        self, problem: Problem, clock: Clock, first: Indices, rng: np.random.Generator
+        self, problem: Problem, clock: Clock, first: Indices | None, rng: np.random.Generator
     ) -> None:
         clocks = [Clock(clock.stop) for _ in range(self.starts)]
-        for own in clocks:
+        for own in clocks if first is not None else ():
             own.report(first, clock.objective, clock.upper_bound)
         searches = [
             self._search(problem, own, first, r, looks=own is clocks[0])  # they would all look in the same places

@@ -53,6 +53,8 @@ PRUNING = [
         *("_pipeline/test_caches", "_pipeline/test_encoder_output", "_pipeline/test_positions", "families/test_oracle"),
     )
 ]
+RECORD = ["tests/mmdp/test_check_certificate.py", *EXACT]
+ATTENTION = ["tests/lmm_integration/test_attention.py", *PRUNING]
 TESTS = {  # of each file or folder, the tests that belong to it, the quickest first
     "mmdp/bounds.py": ["tests/mmdp/test_bounds.py"],
     "mmdp/certificate.py": ["tests/mmdp/test_certificate.py"],
@@ -60,10 +62,15 @@ TESTS = {  # of each file or folder, the tests that belong to it, the quickest f
     "mmdp/stopping.py": ["tests/mmdp/test_stopping.py", "tests/mmdp/test_result.py"],
     "solvers/streaming.py": [WORST, "tests/solvers/test_guarantees.py", "tests/solvers/test_sources.py"],
     "solvers/coreset.py": [WORST, "tests/solvers/test_guarantees.py"],
-    "solvers/fair.py": [WORST, "tests/solvers/test_fair.py"],
+    "solvers/fair.py": [WORST, "tests/solvers/test_fair.py", "tests/solvers/test_counts.py"],
     "solvers/exact.py": EXACT,
     "solvers/_exact": EXACT,
+    "solvers/_exact/certificate_file.py": RECORD,
+    "solvers/_exact/recorded_search.py": RECORD,
     "lmm_integration/_pipeline": PRUNING,
+    "lmm_integration/_pipeline/encoder_attention.py": ATTENTION,
+    "lmm_integration/_pipeline/mergers.py": ATTENTION,
+    "lmm_integration/_pipeline/restore.py": ["tests/lmm_integration/_pipeline/test_restore.py", *PRUNING],
 }
 EQUIVALENT = ROOT / "tests/faults_equivalent.toml"
 PRELOADED = ("numpy", "scipy.cluster.hierarchy", "scipy.spatial", "scipy.sparse.csgraph", "numba", "pytest")

@@ -1,5 +1,6 @@
 """The oracle: everything written again in plain Python, slow and obvious. It shares no code with the packages."""
 
+import decimal
 import itertools
 import math
 
@@ -47,6 +48,30 @@ def optimum(D, k, include=(), exclude=()):
     """The largest objective over all subsets of size k."""
     free = [i for i in range(len(D)) if i not in exclude and i not in include]
     return max(objective(D, (*include, *rest)) for rest in itertools.combinations(free, k - len(include)))
+
+
+def reaches(capacity, demand, indices):
+    """Whether at least two points have so much together, in decimals as they are written."""
+    total = sum(decimal.Decimal(repr(float(capacity[i]))) for i in indices)
+    return len(indices) >= 2 and total >= decimal.Decimal(repr(float(demand)))
+
+
+def are_apart(D, labels, apart, indices):
+    """Whether every two points of groups that have to be apart are."""
+    return all(
+        D[i][j] >= distance
+        for i, j in itertools.permutations(indices, 2)
+        for (one, other), distance in apart.items()
+        if (labels[i], labels[j]) == (one, other)
+    )
+
+
+def subsets(n, sizes, include=(), exclude=()):
+    """All sets of some sizes with the fixed points."""
+    for size in sizes:
+        for chosen in itertools.combinations(range(n), size):
+            if set(include) <= set(chosen) and not set(exclude) & set(chosen):
+                yield chosen
 
 
 def farthest_first(D, k, first):

@@ -42,9 +42,12 @@ def _answer(
         if call.kept_positions is not None and arguments.get("position_ids") is not None:
             arguments["position_ids"] = call.original_positions(arguments["position_ids"] - first) + first
         return original(**prepare.restored(call, arguments))
-    prepare.check(arguments)
+    prepare.visual.check(arguments)
     earlier = continued(
-        arguments, prepare.visual(arguments), brings_pixels=prepare.brings_pixels(arguments), whole_text=False
+        arguments,
+        prepare.visual.tokens(arguments),
+        brings_pixels=prepare.visual.brings_pixels(arguments),
+        whole_text=False,
     )
     if earlier is not None:
         prepare.restore_offset(earlier)
@@ -74,7 +77,7 @@ def check_backbone(
 ) -> Any:
     """Refuse images that reach the model inside around the pruned ``forward``, where nothing prunes them."""
     named = arguments | dict(zip(inspect.signature(original).parameters, args, strict=False))
-    if not running.entered and prepare.brings_pixels(named):
+    if not running.entered and prepare.visual.brings_pixels(named):
         raise PruningStateError(
             f"{type(prepare.inner).__name__} got images around the pruned forward of the model, so they would not be "
             "pruned: call the whole model; a trainer that replaces its forward, as TRL's do, must come before prune()"

@@ -13,7 +13,8 @@ from transformers.generation.streamers import BaseStreamer
 
 from lmm_integration._pipeline.caches import continued, mark
 from lmm_integration._pipeline.hooks import Running
-from lmm_integration._pipeline.prepare import ENCODED, PIXELS, Preparation
+from lmm_integration._pipeline.prepare import Preparation
+from lmm_integration._pipeline.visual_inputs import ENCODED, PIXELS
 
 _LENGTHS = ("max_length", "min_length")
 
@@ -28,11 +29,11 @@ def run(
     arguments |= dict(zip(inspect.signature(original).parameters, args, strict=False))
     if arguments.get("input_ids") is None:
         arguments["input_ids"] = arguments.pop("inputs", None)
-    prepare.check(arguments)
+    prepare.visual.check(arguments)
     if arguments.get("custom_generate") is not None:
         return original(**arguments)  # a loop of the caller's, which sees the whole prompt; its first forward prunes
-    with_pixels = prepare.brings_pixels(arguments)
-    call = continued(arguments, prepare.visual(arguments), brings_pixels=with_pixels, whole_text=True)
+    with_pixels = prepare.visual.brings_pixels(arguments)
+    call = continued(arguments, prepare.visual.tokens(arguments), brings_pixels=with_pixels, whole_text=True)
     if call is not None or with_pixels:
         arguments["attention_mask"] = _mask(arguments, own)
     if call is None:

@@ -77,6 +77,20 @@ def members(words: Words) -> NDArray[np.int64]:
     return found
 
 
+def share_of_conflicts(adjacent: Words) -> float:
+    """Share of the pairs of vertices that are not adjacent."""
+    m = len(adjacent)
+    return 1.0 - sum(map(count, adjacent)) / max(1, m * (m - 1))
+
+
+def conflicts_of(adjacent: Words) -> NDArray[np.bool_]:
+    """Return the pairs of vertices that are not adjacent as a matrix."""
+    bits = np.unpackbits(adjacent.view(np.uint8), axis=1, count=len(adjacent), bitorder="little")
+    conflict: NDArray[np.bool_] = bits == 0
+    np.fill_diagonal(conflict, False)
+    return conflict
+
+
 def full(n: int) -> Words:
     """Return the set of all of n vertices."""
     return np.asarray(pack(np.ones((1, n), dtype=np.bool_))[0])

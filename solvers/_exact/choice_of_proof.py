@@ -46,10 +46,12 @@ def choose(problem: Problem, method: str) -> str:
     Raises
     ------
     InvalidOptionError
-        If the method is "cells" where there are no boxes, or group counts.
+        If the method is "cells" where there are no boxes, or where more is asked of a solution than k points.
     """
-    if problem.group_counts is not None and method == "cells":
-        raise InvalidOptionError("method = 'cells' does not keep group counts; choose auto or matrix")
+    if problem.is_limited and method == "cells":
+        raise InvalidOptionError(
+            "method = 'cells' does not keep group counts, nor apart, nor a demand; choose auto or matrix"
+        )
     has_boxes = problem.points is not None and problem.geometry.form in BOX_FORMS
     if method == "cells" and not has_boxes:
         raise InvalidOptionError(f"method = 'cells' needs points and one of the distance forms {', '.join(BOX_FORMS)}")
@@ -58,5 +60,5 @@ def choose(problem: Problem, method: str) -> str:
     assert problem.points is not None or not has_boxes
     dimensions = problem.points.shape[1] if has_boxes else math.inf  # of a sphere, two
     few = _PLANE_POINTS if dimensions <= 2 else _SPACE_POINTS
-    many = len(problem.candidates) > few and problem.group_counts is None
+    many = len(problem.candidates) > few and not problem.is_limited
     return "cells" if dimensions <= _BOX_DIMENSIONS and many else "matrix"

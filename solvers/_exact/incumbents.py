@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmdp import Clock, Problem, Status, Stop
+from mmdp import Clock, NoSolutionError, Problem, Status, Stop
 from solvers._framework.registry import make
 
+_SEARCH = "local_search"
 _TIME_SHARE = 0.2  # of what is left, for each heuristic: more finds better incumbents, and leaves less for the proof
 _SHORT_SECONDS = 1.0  # that each may take in any case: in a short run the incumbent counts more than the bound
 _SHORT_SHARE = 0.95  # of what is left, as long as these are not over: the rest is for a bound and for checking
@@ -55,6 +56,12 @@ def restarts(problem: Problem, clock: Clock, rng: np.random.Generator, heuristic
             warm_start(problem, clock, rng, heuristics, share=_TIME_SHARE)
 
 
+def suitable(problem: Problem, heuristics: Sequence[str]) -> tuple[str, ...]:
+    """Those of the heuristics that take the problem; the local search where none does, if it takes it."""
+    taking = tuple(name for name in heuristics if not make(name).refusal(problem))
+    return taking or tuple(name for name in (_SEARCH,) if not make(name).refusal(problem))
+
+
 def warm_start(
     problem: Problem,
     clock: Clock,
@@ -81,7 +88,10 @@ def warm_start(
         stop = replace(stop, no_improvement=rest and chosen(rest, _PATIENCE * problem.n), iterations=most)
         if np.isfinite(clock.remaining):
             stop = replace(stop, seconds=seconds_for_one(clock) if share is None else share * clock.remaining)
-        found = solver.solve(problem, stop, seed=int(rng.integers(2**31)))
+        try:
+            found = solver.solve(problem, stop, seed=int(rng.integers(2**31)))
+        except NoSolutionError:  # which a proof may find or refute
+            continue
         clock.report(found.indices, found.objective)
         if found.upper_bound > found.objective:  # one that met the objective met it up to rounding, which is no proof
             clock.report(upper_bound=found.upper_bound)

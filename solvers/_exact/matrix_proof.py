@@ -15,7 +15,9 @@ from mmdp.arrays import Indices, Vector
 from solvers._exact.clique_search import EXHAUSTED, FOUND, PAUSED, CliqueSearch, PacedSearch
 from solvers._exact.counted_clique import CountedCliqueSearch
 from solvers._exact.threshold_graph import Adjacency, pairs_above
+from solvers._exact.weighted_clique import WeightedCliqueSearch
 from solvers._framework.subprocesses import call
+from solvers._framework.trimming import trimmed
 
 _QUICK_NODES = 2_000  # of proof before a patient heuristic: fewer delay easy proofs, more keep a weak incumbent
 _TURN_NODES = 200_000  # of the first turn at the proof: fewer delay proofs, more leave large gaps for long
@@ -32,6 +34,7 @@ _CLIQUE_SHARE = 0.25  # of the time left, for a turn of the clique search beside
 _PACKING_SHARE = 0.75  # of the time left, for a turn of the integer program, which begins anew each time
 _PACKING_TURN = 120.0  # seconds of its first turn at most: more delay the clique search, fewer are lost more often
 _LEAST_PACKING = 1.0  # seconds that are worth starting it: its process alone takes about as long
+_Packs = (CliqueSearch, WeightedCliqueSearch)
 _PACKING_PROBE = 4.0  # seconds of the integer program for one threshold of a bound at most
 
 
@@ -44,14 +47,7 @@ def on_matrix(problem: Problem, clock: Clock) -> Problem:
         If the matrix does not fit the memory, or, once there is an incumbent, the time of the clock.
     """
     D = problem.matrix(lambda: clock.indices is not None and clock.remaining <= 0)
-    return Problem(
-        problem.k,
-        distances=D,
-        include=problem.include,
-        exclude=problem.exclude,
-        groups=problem.groups,
-        counts=problem.counts,
-    )
+    return problem.with_distances(D)
 
 
 def seconds_of_matrix(problem: Problem) -> float:
@@ -80,7 +76,7 @@ class MatrixProof:
         self._points = problem.candidates
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
         whole = problem.matrix(lambda: clock.remaining <= 0)
-        self._D = whole if len(self._points) == problem.n else whole[np.ix_(self._points, self._points)]
+        self._D = problem.kept_apart(whole if len(self._points) == problem.n else whole[np.ix_(*2 * [self._points])])
 
     def run(self) -> None:
         """Search until the optimum is proven or the clock expires."""
@@ -94,6 +90,8 @@ class MatrixProof:
     def _search(self, adjacent: Adjacency) -> PacedSearch:
         if limits := self._problem.group_counts:
             return CountedCliqueSearch(adjacent, self._problem.k, self._forced, limits, self._points)
+        if capacities := self._problem.capacities:
+            return WeightedCliqueSearch(adjacent, capacities.units[self._points], capacities.needed, self._forced)
         return CliqueSearch(adjacent, self._problem.k, self._forced, self._threads)
 
     def _decide(self, search: PacedSearch) -> bool:
@@ -132,7 +130,7 @@ class MatrixProof:
 
     def _pack(self, search: PacedSearch, seconds: float) -> bool:
         """Decide the same threshold by an integer program instead, which is better at graphs with few conflicts."""
-        if seconds < _LEAST_PACKING or not isinstance(search, CliqueSearch):
+        if seconds < _LEAST_PACKING or not isinstance(search, _Packs):
             return False
         answer = call("solvers._exact.packing:independent", *search.as_packing(), seconds=seconds)
         chosen, infeasible = answer or (None, False)
@@ -144,6 +142,8 @@ class MatrixProof:
 
     def _report(self, clique: Indices) -> None:
         chosen = self._points[clique]
+        if self._problem.capacities is not None:
+            chosen = trimmed(self._problem, chosen)
         self._clock.report(chosen, self._problem.objective(chosen)[0])
 
     def _tighten_bound(self, seconds: float, node_limit: float) -> None:
@@ -184,4 +184,4 @@ class MatrixProof:
 
 def _packs(search: PacedSearch) -> bool:
     """Whether an integer program, which knows no counts, takes turns with the search."""
-    return isinstance(search, CliqueSearch) and search.conflicts < _FEW_CONFLICTS
+    return isinstance(search, _Packs) and search.conflicts < _FEW_CONFLICTS

@@ -17,7 +17,7 @@ def optimal_subsets(problem: Problem, clock: Clock, cap: int) -> list[list[int]]
     if len(problem.include) == problem.k:
         return [sorted(problem.include)][:cap]
     points = problem.candidates
-    adjacent = np.greater_equal(problem.matrix()[np.ix_(points, points)], clock.objective)
+    adjacent = np.greater_equal(problem.kept_apart(problem.matrix()[np.ix_(points, points)]), clock.objective)
     np.fill_diagonal(adjacent, False)
     forced = np.searchsorted(points, sorted(problem.include)).tolist()
     search: PacedSearch = (

@@ -11,14 +11,18 @@ from scipy.sparse import csr_array
 
 from solvers._exact.clique_cover import clique_cover
 
+_SLACK = 1e-9  # relative
 _INFEASIBLE = 2  # status of scipy.optimize.milp
 
 
-def independent(conflict: NDArray[np.bool_], need: int, seconds: float) -> tuple[NDArray[np.int64] | None, bool]:
-    """Look for ``need`` vertices without a conflict among them, by HiGHS.
+def independent(
+    conflict: NDArray[np.bool_], need: int, weight: NDArray[np.int64], seconds: float
+) -> tuple[NDArray[np.int64] | None, bool]:
+    """Look for vertices of total weight ``need`` without a conflict among them, by HiGHS.
 
     One variable a vertex, at most one from each clique of a clique cover of the conflicts (Padberg, Mathematical
-    Programming 5, 1973), and at least ``need`` in all.
+    Programming 5, 1973), and at least ``need`` in all. Weights other than 1 are scaled to at most 1, and a little less
+    is asked for than they need, so that rounding refutes nothing.
 
     Returns
     -------
@@ -30,16 +34,20 @@ def independent(conflict: NDArray[np.bool_], need: int, seconds: float) -> tuple
     start, members = clique_cover(conflict)
     cliques = csr_array((np.ones(len(members)), members, start), shape=(len(start) - 1, len(conflict)))
     everyone = np.ones(len(conflict))
-    constraints = [LinearConstraint(everyone, need, np.inf)]
+    largest = max(1, int(weight.max(initial=1)))
+    scaled, asked = weight / largest, need / largest * (1.0 if largest == 1 else 1 - _SLACK)
+    constraints = [LinearConstraint(scaled, asked, np.inf)]
     if cliques.shape[0]:
         constraints.append(LinearConstraint(cliques, -np.inf, 1.0))
     left = seconds - (time.perf_counter() - started)
     if left <= 0:
         return None, False
     limit = {"time_limit": left} if np.isfinite(left) else {}
-    answer = milp(-everyone, constraints=constraints, integrality=everyone, bounds=Bounds(0, 1), options=limit)
+    answer = milp(-scaled, constraints=constraints, integrality=everyone, bounds=Bounds(0, 1), options=limit)
     if answer.x is not None:
-        chosen = np.flatnonzero(answer.x > 0.5)[:need]
-        if len(chosen) == need and not conflict[np.ix_(chosen, chosen)].any():
+        chosen = np.flatnonzero(answer.x > 0.5)
+        reached = np.cumsum(weight[chosen])
+        chosen = chosen[: 1 + np.searchsorted(reached, need)]
+        if len(reached) and reached[-1] >= need and not conflict[np.ix_(chosen, chosen)].any():
             return chosen, False
     return None, answer.status == _INFEASIBLE

@@ -14,13 +14,16 @@ from solvers._exact.kd_tree import build
 from solvers._exact.matrix_proof import on_matrix
 from solvers._exact.nogoods import closest, hand_over, new_nogoods
 from solvers._exact.relaxation import Relaxation
+from solvers._exact.weighted_clique import WeightedCliqueSearch
 from solvers._framework.distance_forms import KINDS
+from solvers._framework.limited_picks import has_other_limits
 from solvers._framework.registry import make
 from solvers._framework.warm_up import kind_of, once, part_of
 from solvers._local_search.candidate_set import IN_BYTES
 from solvers._local_search.conflict_matrix import MOST_PICKS
 
 _PICKS = 5
+_ONES = np.ones(4, dtype=np.int64)
 _POINTS, _ROWS = 700, 60
 _WIDE = 3001  # rows of a matrix that the local search refines from coarse to fine
 _STOP = Stop(iterations=2000)  # counted: a limit in seconds would end it in the middle of compiling
@@ -46,6 +49,11 @@ def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
         once("cliques within counts", lambda: CountedCliqueSearch(graph, 2, (), limits, corners.candidates).run(1.0))
         for name in heuristics:
             make(name).warm_up(corners)
+        return
+    if has_other_limits(problem):
+        once("cliques of some weight", lambda: WeightedCliqueSearch(~np.eye(4, dtype=np.bool_), _ONES, 2).run(1.0))
+        for name in heuristics:
+            make(name).warm_up(problem)
         return
     if method == "cells":
         for name in heuristics:

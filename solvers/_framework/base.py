@@ -6,7 +6,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,8 @@ from solvers._framework.grading import (
 )
 from solvers._framework.initial import starting_solution
 from solvers._framework.interrupts import interrupted
+from solvers._framework.limited_picks import no_solution
+from solvers._framework.progress import shown
 from solvers._framework.table_problem import TableProblem, TableRun
 
 
@@ -80,18 +82,33 @@ class Solver(ABC):
     default_stop: ClassVar[Stop] = Stop()
     """Limits of a run for which the caller sets none; counted, not timed, so that a seed gives one answer."""
     resumable: ClassVar[bool] = False
-    """Whether ``solve_table`` saves checkpoints and shows its progress."""
+    """Whether ``solve_table`` saves checkpoints."""
     takes_initial: ClassVar[bool] = False
     """Whether ``solve(initial=...)`` is where the method starts; one that constructs its answer refuses it."""
     reads_partitions: ClassVar[bool] = False
     """Whether ``solve_table`` takes a table in partitions."""
     keeps_group_counts: ClassVar[bool] = False
     """Whether solutions keep the group counts of a problem; a solver that does not refuses a problem that has some."""
+    keeps_apart: ClassVar[bool] = False
+    """Whether solutions keep groups ``apart``; a solver that does not refuses a problem that asks for it."""
+    reaches_demand: ClassVar[bool] = False
+    """Whether the method solves problems with capacities and a demand in place of k; otherwise it refuses them."""
 
     @property
     def stops(self) -> bool:
         """Whether limits can end a run; not if it constructs one solution and is done."""
         return True
+
+    def refusal(self, problem: Problem) -> str:
+        """Say why this solver does not take a problem; empty if it does."""
+        demands = (
+            (problem.group_counts, self.keeps_group_counts, "does not keep group counts"),
+            (problem.separations, self.keeps_apart, "does not keep groups apart"),
+            (problem.capacities, self.reaches_demand, "chooses k points, and knows no capacities and no demand"),
+        )
+        wrong = [what for stated, is_met, what in demands if stated is not None and not is_met]
+        who = "`mmdp solvers` and solvers.available() say which solvers do"
+        return f"{self.keyword()} {wrong[0]}; {who}" if wrong else ""
 
     @classmethod
     def keyword(cls) -> str:
@@ -134,20 +151,22 @@ class Solver(ABC):
         Raises
         ------
         InvalidOptionError
-            If the problem has group counts that the solver does not keep, if the solver takes no ``initial``, or if
-            ``initial``, ``stop``, ``seed`` or ``certify_seconds`` is invalid.
+            If the problem has group counts, groups that are apart, or a demand, and the solver does not know such
+            limits; if it takes no ``initial``; or if ``initial``, ``stop``, ``seed`` or ``certify_seconds`` is invalid.
+        InvalidProblemError
+            If it is proven that no points keep the distances of ``apart``.
+        NoSolutionError
+            If no points that keep them were found within the limits.
         SolverContractError
             If the solver's answer is not a solution, or exceeds its own bound.
         """
-        if problem.group_counts is not None and not self.keeps_group_counts:
-            raise InvalidOptionError(
-                f"{self.keyword()} does not keep group counts; `mmdp solvers` and solvers.available() say which do"
-            )
+        if refusal := self.refusal(problem):
+            raise InvalidOptionError(refusal)
         generator = checked_options(stop, seed, certify_seconds)
         if initial is not None and not self.takes_initial:
             raise InvalidOptionError(
-                f"{self.keyword()} constructs its answer and takes no initial; searches and proofs do: local_search, "
-                "exact, ilp, fair, drop_add, grasp, interchange, brute_force"
+                f"{self.keyword()} constructs its answer and takes no initial; `mmdp solvers` and solvers.available() "
+                "say which do"
             )
         run, start, repairs = self._only_solution(problem, generator), None, ""
         if initial is not None:
@@ -157,7 +176,7 @@ class Solver(ABC):
         clock = Clock(self.default_stop if stop is None else stop, watch, tell)
         takes_long = isinstance(problem.geometry.function, FunctionPairs) and np.isfinite(clock.remaining)
         try:
-            if start is None and run is None and takes_long and problem.group_counts is None:
+            if start is None and run is None and takes_long and not problem.is_limited:
                 start = first_answer(problem, clock.remaining)
             if start is not None:
                 clock.report(start, problem.objective(start)[0])
@@ -203,6 +222,8 @@ class Solver(ABC):
         clock.report(indices, objective, bound)
         if problem.group_counts is not None and problem.group_counts.moved:
             run = replace(run, notes={**run.notes, "moved_counts": list(problem.group_counts.moved)})
+        if problem.capacities is not None:
+            run = replace(run, notes={**run.notes, "capacity": problem.capacities.total(indices)})
         return graded(
             self.keyword(),
             problem,
@@ -243,7 +264,7 @@ class Solver(ABC):
         checkpoint : path, optional
             Where a solver that is ``resumable`` saves how far it is, so that the same call goes on after a kill.
         progress : bool
-            Whether a solver that is ``resumable`` shows a bar.
+            Show a bar on the standard error; not where partitions are read.
         include, exclude : sequence of int
             Rows that are chosen in any case, and rows that never are.
 
@@ -254,23 +275,23 @@ class Solver(ABC):
         """
         where = None if checkpoint is None else Path(checkpoint)
         row_numbers = table.row_numbers if isinstance(table, Table) else None
-        if isinstance(table, Table):
-            k = whole_k(table.n, k)
+        if isinstance(table, Table) or len(include) or len(exclude) or isinstance(k, float):
+            n = table.n if isinstance(table, Table) else sum(table.lengths())
+            k = whole_k(n, k)
             include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
-            include, exclude = checked_picks(table.n, k, include, exclude)
-        elif len(include) or len(exclude) or isinstance(k, float):
-            raise InvalidOptionError(
-                "the rows of partitions have no numbers before they are counted: give k as a whole number, without "
-                "include and exclude, or pass an array or a file"
-            )
+            include, exclude = checked_picks(n, k, include, exclude)
         asked = TableProblem(
             table, k, resolve(metric), stop, seed, where, progress, include=tuple(include), exclude=tuple(exclude)
         )
         checked_options(stop, seed, certify_seconds)
+        if progress and isinstance(table, Partitions):
+            raise InvalidOptionError("progress: there is no bar where partitions are read")
         if not self._reads(asked):
             self._check_loading(asked)
             problem = Problem(k, points=table.load(), metric=metric, include=include, exclude=exclude)
-            return renumbered(self.solve(problem, stop, seed, watch, certify_seconds), row_numbers)
+            with shown(k, watch) if progress else nullcontext((watch, None)) as (hears, tell):
+                result = self.solve(problem, stop, seed, hears, certify_seconds, tell=tell)
+            return renumbered(result, row_numbers)
         if certify_seconds:
             raise InvalidOptionError(
                 f"certify_seconds = {certify_seconds!r}: a proof needs all points in memory; pass an array"
@@ -295,11 +316,11 @@ class Solver(ABC):
 
     def _check_loading(self, asked: TableProblem) -> None:
         """Refuse what cannot be done with all rows in memory."""
-        if asked.checkpoint is not None or asked.progress:
-            name = f"checkpoint = {str(asked.checkpoint)!r}" if asked.checkpoint is not None else "progress"
+        if asked.checkpoint is not None:
             raise InvalidOptionError(
-                f"{name}: this run of {self.keyword()} saves nothing on the way and shows no progress; greedy does for "
-                "tables, with a named metric and a start that does not compare all pairs of more than 4,096 points"
+                f"checkpoint = {str(asked.checkpoint)!r}: this run of {self.keyword()} saves nothing on the way; "
+                "greedy does for tables, with a named metric and a start that does not compare all pairs of more than "
+                "4,096 points"
             )
 
     def _warm_up_table(self, asked: TableProblem) -> None:
@@ -315,6 +336,8 @@ class Solver(ABC):
         if len(problem.include) == problem.k:
             return Run(problem.include, status=Status.OPTIMAL)
         if len(problem.candidates) == problem.k:
+            if problem.too_close(problem.candidates):
+                raise no_solution(problem)
             return Run(self._order(problem, rng), status=Status.OPTIMAL)
         return None
 

@@ -11,6 +11,7 @@ from mmdp.arrays import Indices, Vector
 from mmdp.completion import Completion
 from mmdp.groups import GroupCounts
 from mmdp.traversal import farthest, farthest_first
+from solvers._framework.limited_picks import farthest_first_within, is_packing
 
 
 def one_group(problem: Problem) -> GroupCounts:
@@ -85,8 +86,10 @@ def random_within_counts(problem: Problem, limits: GroupCounts, rng: np.random.G
     return np.array(picks, dtype=np.int64)
 
 
-def repaired(problem: Problem, subset: Sequence[int] | Indices) -> Indices:
-    """Return a solution that keeps as much of a subset as comes before what counts or k forbid.
+def repaired(problem: Problem, subset: Sequence[int] | Indices) -> Indices | None:
+    """Return a solution that keeps as much of a subset as comes before what counts, ``apart`` or k forbid.
+
+    None if groups that have to be apart leave no points to complete it.
 
     Parameters
     ----------
@@ -95,5 +98,8 @@ def repaired(problem: Problem, subset: Sequence[int] | Indices) -> Indices:
     """
     usable = np.asarray(subset, dtype=np.int64)
     usable = usable[np.isin(usable, problem.candidates)]
+    if is_packing(problem):
+        return farthest_first_within(problem, usable.tolist())
     limits = problem.group_counts or one_group(problem)
-    return np.array(within_counts(problem, limits, usable.tolist()), dtype=np.int64)
+    solution = np.array(within_counts(problem, limits, usable.tolist()), dtype=np.int64)
+    return None if problem.too_close(solution) else solution

@@ -71,21 +71,27 @@ def checked_indices(keyword: str, problem: Problem, answer: ArrayLike) -> Indice
 
 def fault(problem: Problem, indices: Indices) -> str:
     """Say why indices are no solution; empty if they are one."""
+    size = problem.k if problem.capacities is None else len(indices)
     return (
-        f"{indices.shape} indices instead of ({problem.k},)"
-        if indices.shape != (problem.k,)
+        f"{indices.shape} indices instead of ({size},)"
+        if indices.shape != (size,)
+        else "no index"
+        if not size
         else "an index twice"
-        if len(np.unique(indices)) < problem.k
+        if len(np.unique(indices)) < size
         else "an index out of range"
         if indices.min() < 0 or indices.max() >= problem.n
         else "an excluded index"
         if np.isin(indices, problem.exclude).any()
         else "a set without all included indices"
         if not np.isin(problem.include, indices).all()
-        else problem.group_counts.violation(indices)
-        if problem.group_counts is not None
-        else ""
+        else _broken_limit(problem, indices)
     )
+
+
+def _broken_limit(problem: Problem, indices: Indices) -> str:
+    sized = (limits for limits in (problem.group_counts, problem.capacities) if limits is not None)
+    return next(filter(None, (limits.violation(indices) for limits in sized)), "") or problem.too_close(indices)
 
 
 def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, objective: float) -> float:
@@ -139,7 +145,7 @@ def graded(
         solver=keyword,
         metric=problem.geometry.name,
         n=problem.n,
-        k=problem.k,
+        k=len(indices),
         seed=seed,
         notes=run.notes,
         origin=in_memory(problem, indices),
@@ -185,7 +191,7 @@ def graded_rows(
         runtime=runtime,
         seed=seed,
     )
-    return replace(result, n=n, origin=None if read is None else in_blocks(held, geometry, read))
+    return replace(result, n=n, origin=in_blocks(held, geometry, read))
 
 
 def renumbered(result: Result, row_numbers: Indices | None) -> Result:

@@ -22,7 +22,7 @@ def starting_solution(problem: Problem, initial: Sequence[int]) -> tuple[Indices
     Raises
     ------
     InvalidOptionError
-        If these are not different indices of points.
+        If these are not different indices of points, or no solution is found that keeps what may be kept of them.
     """
     try:
         given = np.array(distinct(problem.n, initial, "initial"), dtype=np.int64)
@@ -30,6 +30,10 @@ def starting_solution(problem: Problem, initial: Sequence[int]) -> tuple[Indices
         raise InvalidOptionError(f"{error}; give k different indices of points") from error
     if wrong := fault(problem, given):
         solution = repaired(problem, given)
+        if solution is None:
+            raise InvalidOptionError(
+                f"initial has {wrong}, and what is left of it could not be completed; leave it out"
+            )
         kept = int(np.isin(given, solution).sum())
         return solution, f"had {wrong}; {kept} of its {len(given)} points are kept"
     return given, ""

@@ -77,8 +77,10 @@ class SolverInfo:
         Time and memory.
     missing : str
         Why it cannot be used; empty if it can.
-    group_counts : bool
-        Whether it keeps group counts.
+    group_counts, apart, demand : bool
+        Whether it keeps group counts, keeps groups apart, and reaches a demand by capacities.
+    takes_initial : bool
+        Whether it starts from a solution that is given.
     """
 
     name: str
@@ -87,6 +89,9 @@ class SolverInfo:
     cost: str
     missing: str = ""
     group_counts: bool = False
+    apart: bool = False
+    demand: bool = False
+    takes_initial: bool = False
 
 
 class SolverTable(list[SolverInfo]):
@@ -94,12 +99,23 @@ class SolverTable(list[SolverInfo]):
 
     def __str__(self) -> str:
         said = {True: "yes", False: "no"}
-        rows = [(s.name, said[s.proof], said[s.group_counts], s.device, s.cost, s.missing or "installed") for s in self]
-        return tabulate(rows, headers=["solver", "proof", "group counts", "device", "cost", "status"])
+        rows = [
+            (
+                info.name,
+                *(
+                    said[knows]
+                    for knows in (info.proof, info.group_counts, info.apart, info.demand, info.takes_initial)
+                ),
+                *(info.device, info.cost, info.missing or "installed"),
+            )
+            for info in self
+        ]
+        headers = ["solver", "proof", "group counts", "apart", "demand", "initial", "device", "cost", "status"]
+        return tabulate(rows, headers=headers)
 
 
 def available() -> SolverTable:
-    """List every solver: what it proves, whether it keeps group counts, where it computes, and what it costs.
+    """List every solver: what it proves, which limits it keeps, what it starts from, where it computes, what it costs.
 
     A solver whose dependencies are missing is listed too, with the command that installs them.
 
@@ -115,8 +131,8 @@ def available() -> SolverTable:
         except MissingDependencyError as error:
             table.append(SolverInfo(name, False, "", "", str(error)))
         else:
-            proof, keeps = solver.exact, solver.keeps_group_counts
-            table.append(SolverInfo(name, proof, solver.device, solver.cost, group_counts=keeps))
+            knows = (solver.keeps_group_counts, solver.keeps_apart, solver.reaches_demand, solver.takes_initial)
+            table.append(SolverInfo(name, solver.exact, solver.device, solver.cost, "", *knows))
     return table
 
 

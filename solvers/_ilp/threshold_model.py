@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -15,6 +16,13 @@ from solvers._exact.threshold_graph import core
 from solvers._ilp.interruptible import wait_for
 
 Count = tuple[Indices, int, int]  # members of a group, at least and at most how many of them
+
+
+class Weights(NamedTuple):
+    """What each point weighs, and how much a solution has to weigh."""
+
+    of_each: Indices
+    needed: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ def decide(
     k: int,
     forced: Sequence[int],
     counts: Sequence[Count],
+    weights: Weights | None,
     hint: Indices,
     *,
     seconds: float,
@@ -39,9 +48,10 @@ def decide(
 ) -> Answer:
     """Look for k points pairwise at distance >= t, the forced ones among them.
 
-    The model has one Boolean for each point of the (k-1)-core, at most one point from each clique of a clique cover
-    of the pairs that are too close, and sum = k (Sayyady and Fathi 2016, node packing; as in Erkut 1990). Each group
-    that is counted is one more sum.
+    With ``weights`` it looks for at least k points that weigh enough. The model has one Boolean for each point of the
+    (k-1)-core, at most one point from each clique of a clique cover of the pairs that are too close, and sum = k
+    (Sayyady and Fathi 2016, node packing; as in Erkut 1990). Each group that is counted is one more sum, and the
+    weights are one in place of sum = k.
 
     Raises
     ------
@@ -60,7 +70,10 @@ def decide(
     start, members = clique_cover(~compatible[np.ix_(points, points)])
     for low, high in pairwise(start.tolist()):
         model.add_at_most_one(chosen[i] for i in members[low:high])
-    model.add(sum(chosen) == k)
+    if weights is None:
+        model.add(sum(chosen) == k)
+    else:
+        model.add(cp_model.LinearExpr.weighted_sum(chosen, weights.of_each[points].tolist()) >= weights.needed)
     for group, least, most in counts:
         left = np.flatnonzero(np.isin(points, group))
         model.add_linear_constraint(sum(chosen[i] for i in left), least, most)

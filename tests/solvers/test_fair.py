@@ -119,6 +119,32 @@ def test_the_clusters_alone_keep_the_factor(case):
     assert result.objective * result.notes["approximation_factor"] >= optimum(case) * (1 - 5e-8) - 1e-9
 
 
+@settings(max_examples=300)
+@given(case=fair_cases(metrics=TRIANGLE, picks=False), data=st.data())
+def test_the_clusters_keep_the_factor_for_two_attributes(case, data):
+    one, n, k = case.problem, case.problem.n, case.problem.k
+    labels = data.draw(st.lists(st.sampled_from("xy"), min_size=n, max_size=n))
+    solution = data.draw(st.permutations(range(n)))[:k]
+    assume("x" in labels and keeps(one.counts, one.groups, solution))
+    fewest = data.draw(st.integers(0, sum(labels[i] == "x" for i in solution)))
+    groups, counts = {"one": one.groups, "two": labels}, {"one": one.counts, "two": {"x": (fewest, None)}}
+    problem = Problem(k, points=one.points, metric=one.metric, groups=groups, counts=counts)
+    best = max(
+        naive.objective(case.D, subset)
+        for subset in itertools.combinations(range(n), k)
+        if keeps(one.counts, one.groups, subset) and sum(labels[i] == "x" for i in subset) >= fewest
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fair, "_exchange", lambda problem, group_counts, clock: None)
+        patch.setattr(fair, "_farthest_first", worst)
+        result = solvers.solve(problem, solver="fair")
+    assert keeps(one.counts, one.groups, result.indices)
+    assert sum(labels[i] == "x" for i in result.indices) >= fewest
+    assert result.upper_bound >= best * (1 - 5e-8) - 1e-9
+    assume(result.notes)
+    assert result.objective * result.notes["approximation_factor"] >= best * (1 - 5e-8) - 1e-9
+
+
 @settings(max_examples=200)
 @given(case=fair_cases())
 def test_fair_keeps_counts_with_fixed_picks_and_any_distance(case):

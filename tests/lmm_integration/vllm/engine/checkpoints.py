@@ -54,19 +54,19 @@ def text_config(width: int = 128, layers: int = 2, heads: int = 4, inner: int = 
     }
 
 
-def spread(model: torch.nn.Module) -> None:
+def spread(model: torch.nn.Module, embeddings: float = 1.0) -> None:
     """Weights so large that an answer depends on every image and every word of its prompt."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim >= 2 and "norm" not in name:
-                scale = 1.0 if "embed" in name else 1.6 / weight[0].numel() ** 0.5
+                scale = embeddings if "embed" in name else 1.6 / weight[0].numel() ** 0.5
                 weight.copy_(torch.randn(weight.shape, generator=generator) * scale)
 
 
-def save(model: Any, processor: Any, folder: Path) -> None:
-    """Write a checkpoint."""
-    spread(model)
+def save(model: Any, processor: Any, folder: Path, embeddings: float = 1.0) -> None:
+    """Write a checkpoint; ``embeddings``: their scale."""
+    spread(model, embeddings)
     model.generation_config.eos_token_id = None
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -141,9 +141,12 @@ def _qwen(folder: Path, name: str, vision: dict[str, Any], sections: list[int], 
     torch.manual_seed(0)
     video = getattr(transformers, "Qwen3VLVideoProcessor" if name == "Qwen3VL" else "Qwen2VLVideoProcessor")
     patch = {"patch_size": vision["patch_size"]}
+    look = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3} if name == "Qwen3VL" else {}  # vLLM has one for both
     unit = (2 * vision["patch_size"]) ** 2
     processor = getattr(transformers, f"{name}Processor")(
-        image_processor=transformers.Qwen2VLImageProcessor(min_pixels=4 * unit, max_pixels=1024 * unit, **patch),
+        image_processor=transformers.Qwen2VLImageProcessor(
+            min_pixels=4 * unit, max_pixels=1024 * unit, **patch, **look
+        ),
         video_processor=video(**patch),
         tokenizer=tokens,
         chat_template=TEMPLATE.replace("PLACEHOLDER", "<|vision_start|><|image_pad|><|vision_end|>"),
@@ -284,7 +287,8 @@ def gemma3(folder: Path) -> None:
         image_seq_length=16,
         chat_template=TEMPLATE.replace("PLACEHOLDER", "<start_of_image>"),
     )
-    save(transformers.Gemma3ForConditionalGeneration(config).eval(), processor, folder)
+    small = 0.1 * config.text_config.hidden_size**-0.5  # else tied embeddings, scaled up, answer the last token again
+    save(transformers.Gemma3ForConditionalGeneration(config).eval(), processor, folder, small)
     rename(folder, _published_llava)
 
 

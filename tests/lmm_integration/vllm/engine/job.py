@@ -123,6 +123,8 @@ def reference(job: dict[str, Any]) -> dict[str, Any]:
                 videos |= {"video_metadata": about} if kind.startswith("qwen") else {}
             images = {"images": [made.image(seed, fixed) for seed in case.images]} if case.images else {}
             inputs = processor(text=case.prompt(kind), return_tensors="pt", **images, **videos)
+            if kind == "gemma3":  # image tokens attend to later ones too, but in vLLM on the GPU only
+                inputs["token_type_ids"].zero_()
             length = inputs["input_ids"].shape[1]
             with torch.no_grad():
                 output = model.generate(**inputs, max_new_tokens=job["new_tokens"], do_sample=False)

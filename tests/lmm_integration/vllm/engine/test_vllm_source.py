@@ -30,6 +30,7 @@ FUNCTIONS = {
     (PROCESSOR, "BaseMultiModalProcessor.get_dummy_inputs"): ["seq_len", "mm_counts", "mm_options"],
     ("multimodal/processing/context.py", "BaseProcessingInfo.get_mm_max_tokens_per_item"): ["seq_len", "mm_counts"],
     ("multimodal/inputs.py", "PlaceholderRange.extract_embeds_range"): [],
+    ("model_executor/models/llava_onevision.py", "LlavaOnevisionProcessingInfo.get_image_size_with_most_features"): [],
     ("model_executor/models/interfaces.py", "SupportsMRoPE.get_mrope_input_positions"): ["input_tokens", "mm_features"],
     ("model_executor/models/interfaces.py", "SupportsMultiModalPruning.recompute_mrope_positions"): POSITIONS,
     ("config/multimodal.py", "MultiModalConfig.is_multimodal_pruning_enabled"): [],
