@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ LARGEST_WHOLE = 2**53  # up to which float64 holds every whole number
 WIDE_BYTES = 8  # of numbers that may go beyond
 _SINGLE_BYTES = 4  # of the narrowest floats that numpy computes with
 _CACHED_ENTRIES = 2**18  # of a block that is read twice
+_WORTH_THREADS = 64  # blocks from which on threads divide them
 
 
 def namespace(array: Array) -> Any:
@@ -87,11 +89,23 @@ def all_finite(x: Array) -> bool:
     """Whether no entry is NaN or infinite, by sums, which are neither where no entry is and they do not overflow."""
     x = x.detach() if is_tensor(x) else x
     step = len(x) if is_tensor(x) else max(1, _CACHED_ENTRIES // x.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        return all(
-            np.isfinite(float(block.sum())) or bool(namespace(x).isfinite(block).all())
-            for block in (x[i : i + step] for i in range(0, len(x), step))
-        )
+    starts, threads = range(0, len(x), step), 1
+    if "numba" in sys.modules and len(starts) >= _WORTH_THREADS:  # what compiles knows how many threads are allowed
+        threads = sys.modules["numba"].get_num_threads()
+
+    def in_turn(first: int) -> bool:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return all(_is_finite(x[i : i + step]) for i in starts[first::threads])
+
+    if threads == 1:
+        return in_turn(0)
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(in_turn, first) for first in range(1, threads)]
+        return in_turn(0) and all(other.result() for other in others)
+
+
+def _is_finite(block: Array) -> bool:
+    return bool(np.isfinite(float(block.sum()))) or bool(namespace(block).isfinite(block).all())
 
 
 def check_reach(name: str, largest: float) -> None:

@@ -21,7 +21,7 @@ from solvers._framework.distance_forms import is_beyond, one_reduced_distance
 
 BLOCK = 256
 FEW_STALE = 16  # blocks that one thread visits sooner than others wake up
-_WORTH_A_THREAD = 2**19  # coordinates that one thread looks at before others join: a quarter of a millisecond
+_WORTH_A_THREAD = 2**17  # coordinates that one thread looks at before others join: a tenth of a millisecond
 _ROUNDING, _UNDERFLOW = 1 + 1e-9, 1e-290  # far above what float64 sums of up to 10^6 terms lose
 
 Numbers = NDArray[np.int64]

@@ -1,5 +1,6 @@
 """What a user hands over is read as it is, mended where only rounding is wrong, or refused where it is wrong."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -172,6 +173,20 @@ def test_finite_numbers_may_add_up_to_more_than_their_type_holds(dtype):
             x[row, 3] = wrong
             assert not all_finite(x)
             x[row, 3] = 1
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread only")
+@pytest.mark.parametrize("row", [0, 5000, 9999])
+def test_threads_that_share_the_rows_find_what_one_finds(row):
+    x = np.full((10_000, 2000), 3e38, np.float32)  # 77 blocks
+    before = numba.get_num_threads()
+    numba.set_num_threads(2)
+    try:
+        assert all_finite(x)
+        x[row, 7] = np.nan
+        assert not all_finite(x)
+    finally:
+        numba.set_num_threads(before)
 
 
 def test_infinities_that_cancel_are_found():
