@@ -1,4 +1,4 @@
-"""Readers of the literature's instance files: Geo, Ran, Glover, GKD and MDG texts, and TSPLIB coordinates."""
+"""Readers of the literature's files: Geo, Ran, Glover, GKD and MDG texts, TSPLIB coordinates, and capacities."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ def read(path: str | Path) -> Instance:
     - TSPLIB: ``KEYWORD : value`` lines and a ``NODE_COORD_SECTION`` (:func:`read_tsplib`)
     - coordinates: ``n``, ``d``, then ``index x1 ... xd`` (Geo, Glover)
     - distances: ``n`` or ``n m``, then ``i j distance`` for every pair (Ran, GKD, MDG)
+    - capacities: ``n``, the demand, n capacities in one line, then n lines of n distances, with empty lines between
+      them or not (the benchmark of the capacitated dispersion problem)
 
-    Indices in the last two start at 0.
+    Indices in the second and the third start at 0.
 
     Raises
     ------
@@ -31,6 +33,10 @@ def read(path: str | Path) -> Instance:
     if not first or not first[0].replace(".", "", 1).isdecimal():
         return read_tsplib(path)
     n = lines.integer(0, 0)
+    filled = lines.filled()
+    is_square = len(filled) == n + 3 and len(lines.fields(filled[2])) == n
+    if is_square and (not lines.fields(1) or lines.fields(1) != [str(n - 1)]):  # which are coordinates with a row more
+        return _capacitated(lines, n, filled)
     if len(lines.fields(1)) == 1:
         return Instance(path.stem, points=_coordinates(lines, n, lines.integer(1, 0)))
     return Instance(path.stem, distances=_pairs(lines, n))
@@ -71,6 +77,12 @@ def read_tsplib(path: str | Path, distinct: bool = True) -> Instance:
     return Instance(header.get("NAME", path.stem), points=points, metric=metric)
 
 
+def _capacitated(lines: _Lines, n: int, filled: list[int]) -> Instance:
+    (demand,) = _numbers(lines, filled[1], 1)
+    capacity, D = _numbers(lines, filled[2], n), np.array([_numbers(lines, number, n) for number in filled[3:]])
+    return Instance(lines.path.stem, distances=D, capacity=capacity, demand=float(demand))
+
+
 def _coordinates(lines: _Lines, n: int, d: int) -> Floats:
     table = _rows(lines, 2, n, d + 1)
     if not np.array_equal(table[:, 0], np.arange(n)):
@@ -106,18 +118,21 @@ def _rows(lines: _Lines, start: int, count: int, width: int) -> Floats:
         raise lines.error(after, f"{count} rows were announced, and here is one more")
     if count and len(lines.fields(start)) != width:
         raise lines.error(start, f"{width} numbers were expected, {len(lines.fields(start))} fields are there")
-    table = np.empty((count, width))
-    for row in range(count):
-        fields = lines.fields(start + row)
-        if len(fields) != width:
-            raise lines.error(start + row, f"{width} numbers were expected, {len(fields)} fields are there")
-        try:
-            table[row] = fields
-        except ValueError as error:
-            raise lines.error(start + row, str(error)) from error
-        if not np.isfinite(table[row]).all():
-            raise lines.error(start + row, "a number is NaN or infinite")
-    return table
+    return np.array([_numbers(lines, start + row, width) for row in range(count)]).reshape(count, width)
+
+
+def _numbers(lines: _Lines, number: int, width: int) -> Floats:
+    """The numbers of one line."""
+    fields = lines.fields(number)
+    if len(fields) != width:
+        raise lines.error(number, f"{width} numbers were expected, {len(fields)} fields are there")
+    try:
+        row = np.array(fields, dtype=np.float64)
+    except ValueError as error:
+        raise lines.error(number, str(error)) from error
+    if not np.isfinite(row).all():
+        raise lines.error(number, "a number is NaN or infinite")
+    return row
 
 
 class _Lines:
@@ -142,6 +157,10 @@ class _Lines:
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def filled(self) -> list[int]:
+        """Numbers of the lines that are not empty."""
+        return [number for number, line in enumerate(self._lines) if line]
 
     def text(self, number: int) -> str:
         return self._lines[number]

@@ -38,16 +38,25 @@ class Instance:
     distances : (n, n) float64 array, or None
     metric : str
         Of the points.
+    capacity : (n,) float64 array, or None
+    demand : float, or None
+        Of an instance that has them in place of k.
     """
 
     name: str
     points: Floats | None = None
     distances: Floats | None = None
     metric: str = "euclidean"
+    capacity: Floats | None = None
+    demand: float | None = None
 
-    def problem(self, k: int, **picks: Any) -> Problem:
-        """Return the problem of choosing k; ``include`` and ``exclude`` as in :class:`~mmdp.Problem`."""
-        return Problem(k, points=self.points, distances=self.distances, metric=self.metric, **picks)
+    def problem(self, k: int | None = None, **picks: Any) -> Problem:
+        """Return the problem of choosing k, or of reaching the demand if there is no k.
+
+        ``picks`` are ``include`` and ``exclude`` as in :class:`~mmdp.Problem`.
+        """
+        limits = {"capacity": self.capacity, "demand": self.demand} if k is None else {"k": k}
+        return Problem(points=self.points, distances=self.distances, metric=self.metric, **limits, **picks)
 
 
 def uniform(name: str, n: int, d: int, high: float, seed: int) -> Instance:

@@ -15,6 +15,7 @@ from mmdp.arrays import (
     LARGEST_COORDINATE,
     WIDE_BYTES,
     Array,
+    all_finite,
     check_reach,
     check_whole,
     describe_rows,
@@ -74,7 +75,7 @@ def _table(x: Any, name: str) -> Array:
         raise advice.wrong_shape(name, x)
     if 0 in x.shape:
         raise InvalidProblemError(f"{name} is empty: shape {tuple(x.shape)}")
-    if (x.is_floating_point() if is_tensor(x) else x.dtype.kind == "f") and not np.isfinite(value_range(x)).all():
+    if (x.is_floating_point() if is_tensor(x) else x.dtype.kind == "f") and not all_finite(x):
         finite = namespace(x).isfinite(x)
         bad = np.flatnonzero(~np.asarray(finite.all(1).tolist()))
         column = int(np.flatnonzero(~np.asarray(finite[int(bad[0])].tolist()))[0])

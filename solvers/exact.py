@@ -23,7 +23,7 @@ from solvers._exact.matrix_proof import on_matrix, seconds_of_matrix
 from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
-from solvers._framework.limited_picks import is_packing, no_solution, no_solution_yet
+from solvers._framework.limited_picks import has_other_limits, no_solution, no_solution_yet
 from solvers._framework.registry import make
 
 _FEW = 32  # points whose proof takes less time than a local search
@@ -38,7 +38,7 @@ class Exact(Solver):
     """Best heuristic first, then one infeasibility proof: OPT >= t iff the pairs at distance >= t have a k-clique.
 
     With group counts the clique has to keep them, and the search carries what is left of each group. It then takes the
-    matrix, whatever the number of points, and one thread.
+    matrix, whatever the number of points, and one thread. So does a demand, for which the clique has to weigh enough.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Exact(Solver):
 
     def refusal(self, problem: Problem) -> str:
         """Say why this solver does not take a problem; empty if it does."""
-        if self.certificate_nodes and (problem.separations is not None or problem.capacities is not None):
+        if self.certificate_nodes and has_other_limits(problem):
             return "certificate_nodes: certificates state neither apart nor demand; leave it out for such a problem"
         if self.max_optima and problem.capacities is not None:
             return "max_optima lists subsets of k points, and with a demand there is no k; leave it out"
@@ -234,7 +234,7 @@ class Exact(Solver):
                 restarts(stated, clock, rng, heuristics[1:])
             else:
                 warm_start(
-                    stated, clock, rng, heuristics[1:] or (heuristics if is_packing(stated) else ()), quick=False
+                    stated, clock, rng, heuristics[1:] or (heuristics if has_other_limits(stated) else ()), quick=False
                 )
 
         return prove(stated, clock, method, improve, self.threads)
@@ -245,7 +245,7 @@ def _check_recordable(problem: Problem) -> None:
         raise InvalidOptionError(
             "a certificate file states no group counts; certificate_nodes=10_000 records such a proof in the notes"
         )
-    if problem.is_limited:
+    if has_other_limits(problem):
         raise InvalidOptionError("a certificate file states neither apart nor demand; leave it out for such a problem")
 
 

@@ -13,7 +13,7 @@ from mmdp.bounds import upper_bound
 from solvers._exact.incumbents import suitable, warm_start
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import ROUNDING, Run
-from solvers._framework.limited_picks import is_packing, no_solution, no_solution_yet
+from solvers._framework.limited_picks import has_other_limits, no_solution, no_solution_yet
 from solvers._framework.registry import make
 from solvers._framework.subprocesses import call
 from solvers._framework.trimming import trimmed
@@ -82,7 +82,7 @@ class Ilp(Solver):
 
     def refusal(self, problem: Problem) -> str:
         """Say why this solver does not take a problem; empty if it does."""
-        if self.formulation != "thresholds" and is_packing(problem):
+        if self.formulation != "thresholds" and has_other_limits(problem):
             return f"formulation = {self.formulation!r} states neither apart nor demand; leave it out, for thresholds"
         return super().refusal(problem)
 

@@ -17,7 +17,7 @@ from solvers._exact.choice_of_proof import choose
 from solvers._exact.proof_warm_up import warm_up as warm_up_cells
 from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
-from solvers._framework.limited_picks import farthest_first_within, is_packing, no_solution_yet
+from solvers._framework.limited_picks import farthest_first_within, has_other_limits, is_packing, no_solution_yet
 from solvers._framework.trimming import trimmed
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 from solvers._local_search.candidate_sampler import CandidateSampler
@@ -25,6 +25,7 @@ from solvers._local_search.candidate_set import IN_BYTES, CandidateSet
 from solvers._local_search.coarse_to_fine import coarse_to_fine_search
 from solvers._local_search.counts_search import counted_search, warm_up_counts
 from solvers._local_search.demand_search import demand_search, warm_up_demand_search
+from solvers._local_search.ranked_search import clock_of_ranks, ranked, told
 from solvers._local_search.search_run import SearchRun
 from solvers._local_search.tie_break import fewer_critical_pairs
 from solvers.fair import fair_solution
@@ -96,9 +97,7 @@ class LocalSearch(Solver):
 
     def refusal(self, problem: Problem) -> str:
         """Say why this solver does not take a problem; empty if it does."""
-        if problem.group_counts is not None and problem.separations is not None:
-            return "local_search keeps group counts, or groups apart, and not both at once; exact and ilp do"
-        if self.tie_break and is_packing(problem):
+        if self.tie_break and has_other_limits(problem):
             return "tie_break=True swaps points one for one, regardless of apart and demand; leave it out for them"
         return super().refusal(problem)
 
@@ -108,7 +107,7 @@ class LocalSearch(Solver):
             once(("sets of some weight",), warm_up_demand_search)
             return
         if problem.group_counts is not None:
-            warm_up_counts(problem)
+            warm_up_counts(problem if problem.separations is None else Problem(2, distances=1.0 - np.eye(5)))
             return
         large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
         is_small = problem.n <= _PART and problem.geometry.form != "callable"
@@ -146,6 +145,8 @@ class LocalSearch(Solver):
         if is_packing(problem):
             found = farthest_first_within(problem) if clock.indices is None else clock.indices
             return None if found is None else trimmed(problem, found)
+        if problem.separations is not None:
+            return clock.indices
         if problem.group_counts is not None:
             fair_solution(problem, problem.group_counts, clock)
             return np.sort(clock.best())
@@ -160,6 +161,9 @@ class LocalSearch(Solver):
         if is_packing(problem):
             yield from demand_search(problem, clock, first, rng, rest, self.patience)
             return
+        if problem.separations is not None:
+            yield from self._search_ranks(problem, clock, first, rng)
+            return
         assert first is not None
         if problem.group_counts is not None:
             yield from counted_search(problem, clock, first, rng, rest, self.patience)
@@ -173,6 +177,17 @@ class LocalSearch(Solver):
         yield from coarse_to_fine_search(
             run, CellProof(problem, clock).look if looks and _has_few_cliques(problem) else None
         )
+
+    def _search_ranks(
+        self, problem: Problem, clock: Clock, first: Indices | None, rng: np.random.Generator
+    ) -> Generator[None, None, None]:
+        """Search for the largest smallest rank of a distance, which is 0 for groups that are not apart."""
+        stated, own = ranked(problem, clock), clock_of_ranks(clock)
+        assert stated.group_counts is not None
+        if first is not None:
+            own.report(first, stated.objective(first)[0])
+        fair_solution(stated, stated.group_counts, own)
+        yield from told(problem, clock, own, self._search(stated, own, np.sort(own.best()), rng))
 
     def _search_from_many_starts(
         self, problem: Problem, clock: Clock, first: Indices | None, rng: np.random.Generator

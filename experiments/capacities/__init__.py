@@ -12,7 +12,7 @@ import typer
 import solvers
 from experiments._common.console import Console, Progress
 from experiments._common.rows import RESULTS, Row, Rows
-from experiments.capacities.instances import Demanded, problems
+from experiments.capacities.instances import Demanded, problems, published
 from experiments.capacities.report import write_report
 from mmdp import Status, Stop
 
@@ -26,6 +26,9 @@ def main(
     instances: Annotated[int, typer.Option(help="Instances of each family, each with two demands.", min=1)] = 2,
     seconds: Annotated[float, typer.Option(help="Time limit of a run.", min=0.0)] = 10.0,
     seeds: Annotated[int, typer.Option(help="Runs of each solver on each instance.", min=1)] = 1,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the benchmark's files, to solve these in place of generated ones.")
+    ] = None,
     results: Annotated[Path, typer.Option(help="Folder of the rows and the table.")] = RESULTS,
 ) -> None:
     """Gap of the solvers that reach a demand by capacities, after equal time and with one thread each.
@@ -34,7 +37,7 @@ def main(
     was stopped.
     """
     console, rows = Console(), Rows(results / "capacities.csv", KEY)
-    names, wanted = list(solver or SOLVERS), list(problems(instances, only))
+    names, wanted = list(solver or SOLVERS), list(problems(instances, only) if data is None else published(data, only))
     minutes = math.ceil(len(wanted) * len(names) * seeds * seconds / 60)
     console.print(
         f"{len(wanted)} problems, {', '.join(names)}, {seeds} seeds: at most {minutes} min. Rows: {rows.path}. "

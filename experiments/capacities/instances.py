@@ -1,22 +1,23 @@
 """Problems with capacities and a demand, as the literature's files have them.
 
 The field's benchmark of 100 instances has five sets: SOM-a (n = 50), GKD-b (n = 50 and n = 150), GKD-c (n = 500) and
-MDG-b (n = 500), each with a demand of 0.2 and of 0.3 of all capacity (Peiro, Jimenez, Laguardia, Marti, International
-Transactions in Operational Research 28(1), 2021). What follows was read off two published files, GKD-b_11_n50_b02_m5
-and MDG-b_01_n500_b02_m50, as github.com/isaaclo97/Generalized-Dispersion-Problem has them, with costs added:
-capacities are whole numbers up to 1000, which look uniform; the demand is the share of their sum, rounded down;
-distances have one decimal. No seeds were published, so these are other instances of the same kind. The files of SOM-a
-and GKD-c were not seen.
+MDG-b (n = 500), ten instances each, with a demand of 0.2 and of 0.3 of all capacity (Peiro, Jimenez, Laguardia, Marti,
+International Transactions in Operational Research 28(1), 2021). What follows was read off three published files, those
+of SOM-a_11, GKD-b_11 and MDG-b_01 with 0.2: capacities are whole numbers up to 1000, which look uniform; the demand is
+the share of their sum, rounded down; distances have one decimal, those of SOM-a none. No seeds were published, so these
+are other instances of the same kind. :func:`published` reads the benchmark's own files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from mmdp import Problem
+from mmdp.instance_readers import read
 from mmdp.instances import Instance, gkd_c, glover, mdg_b, ran
 
 SHARES = (0.2, 0.3)  # of all capacity, that is demanded
@@ -47,6 +48,15 @@ FAMILIES: dict[str, Callable[[int], Instance]] = {
     "GKD-c n=500": lambda seed: gkd_c(500, seed),
     "MDG-b n=500": lambda seed: mdg_b(500, seed),
 }
+
+
+def published(folder: Path, only: str = "") -> Iterator[Demanded]:
+    """Problems of all text files of a folder that state a demand and whose name contains ``only``."""
+    for path in sorted(folder.rglob("*.txt")):
+        if only in path.stem:
+            instance = read(path)
+            if instance.demand is not None:
+                yield Demanded(instance.name, instance.problem())
 
 
 def problems(per_family: int, only: str = "") -> Iterator[Demanded]:

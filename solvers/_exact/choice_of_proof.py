@@ -49,7 +49,9 @@ def choose(problem: Problem, method: str) -> str:
         If the method is "cells" where there are no boxes, or where more is asked of a solution than k points.
     """
     if problem.is_limited and method == "cells":
-        raise InvalidOptionError("method = 'cells' knows neither group counts, apart nor demand; choose auto or matrix")
+        raise InvalidOptionError(
+            "method = 'cells' does not keep group counts, nor apart, nor a demand; choose auto or matrix"
+        )
     has_boxes = problem.points is not None and problem.geometry.form in BOX_FORMS
     if method == "cells" and not has_boxes:
         raise InvalidOptionError(f"method = 'cells' needs points and one of the distance forms {', '.join(BOX_FORMS)}")

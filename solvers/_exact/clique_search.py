@@ -21,7 +21,7 @@ from solvers._exact.branch_and_bound import (
     search,
 )
 from solvers._exact.search_parts import Part, divide
-from solvers._exact.threshold_graph import Adjacency, core_in_order
+from solvers._exact.threshold_graph import Adjacency, beside, core_in_order
 
 _SLICE_SECONDS = 0.02  # between two looks at the clock: shorter slices cost more calls, longer ones overrun the limit
 _LONGEST_SLICE = 10**9
@@ -105,11 +105,13 @@ class CliqueSearch(PacedSearch):
         super().__init__(forced, threads)
         self._need = k - len(self._forced)
         self._parts: list[Part] = []
-        clash = not adjacent[np.ix_(self._forced, self._forced)][np.triu_indices(len(self._forced), 1)].all()
-        free = np.flatnonzero(adjacent[self._forced].all(axis=0))
-        self._vertices = core_in_order(adjacent, free, self._need)
+        free = beside(adjacent, self._forced)
+        if free is None:
+            self.outcome = EXHAUSTED
+            return
+        self._vertices = core_in_order(adjacent, np.flatnonzero(free), self._need)
         m = len(self._vertices)
-        self.outcome = EXHAUSTED if clash or m < self._need else PAUSED
+        self.outcome = EXHAUSTED if m < self._need else PAUSED
         if self.outcome == PAUSED:
             self._adjacent = pack(adjacent[np.ix_(self._vertices, self._vertices)])
             self._parts = [Part(np.empty(0, np.int64), self._need, new_state(self._adjacent, full(m), self._need))]

@@ -15,7 +15,7 @@ from solvers._exact.bitsets import full, pack
 from solvers._exact.branch_and_bound import EXHAUSTED, FOUND, NODES, PAUSED
 from solvers._exact.clique_search import PacedSearch
 from solvers._exact.counted_branching import CountedState, counted_search, new_counted_state
-from solvers._exact.threshold_graph import Adjacency, core_in_order
+from solvers._exact.threshold_graph import Adjacency, beside, core_in_order
 
 _FEW_GROUPS = 4  # of an attribute up to which every union of them is coloured: 14 at most
 _BLOCK = 2**24  # entries of the graph that are numbers at a time
@@ -44,14 +44,17 @@ class CountedCliqueSearch(PacedSearch):
         taken = limits.taken(points[self._forced])
         wanted, room = _tightened(limits, np.maximum(limits.low - taken, 0), limits.high - taken, self._need)
         member = limits.member[points]
-        clash = not adjacent[np.ix_(self._forced, self._forced)][np.triu_indices(len(self._forced), 1)].all()
-        free = adjacent[self._forced].all(axis=0) & (room > 0)[member].all(axis=1)
-        graph, kept = _core(adjacent, np.flatnonzero(free), member, self._need, wanted, room)
+        self._state: CountedState | None = None
+        free = beside(adjacent, self._forced)
+        if free is None:
+            self.outcome = EXHAUSTED
+            return
+        inside = np.flatnonzero(free & (room > 0)[member].all(axis=1))
+        graph, kept = _core(adjacent, inside, member, self._need, wanted, room)
         order = core_in_order(graph, np.arange(len(kept)), 0)
         self._vertices = kept[order]
         m = len(kept)
-        self.outcome = EXHAUSTED if clash or (room < wanted).any() or m < self._need else PAUSED
-        self._state: CountedState | None = None
+        self.outcome = EXHAUSTED if (room < wanted).any() or m < self._need else PAUSED
         if self.outcome == PAUSED:
             groups = np.ascontiguousarray(member[self._vertices])
             mask = pack((groups[:, :, None] == np.arange(len(wanted))).any(axis=1).T)

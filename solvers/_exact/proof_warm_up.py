@@ -16,7 +16,7 @@ from solvers._exact.nogoods import closest, hand_over, new_nogoods
 from solvers._exact.relaxation import Relaxation
 from solvers._exact.weighted_clique import WeightedCliqueSearch
 from solvers._framework.distance_forms import KINDS
-from solvers._framework.limited_picks import is_packing
+from solvers._framework.limited_picks import has_other_limits
 from solvers._framework.registry import make
 from solvers._framework.warm_up import kind_of, once, part_of
 from solvers._local_search.candidate_set import IN_BYTES
@@ -50,7 +50,7 @@ def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
         for name in heuristics:
             make(name).warm_up(corners)
         return
-    if is_packing(problem):
+    if has_other_limits(problem):
         once("cliques of some weight", lambda: WeightedCliqueSearch(~np.eye(4, dtype=np.bool_), _ONES, 2).run(1.0))
         for name in heuristics:
             make(name).warm_up(problem)

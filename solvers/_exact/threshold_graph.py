@@ -30,6 +30,13 @@ def core(adjacent: Adjacency, k: int, forced: Sequence[int] = ()) -> NDArray[np.
         alive = kept
 
 
+def beside(adjacent: Adjacency, forced: Sequence[int]) -> Adjacency | None:
+    """Which vertices are adjacent to all forced ones, (n,) bool; None if two of these are not adjacent."""
+    if not adjacent[np.ix_(forced, forced)][np.triu_indices(len(forced), 1)].all():
+        return None
+    return np.asarray(adjacent[list(forced)].all(axis=0))
+
+
 def pairs_above(D: NDArray[np.float64], distance: float) -> Adjacency:
     """Graph of the pairs that are farther apart than ``distance``."""
     adjacent = np.greater(D, distance)

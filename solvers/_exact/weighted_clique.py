@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from solvers._exact.bitsets import conflicts_of, full, pack, share_of_conflicts
 from solvers._exact.branch_and_bound import DEPTH, EXHAUSTED, FOUND, NODES, PAUSED
 from solvers._exact.clique_search import PacedSearch
-from solvers._exact.threshold_graph import Adjacency
+from solvers._exact.threshold_graph import Adjacency, beside
 from solvers._exact.weighted_branching import WeightedState, new_weighted_state, weighted_search
 from solvers._framework.compilation import njit
 
@@ -35,10 +35,12 @@ class WeightedCliqueSearch(PacedSearch):
         super().__init__(forced)
         self._need = needed - int(weight[self._forced].sum())
         self._state: WeightedState | None = None
-        clash = not adjacent[np.ix_(self._forced, self._forced)][np.triu_indices(len(self._forced), 1)].all()
-        free = np.flatnonzero(adjacent[self._forced].all(axis=0) & (weight > 0))
-        self._vertices = heavy_core_in_order(adjacent, free, weight, self._need)
-        self.outcome = EXHAUSTED if clash or weight[self._vertices].sum() < self._need else PAUSED
+        free = beside(adjacent, self._forced)
+        if free is None:
+            self.outcome = EXHAUSTED
+            return
+        self._vertices = heavy_core_in_order(adjacent, np.flatnonzero(free & (weight > 0)), weight, self._need)
+        self.outcome = EXHAUSTED if weight[self._vertices].sum() < self._need else PAUSED
         if self.outcome == PAUSED:
             self._weight = weight[self._vertices]
             self._adjacent = pack(adjacent[np.ix_(self._vertices, self._vertices)])

@@ -99,8 +99,7 @@ def repaired(problem: Problem, subset: Sequence[int] | Indices) -> Indices | Non
     usable = np.asarray(subset, dtype=np.int64)
     usable = usable[np.isin(usable, problem.candidates)]
     if is_packing(problem):
-        solution = farthest_first_within(problem, usable.tolist())
-        broken = problem.group_counts is not None and solution is not None and problem.group_counts.violation(solution)
-        return None if broken else solution
+        return farthest_first_within(problem, usable.tolist())
     limits = problem.group_counts or one_group(problem)
-    return np.array(within_counts(problem, limits, usable.tolist()), dtype=np.int64)
+    solution = np.array(within_counts(problem, limits, usable.tolist()), dtype=np.int64)
+    return None if problem.too_close(solution) else solution

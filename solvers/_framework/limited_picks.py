@@ -57,9 +57,17 @@ def farthest_first_within(problem: Problem, kept: Iterable[int] = ()) -> Indices
     return np.array(picks, dtype=np.int64)
 
 
-def is_packing(problem: Problem) -> bool:
-    """Whether a solution is a heavy enough set without two points that are too close: with ``apart`` or a demand."""
+def has_other_limits(problem: Problem) -> bool:
+    """Whether other limits than group counts restrict the solutions: ``apart`` or a demand."""
     return problem.separations is not None or problem.capacities is not None
+
+
+def is_packing(problem: Problem) -> bool:
+    """Whether a solution is a heavy enough set without two points that are too close: with ``apart`` or a demand.
+
+    Group counts ask for more than that.
+    """
+    return problem.capacities is not None or (problem.separations is not None and problem.group_counts is None)
 
 
 def no_solution_yet(keyword: str, problem: Problem) -> NoSolutionError:

@@ -7,7 +7,7 @@ several times faster than following lists.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numba.extending import register_jitable
@@ -47,6 +47,8 @@ from solvers._local_search.threshold_search import (
 
 MOST_PICKS = 250  # so that a degree fits a byte and 255 can mean "not now"
 _NEVER = np.int64(2**62)
+
+Search = TypeVar("Search")
 
 
 class ConflictMatrix(NamedTuple):
@@ -127,11 +129,13 @@ def new_conflict_matrix(
     )
 
 
-def with_pairs_up_to(s: ConflictMatrix, cap: float) -> ConflictMatrix:
-    """Return the same search with a longer list of pairs."""
+def with_pairs_up_to(search: Search, cap: float) -> Search:
+    """Return the same search with a longer list of pairs; it is of one of the kinds of :func:`raise_threshold`."""
+    s: Any = search
     first, second, distance = pairs_between(s.D, float(s.threshold[0]), cap)
     s.counter[LISTED] = 0
-    return s._replace(first=first, second=second, distance=distance)
+    longer: Search = s._replace(first=first, second=second, distance=distance)
+    return longer
 
 
 @register_jitable

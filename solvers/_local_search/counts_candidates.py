@@ -8,12 +8,9 @@ from numpy.typing import NDArray
 from mmdp import Problem
 from mmdp.arrays import Indices
 from mmdp.groups import GroupCounts
+from solvers._local_search.conflict_matrix import with_pairs_up_to
 from solvers._local_search.counts_moves import search_within_counts
-from solvers._local_search.counts_state import (
-    CountedSearch,
-    counted_with_pairs_up_to,
-    new_counted_search,
-)
+from solvers._local_search.counts_state import CountedSearch, new_counted_search
 from solvers._local_search.counts_table import counts_table
 from solvers._local_search.near_pairs import roomy_cap
 from solvers._local_search.threshold_search import BEYOND_CAP
@@ -46,7 +43,7 @@ class CountedCandidates:
         """Make up to ``moves`` moves; return the state to go on with and why the search came back."""
         reason: int = search_within_counts(state, moves, patience)
         if reason == BEYOND_CAP:
-            return counted_with_pairs_up_to(state, self._cap(self._closest(state.chosen))), reason
+            return with_pairs_up_to(state, self._cap(self._closest(state.chosen))), reason
         return state, reason
 
     def _closest(self, chosen: NDArray[np.bool_]) -> float:

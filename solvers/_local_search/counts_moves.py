@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from solvers._framework.compilation import njit
 from solvers._local_search.conflict_matrix import raise_threshold
+from solvers._local_search.conflict_swaps import RESTING
 from solvers._local_search.counts_state import (
     BARRED,
-    RESTING,
     VIOLATION,
     CountedSearch,
     restart_counted,

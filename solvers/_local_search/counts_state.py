@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mmdp.arrays import Matrix
 from solvers._local_search.conflict_matrix import pairs_between
+from solvers._local_search.conflict_swaps import LISTED, RESTING
 from solvers._local_search.counts_table import CountsTable, Ints, count_point, recount, violation_of
 from solvers._local_search.threshold_search import (
     CONFLICTS,
@@ -33,7 +34,7 @@ from solvers._local_search.threshold_search import (
 
 BARRED = np.int16(2**14)  # above any degree
 MOST_COUNTED_PICKS = 2**14 - 1
-RESTING, LISTED, VIOLATION = RESTARTS + 1, RESTARTS + 2, RESTARTS + 3  # counters
+VIOLATION = LISTED + 1  # the last counter
 NEVER = np.int64(2**62)
 
 
@@ -96,13 +97,6 @@ def new_counted_search(
         random=np.array([seed | 1], np.uint64),
         counts=counts,
     )
-
-
-def counted_with_pairs_up_to(s: CountedSearch, cap: float) -> CountedSearch:
-    """Return the same search with a longer list of pairs."""
-    first, second, distance = pairs_between(s.D, float(s.threshold[0]), cap)
-    s.counter[LISTED] = 0
-    return s._replace(first=first, second=second, distance=distance)
 
 
 @register_jitable

@@ -33,6 +33,22 @@ def test_instances_are_of_the_literatures_kind():
         assert f"n={problem.n} " in demanded.name
 
 
+def test_files_of_the_benchmark(tmp_path):
+    (tmp_path / "files").mkdir()
+    for name, demand in (("a_n4_b02", 3), ("b_n4_b03", 4)):
+        rows = "\n".join("\t".join("0" if i == j else str(i + j) for j in range(4)) for i in range(4))
+        (tmp_path / "files" / f"{name}.txt").write_text(f"4\n\n{demand}\n\n1\t2\t1\t2\n\n{rows}\n")
+    (tmp_path / "files" / "other.txt").write_text("2\n0 1 5.0\n")
+    application = typer.Typer()
+    application.command()(capacities.main)
+    options = ["--data", str(tmp_path / "files"), "--results", str(tmp_path), "--solver", "exact"]
+    result = CliRunner().invoke(application, options)
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(tmp_path / "capacities.csv")
+    assert frame["instance"].tolist() == ["a_n4_b02", "b_n4_b03"]
+    assert (frame["status"] == "optimal").all()
+
+
 def test_rows_report_and_going_on(tmp_path):
     result = run(tmp_path, "--solver", "local_search", "--solver", "exact")
     assert result.exit_code == 0, result.output

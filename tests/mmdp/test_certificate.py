@@ -223,3 +223,14 @@ def optimum_of(D, k):
 def test_nodes_are_counted():
     assert Certificate(2, 5.0, [[], []]).nodes == 1
     assert Certificate(2, 5.0, [[[0]], [[1, [[], []]], [2, [[], [[3, [[], []]]]]]]]).nodes == 4
+
+
+def test_a_union_of_groups_of_two_attributes_is_refused():
+    """One point may be the only one of two groups: their least counts do not add up."""
+    groups = {"one": ["a", "b", "b"], "two": ["x", "y", "y"]}
+    counts = {"one": {"a": (1, None)}, "two": {"x": (1, None)}}
+    problem = Problem(2, points=[[0.0], [1.0], [5.0]], groups=groups, counts=counts)
+    limits = problem.group_counts
+    union = np.flatnonzero(limits.low == 1).tolist()
+    assert limits.attribute[union].tolist() == [0, 1]
+    assert not check(Certificate(k=2, threshold=4.0, tree=[[[0]], [], union]), problem, objective=1.0)

@@ -42,6 +42,26 @@ def test_distances_round_trip(tmp_path, header):
     assert np.array_equal(read(tmp_path / "Ran.txt").distances, ran(9, seed=1).distances)
 
 
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_capacities_round_trip(tmp_path, between):
+    D = np.round(geo(12, seed=1).problem(2).matrix(), 1)
+    capacity = np.arange(1.0, 13.0)
+    rows = "\n".join("\t".join(map(str, row)) + "\t" for row in D)
+    path = tmp_path / "GKD-b_11_n12_b02.txt"
+    path.write_text(between.join(["12", "30", "\t".join(map(str, capacity)), rows]) + "\n")
+    instance = read(path)
+    assert instance.name == "GKD-b_11_n12_b02"
+    assert np.array_equal(instance.distances, D)
+    assert instance.capacity.tolist() == capacity.tolist()
+    assert instance.demand == 30
+    problem = instance.problem(exclude=[0])
+    assert problem.capacities.violation(range(1, 7)).startswith("a capacity of 27 in all")
+    assert instance.problem(3).k == 3
+    path.write_text(path.read_text().replace("12.0", "many"))
+    with pytest.raises(DataFileError, match=r"line \d: could not convert"):
+        read(path)
+
+
 def test_tsplib_drops_repeated_coordinates_unless_told(tmp_path):
     (tmp_path / "four.tsp").write_text(TSP)
     assert read(tmp_path / "four.tsp").points.tolist() == [[0, 0], [3, 4], [10, 0]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmdp import InvalidProblemError, Problem
-from mmdp.arrays import compiled_dtype, to_numpy, value_range
+from mmdp.arrays import all_finite, compiled_dtype, to_numpy, value_range
 from mmdp.validation import checked_picks
 
 ULP = np.finfo(np.float64).eps
@@ -161,6 +161,23 @@ def test_half_precision_of_torch_widens_too():
         assert to_numpy(x).dtype == np.float32
         assert to_numpy(x).tolist() == x.tolist()
     assert to_numpy(torch.tensor([[0.1]], dtype=torch.float64)).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_finite_numbers_may_add_up_to_more_than_their_type_holds(dtype):
+    x = np.full((600, 600), np.finfo(dtype).max, dtype)
+    assert all_finite(x)
+    for wrong in (np.nan, np.inf, -np.inf):
+        for row in (0, 599):
+            x[row, 3] = wrong
+            assert not all_finite(x)
+            x[row, 3] = 1
+
+
+def test_infinities_that_cancel_are_found():
+    x = np.zeros((600, 600))
+    x[3, 4], x[3, 5] = np.inf, -np.inf
+    assert not all_finite(x)
 
 
 def test_every_number_of_bfloat16_widens_to_itself():

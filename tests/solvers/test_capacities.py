@@ -141,9 +141,6 @@ def test_every_solver_keeps_groups_apart_as_enumeration_does():
             continue
         for name in APART:
             method = solvers.load(name)()
-            if method.refusal(problem):
-                assert "counts" in arguments
-                continue
             if solutions:
                 try:
                     agrees(name, problem, D, solutions, seed)
@@ -238,11 +235,8 @@ def test_what_a_proof_to_demand_cannot_record_is_refused(options):
 def test_textbook_models_and_cells_are_refused():
     with pytest.raises(InvalidOptionError, match="'big_m' states neither"):
         solvers.solve(sites(), solver="ilp", formulation="big_m")
-    with pytest.raises(InvalidOptionError, match="neither group counts, apart nor demand"):
+    with pytest.raises(InvalidOptionError, match="does not keep group counts, nor apart, nor a demand"):
         solvers.solve(sites(), solver="exact", method="cells")
-    counted = Problem(4, points=PLANE, groups=BEDS % 2, counts={0: 2}, apart={(0, 1): 0.2})
-    with pytest.raises(InvalidOptionError, match="not both at once"):
-        solvers.solve(counted, solver="local_search")
     with pytest.raises(InvalidOptionError, match="tie_break"):
         solvers.solve(sites(), solver="local_search", tie_break=True)
 
@@ -371,3 +365,15 @@ def test_the_matrix_does_not_outlast_the_time():
     result = solvers.solve(slow, solver="local_search", stop=Stop(seconds=0.5))
     assert result.k >= 5
     assert len(calls) < 3000 * 2999 / 2
+
+
+@pytest.mark.parametrize("counts", [None, {0: (2, None), 1: (None, 5)}])
+def test_the_search_finds_the_optimum_of_groups_apart(counts):
+    problem = Problem(8, points=PLANE, groups=BEDS % 3, counts=counts, apart={(0, 1): 0.35, (2, 2): 0.4}, include=[4])
+    best = solvers.solve(problem, solver="exact")
+    assert best.is_optimal
+    for seed in range(3):
+        assert solvers.solve(problem, solver="local_search", seed=seed).objective == best.objective
+    stopped = solvers.solve(problem, solver="local_search", stop=Stop(target=best.objective))
+    assert stopped.objective == best.objective
+    assert stopped.iterations < 100_000

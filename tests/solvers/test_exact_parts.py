@@ -17,6 +17,7 @@ from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._exact.packing import independent
 from solvers._exact.relaxation import Relaxation
 from solvers._exact.threshold_graph import core, core_in_order, pairs_above
+from solvers._exact.weighted_clique import WeightedCliqueSearch
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS
 
@@ -130,13 +131,30 @@ def test_cliques_cover_all_conflicts_by_their_rule(conflict):
 @given(conflict=graphs(most=9), need=st.integers(1, 6))
 def test_a_packing_is_found_or_refuted(conflict, need):
     free = ~conflict & ~np.eye(len(conflict), dtype=bool)
-    chosen, refuted = independent(conflict, need, np.inf)
+    chosen, refuted = independent(conflict, need, np.ones(len(conflict), np.int64), np.inf)
     there_are = bool(cliques(free, need))
     assert refuted is not there_are
     assert (chosen is not None) is there_are
     if chosen is not None:
         assert len(set(chosen.tolist())) == need
         assert is_clique(free, chosen)
+
+
+@settings(max_examples=60)
+@given(conflict=graphs(most=9), data=st.data())
+def test_a_heavy_packing_is_found_or_refuted(conflict, data):
+    n = len(conflict)
+    weight = np.array(data.draw(st.lists(st.integers(0, 10**12), min_size=n, max_size=n)))
+    free = ~conflict & ~np.eye(n, dtype=bool)
+    sums = {int(weight[list(c)].sum()) for size in range(1, n + 1) for c in cliques(free, size)}
+    need = data.draw(st.sampled_from(sorted(sums | {1})) | st.integers(1, 10**12)) or 1
+    chosen, refuted = independent(conflict, need, weight, np.inf)
+    assert not (refuted and max(sums) >= need)
+    assert refuted or chosen is None or weight[chosen].sum() >= need
+    if chosen is not None:
+        assert is_clique(free, chosen)
+    if max(sums) < need * (1 - 1e-6):
+        assert refuted
 
 
 # colours
@@ -270,13 +288,35 @@ def test_a_clique_search_with_forced_vertices(adjacent, k, data):
 def test_the_same_question_as_a_packing(adjacent, k):
     search = CliqueSearch(adjacent, k)
     assume(search.outcome != EXHAUSTED)
-    conflict, need = search.as_packing()
+    conflict, need, weight = search.as_packing()
     assert need == k
+    assert weight.tolist() == [1] * len(conflict)
     there = search.chosen(np.arange(len(conflict)))
     between = adjacent[np.ix_(there, there)]
     assert np.array_equal(conflict, ~between & ~np.eye(len(there), dtype=bool))
     pairs = len(there) * (len(there) - 1)
     assert search.conflicts == pytest.approx(conflict.sum() / max(1, pairs) if pairs else 1.0)
+
+
+@settings(max_examples=150)
+@given(adjacent=graphs(), data=st.data())
+def test_a_search_for_weight_with_forced_vertices(adjacent, data):
+    n = len(adjacent)
+    weight = np.array(data.draw(st.lists(st.integers(0, 6), min_size=n, max_size=n)))
+    forced = data.draw(st.lists(st.integers(0, n - 1), max_size=2, unique=True))
+    need = int(weight[forced].sum()) + data.draw(st.integers(1, 20))
+    sets = [c for size in range(1, n + 1) for c in cliques(adjacent, size) if set(forced) <= set(c)]
+    there_are = any(weight[list(c)].sum() >= need for c in sets)
+    search, found = WeightedCliqueSearch(adjacent, weight, need, forced), []
+    while search.run(np.inf, data.draw(st.sampled_from([1, 2, 1000]))) != EXHAUSTED:
+        if search.outcome == FOUND:
+            found.append(search.clique)
+    assert bool(found) is there_are
+    for clique in found:
+        assert is_clique(adjacent, clique)
+        assert weight[clique].sum() >= need
+        assert clique[: len(forced)].tolist() == forced
+    assert len({tuple(sorted(clique.tolist())) for clique in found}) == len(found)
 
 
 def test_a_search_keeps_its_count_of_nodes():
@@ -471,6 +511,17 @@ def test_a_relaxation_of_too_few_points_or_no_threshold_has_no_answer():
         relaxation.raise_to(2.0)
         assert relaxation.solve(lambda: False)
         assert relaxation.points is None
+
+
+def test_a_search_in_slices_counts_its_nodes_once(monkeypatch):
+    points = np.random.default_rng(0).random((60, 2))
+    nodes = []
+    for at_a_time in (10**6, 7):
+        monkeypatch.setattr("solvers._exact.relaxation._SLICE", at_a_time)
+        relaxation = Relaxation(KINDS["manhattan"], kd_tree.build(points), np.arange(60), 12, 0.07)
+        assert relaxation.solve(lambda: False)
+        nodes.append(relaxation.nodes)
+    assert nodes[0] == nodes[1] > 50
 
 
 # which search proves

@@ -86,6 +86,7 @@ def test_what_cannot_be_points_is_refused(initial, message):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in TAKING])
 def test_a_method_that_constructs_its_answer_refuses_a_start(name):
+    assert not next(info for info in solvers.available() if info.name == name).takes_initial
     with pytest.raises(InvalidOptionError, match=f"{name} constructs its answer and takes no initial.*available"):
         solvers.solve(X, 5, solver=name, initial=[0, 1, 2, 3, 4])
 
