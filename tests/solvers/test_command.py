@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from mmdp import DataFileError, InvalidOptionError, MMDPError
+from mmdp import DataFileError, InvalidOptionError, MMDPError, Stop
 from solvers import rank, solve, spread
 from solvers.__main__ import application
 from solvers._command.flags import in_flags
@@ -368,3 +368,14 @@ def test_spread_of_a_mixed_file_with_gaps(tmp_path, capsys):
     assert chosen(capsys) == found.indices.tolist()
     assert 3 not in found.indices
     assert found.of(frame)["id"].tolist() == [f"p{row}" for row in found.indices]
+
+
+@pytest.mark.parametrize("solver", ["greedy", "streaming", "local_search"])
+def test_progress_of_a_table_reaches_its_end(tmp_path, capsys, solver):
+    np.save(tmp_path / "x.npy", np.random.default_rng(1).random((5000, 2)))
+    stop = None if solver in ("greedy", "streaming") else Stop(iterations=10)
+    plain = solve(tmp_path / "x.npy", 6, solver=solver, stop=stop, include=[3])
+    capsys.readouterr()
+    shown = solve(tmp_path / "x.npy", 6, solver=solver, stop=stop, include=[3], progress=True)
+    assert shown.indices.tolist() == plain.indices.tolist()
+    assert "100%" in capsys.readouterr().err.splitlines()[-1].rpartition("\r")[2]
