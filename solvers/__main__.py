@@ -179,15 +179,17 @@ def select(
     check_output(output, asked, rows, rank)
     if assignment is not None:
         check_output(assignment, asked, rows=False)
-    check_free(points, **{"-o": output, "--assignment": assignment, "--checkpoint": checkpoint})
+    read = [*(include or ()), *(exclude or ()), *(groups or ()), capacity, utility, query]
+    check_free(points, read, **{"-o": output, "--assignment": assignment, "--checkpoint": checkpoint})
+    wanted = None if k is None else number_of_rows(k)
+    included, excluded = asked.fixed(include, exclude)
     use, column = (None, None) if utility is None else labels_of(points, utility, asked.text)
     beside = [*limits.columns, *([] if column is None else [column])]
     table, compared = asked.opened(metric, beside, make(keyword).reads_partitions and not limits)
     if use is not None and isinstance(table, Table):
         use = labels_of_points(use, table, utility or "")
     method = make(keyword, **_options(workers, by_use, use, query, weight))
-    included, excluded = asked.fixed(include, exclude)
-    size = None if k is None else _size(number_of_rows(k), table, len(excluded))
+    size = None if wanted is None else _size(wanted, table, len(excluded))
     stop = None if seconds is None else Stop(seconds=seconds)
     if limits:
         assert isinstance(table, Table)
@@ -247,9 +249,9 @@ def spread(
     """
     asked = Input(points, TextOptions(header, separator, decimal, encoding), columns, drop, drop_null)
     check_output(output, asked, rows)
-    check_free(points, **{"-o": output})
-    table, compared = asked.opened(metric)
+    check_free(points, [*(include or ()), *(exclude or ())], **{"-o": output})
     included, excluded = asked.fixed(include, exclude)
+    table, compared = asked.opened(metric)
     found = solvers.spread(
         table,
         distance,

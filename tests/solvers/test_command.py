@@ -47,6 +47,19 @@ def test_the_input_is_not_overwritten(tmp_path, table, monkeypatch):
     assert table.read_bytes() == before
 
 
+def test_files_beside_the_input_are_not_overwritten_and_answers_not_by_each_other(tmp_path, table):
+    seen = tmp_path / "seen.csv"
+    seen.write_text("3\n")
+    np.save(tmp_path / "q.npy", [1.0])
+    for flag, file in (("--exclude", seen), ("--include", seen), ("--query", tmp_path / "q.npy")):
+        for output in ("-o", "--assignment"):
+            with pytest.raises(DataFileError, match=f"{output} .*: is what is read, or written already"):
+                select(table, "-k", 3, "--columns", "x", flag, file, output, file)
+    with pytest.raises(DataFileError, match=r"--assignment .*: is what is read, or written already"):
+        select(table, "-k", 3, "--columns", "x", "-o", tmp_path / "a.csv", "--assignment", tmp_path / "a.csv")
+    assert seen.read_text() == "3\n"
+
+
 REFUSED = {
     "seconds": (["--seconds", 1], InvalidOptionError, "--seconds: greedy constructs one solution"),
     "seconds of a coreset": (
