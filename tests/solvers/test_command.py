@@ -230,6 +230,16 @@ def test_fixed_rows_with_groups_and_gaps(tmp_path, capsys):
         select(tmp_path / "t.csv", "-k", 6, "--drop", "city", "--drop-null", "--include", 5)
 
 
+@pytest.mark.parametrize("text", ["3\n17\n", "3,17", " 3 17\n\n", "", "\n"])
+def test_row_numbers_in_a_text_file_need_no_reader_of_tables(table, capsys, monkeypatch, text):
+    rows = table.with_name("rows.txt")
+    rows.write_text(text)
+    np.save(table.with_suffix(".npy"), X)
+    monkeypatch.setattr("mmdp.tables.labels.open_source", None)
+    select(table.with_suffix(".npy"), "-k", 4, "--exclude", rows)
+    assert chosen(capsys) == solve(X, 4, exclude=[3, 17] if text.strip() else []).indices.tolist()
+
+
 def test_what_are_no_row_numbers_is_named(table):
     frame = table.with_name("texts.csv")
     frame.write_text("row\n3\n")
