@@ -45,7 +45,7 @@ def demand_search(
     points, weight, needed = _weights_of(problem)
     distances = _distances_apart(problem, points, clock)
     fixed = np.isin(points, problem.include)
-    search = new_heavy_search(distances, weight, needed, fixed, int(rng.integers(2**60)))
+    search = new_heavy_search(distances, weight, needed, fixed, int(rng.integers(2**62)))
     slices = Slices(clock, rest)
     begun = np.isin(points, [] if first is None else first)
     z = -np.inf if first is None else _closest(distances, begun)

@@ -12,6 +12,7 @@ import solvers
 from mmdp import InvalidOptionError, InvalidProblemError, NoSolutionError, Problem, Status, Stop
 from mmdp.bounds import upper_bound
 from mmdp.instances import mdg_b
+from solvers._local_search.heaviest_set import BEST, RESTARTS, TOTAL, advance, new_heavy_search, start_from
 from tests import naive
 
 LIMITED_CASES = int(os.environ.get("LIMITED_CASES", "150"))
@@ -154,6 +155,32 @@ def test_every_solver_keeps_groups_apart_as_enumeration_does():
                 with pytest.raises((NoSolutionError, InvalidProblemError)):
                     method.solve(problem, SHORT[name])
     assert infeasible > LIMITED_CASES // 10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_search_keeps_its_books(seed):
+    rng = np.random.default_rng(seed)
+    m = 40
+    D = np.triu(rng.integers(1, 30, (m, m)), 1).astype(float)
+    D = D + D.T
+    D[rng.random((m, m)) < 0.01] = -np.inf
+    D = np.minimum(D, D.T)
+    np.fill_diagonal(D, np.inf)
+    weight, fixed = rng.integers(1, 9, m), np.arange(m) == 3
+    s = new_heavy_search(D, weight, int(weight.sum()), fixed, seed)
+    for z in (4.0, 9.0, 15.0):
+        start_from(s, z, rng.random(m) < 0.3)
+        for _ in range(30):
+            assert not advance(s, 7, 20)  # all points are never enough
+            chosen = s.chosen
+            assert chosen[3]
+            assert (D[np.ix_(chosen, chosen)] > z).all()
+            assert s.counter[TOTAL] == weight[chosen].sum()
+            assert s.lost.tolist() == [(D[v] <= z) @ (weight * chosen) for v in range(m)]
+            assert s.barred.tolist() == (D[3] <= z).tolist()
+            assert (D[np.ix_(s.best, s.best)] > z).all()
+            assert s.counter[BEST] == weight[s.best].sum()
+    assert s.counter[RESTARTS] > 2
 
 
 PLANE = np.random.default_rng(5).random((60, 2))
