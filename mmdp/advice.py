@@ -55,6 +55,11 @@ def _entry(x: Any) -> str | None:
         if entry is None or (isinstance(entry, float) and math.isnan(entry)):
             return f"{where} is missing; drop or fill such rows"
         if isinstance(entry, (str, bytes)):
+            if not _is_number(entry) and x.ndim == 1:
+                return (
+                    f"{where} is the text {str(entry)[:_SHOWN]!r}; to compare texts, give their embeddings, or a "
+                    "function of two of them as metric"
+                )
             if not _is_number(entry):
                 return f"{where} is the text {str(entry)[:_SHOWN]!r}; drop such columns"
         elif not isinstance(entry, (bool, int, float, np.number, np.bool_)) and type(entry).__name__ != "Decimal":

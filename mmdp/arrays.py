@@ -83,6 +83,17 @@ def value_range(x: Array) -> tuple[float, float]:
     return float(np.min(ends)), float(np.max(ends))
 
 
+def all_finite(x: Array) -> bool:
+    """Whether no entry is NaN or infinite, by sums, which are neither where no entry is and they do not overflow."""
+    x = x.detach() if is_tensor(x) else x
+    step = len(x) if is_tensor(x) else max(1, _CACHED_ENTRIES // x.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        return all(
+            np.isfinite(float(block.sum())) or bool(namespace(x).isfinite(block).all())
+            for block in (x[i : i + step] for i in range(0, len(x), step))
+        )
+
+
 def check_reach(name: str, largest: float) -> None:
     """Refuse coordinates so large that squared distances overflow."""
     if largest > LARGEST_COORDINATE:

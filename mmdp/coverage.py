@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp.arrays import Indices, Matrix, Vector
+from mmdp.exceptions import InvalidProblemError
 from mmdp.metrics import Metric
 from mmdp.problem import Problem
 
@@ -40,13 +41,14 @@ class Origin:
     picks : Problem
         One that holds the chosen points, as its rows ``places``.
     places : (k,) int64 array
-    blocks : callable
-        Begins a pass over all rows: reduced distances (k, rows of a block) from the chosen points.
+    blocks : callable, optional
+        Begins a pass over all rows: reduced distances (k, rows of a block) from the chosen points. None where the other
+        points are not at hand.
     """
 
     picks: Problem
     places: Indices
-    blocks: Callable[[], Iterator[Matrix]]
+    blocks: Callable[[], Iterator[Matrix]] | None
 
     def radii(self) -> Vector:
         """Distance of each chosen point to those before it, infinite for the first."""
@@ -64,6 +66,11 @@ class Origin:
 
     def assignment(self) -> Assignment:
         """Return the nearest chosen point of each row, in one pass; O(n k d)."""
+        if self.blocks is None:
+            raise InvalidProblemError(
+                "the points that were not chosen are not at hand: they stayed in their partitions; compare "
+                "result.indices with the points yourself"
+            )
         labels, nearest = [], []
         for block in self.blocks():
             labels.append(block.argmin(axis=0))
@@ -84,8 +91,10 @@ def in_memory(problem: Problem, indices: Indices) -> Origin:
     return Origin(problem, indices, blocks)
 
 
-def in_blocks(held: Problem, geometry: Metric, read: Callable[[], Iterator[NDArray[np.generic]]]) -> Origin:
-    """The chosen points are those of ``held``, and ``read`` gives all embedded rows block by block."""
+def in_blocks(held: Problem, geometry: Metric, read: Callable[[], Iterator[NDArray[np.generic]]] | None) -> Origin:
+    """The chosen points are those of ``held``, and ``read`` gives all embedded rows block by block, if it can."""
+    if read is None:
+        return Origin(held, np.arange(held.n), None)
 
     def blocks() -> Iterator[Matrix]:
         step = max(1, _BLOCK_ENTRIES // held.n)

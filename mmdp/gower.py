@@ -8,7 +8,9 @@ for everything else (Gower, Biometrics 27(4), 1971, with equal weights). A colum
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -20,6 +22,28 @@ from mmdp.exceptions import InvalidProblemError
 from mmdp.metrics import Metric
 
 _MOST_KINDS = 1000  # of one column, each of which takes a coordinate
+_NUMBER = (int, float, Decimal, np.integer, np.floating)
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A column: its values, and whether they are categories, which are compared by equality even if they are numbers.
+
+    Attributes
+    ----------
+    name : object
+    values : (n,) array
+    is_category : bool
+    """
+
+    name: Any
+    values: NDArray[Any]
+    is_category: bool
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Rows without a value: None, NaN, NaT."""
+        return np.array([value is None or value != value for value in self.values.tolist()], dtype=bool)
 
 
 def gower(frame: Any) -> tuple[Matrix, Metric]:
@@ -28,7 +52,8 @@ def gower(frame: Any) -> tuple[Matrix, Metric]:
     Parameters
     ----------
     frame : data frame, Arrow table, mapping of columns, structured or plain array, or sequence of rows
-        Numbers and dates are compared by their range; texts, booleans and categories by equality.
+        Numbers and dates are compared by their range; texts, booleans and categories by equality. An index is not
+        compared.
 
     Returns
     -------
@@ -45,22 +70,47 @@ def gower(frame: Any) -> tuple[Matrix, Metric]:
     >>> metric.value(metric.pairwise(points[:1], points)).tolist()
     [[0.0, 0.75, 0.5]]
     """
+    return of_columns(compared(frame))
+
+
+def of_columns(columns: Sequence[Compared]) -> tuple[Matrix, Metric]:
+    """As :func:`gower`, of columns that are read already."""
     parts: list[Matrix] = []
-    for name, column in _columns(frame):
-        kind = str(getattr(column, "dtype", "")).lower()
-        values = np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column)
-        if values.ndim != 1:
-            raise InvalidProblemError(f"column {name!r} holds arrays; gower compares single values")
-        missing = [row for row, value in enumerate(values.tolist()) if value is None or value != value]
-        if missing:
-            raise InvalidProblemError(f"column {name!r}: {describe_rows(missing)} without a value; fill or drop them")
-        is_category = kind.startswith(("category", "categorical", "enum"))
-        numbers = None if is_category else _numbers(values)
-        parts.append(_kinds(name, values) if numbers is None else _by_range(numbers))
+    for column in columns:
+        if column.values.ndim != 1 or any(isinstance(value, (list, np.ndarray)) for value in column.values[:1]):
+            raise InvalidProblemError(f"column {column.name!r} holds arrays; gower compares single values")
+        if (missing := column.missing).any():
+            rows = describe_rows(np.flatnonzero(missing))
+            raise InvalidProblemError(
+                f"column {column.name!r}: {rows} without a value; fill or drop them, as with "
+                "drop_null=True (--drop-null)"
+            )
+        numbers = None if column.is_category else _numbers(column.values)
+        parts.append(_kinds(column.name, column.values) if numbers is None else _by_range(column.name, numbers))
     if not parts or not len(parts[0]):
         raise InvalidProblemError("gower needs at least one row and one column")
     count = float(len(parts))
     return np.concatenate(parts, axis=1), Metric("gower", "manhattan", True, value=partial(_mean, count), largest=count)
+
+
+def compared(frame: Any) -> list[Compared]:
+    """The columns of any frame, in their order.
+
+    Raises
+    ------
+    InvalidProblemError
+        If it has none.
+    """
+    return [compared_column(name, column) for name, column in _columns(frame)]
+
+
+def compared_column(name: Any, column: Any) -> Compared:
+    """One column of pandas, polars, Arrow or numpy, or a list of values."""
+    kind = str(getattr(column, "dtype", getattr(column, "type", ""))).lower()
+    is_category = kind.startswith(("category", "categorical", "enum", "dictionary"))
+    if kind.startswith("dictionary<") and hasattr(column, "cast"):
+        column = column.cast(column.type.value_type)
+    return Compared(name, np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column), is_category)
 
 
 def _mean(count: float, s: Vector) -> Vector:
@@ -73,7 +123,8 @@ def _columns(frame: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(frame, Mapping):
         yield from frame.items()
     elif hasattr(frame, "column_names"):
-        yield from ((name, frame.column(name)) for name in frame.column_names)
+        index = _recorded_index(frame)
+        yield from ((name, frame.column(name)) for name in frame.column_names if name not in index)
     elif hasattr(frame, "iloc"):
         yield from ((name, frame.iloc[:, place]) for place, name in enumerate(frame.columns))
     elif hasattr(frame, "columns"):
@@ -91,6 +142,12 @@ def _columns(frame: Any) -> Iterator[tuple[Any, Any]]:
             ) from error
 
 
+def _recorded_index(table: Any) -> set[str]:
+    """Names of the columns of an Arrow table that are the index of a frame of pandas."""
+    recorded = (table.schema.pandas_metadata or {}).get("index_columns", ())
+    return {name for name in recorded if isinstance(name, str)}
+
+
 def _numbers(values: NDArray[Any]) -> Vector | None:
     """Values of a column as numbers; None where they are compared by equality."""
     if values.dtype.kind == "O" and all(isinstance(value, dt.date) for value in values):  # datetimes among them
@@ -100,14 +157,15 @@ def _numbers(values: NDArray[Any]) -> Vector | None:
     if values.dtype.kind in "iuf":
         return values.astype(np.float64)
     is_number = values.dtype.kind == "O" and all(
-        isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) for value in values
+        isinstance(value, _NUMBER) and not isinstance(value, bool) for value in values
     )
     return values.astype(np.float64) if is_number else None
 
 
-def _by_range(numbers: Vector) -> Matrix:
+def _by_range(name: Any, numbers: Vector) -> Matrix:
     if not np.isfinite(numbers).all():
-        raise InvalidProblemError(f"{describe_rows(np.flatnonzero(~np.isfinite(numbers)))}: infinity has no range")
+        rows = describe_rows(np.flatnonzero(~np.isfinite(numbers)))
+        raise InvalidProblemError(f"column {name!r}: {rows}: infinity has no range")
     spread = float(np.ptp(numbers)) if len(numbers) else 0.0
     return np.asarray((numbers - numbers.min(initial=np.inf)) / (spread or 1.0))[:, None]
 
@@ -120,7 +178,8 @@ def _kinds(name: Any, values: NDArray[Any]) -> Matrix:
         raise InvalidProblemError(f"column {name!r} holds objects that cannot be compared: {error}") from error
     if len(place) > _MOST_KINDS:
         raise InvalidProblemError(
-            f"column {name!r} has {len(place)} different values that are not numbers; leave out names and identifiers"
+            f"column {name!r} has {len(place)} different values that are not numbers; leave out names and "
+            f"identifiers: drop={name!r} (--drop {name})"
         )
     if len(place) <= 2:
         return code[:, None].astype(np.float64)

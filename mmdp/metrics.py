@@ -129,7 +129,10 @@ def _directions(x: Array) -> Array:
 def _sphere(x: Array) -> Array:
     x = _double(x)
     if x.shape[1] != 2:
-        raise InvalidProblemError(f"a great circle takes (latitude, longitude) in degrees, not {x.shape[1]} columns")
+        raise InvalidProblemError(
+            f"a great circle takes (latitude, longitude) in degrees, not {x.shape[1]} columns; of a table name "
+            "the two, as in columns=['lat', 'lon'] (--columns lat,lon)"
+        )
     xp = namespace(x)
     if bool((xp.abs(x[:, 0]) > 90).any()) or bool((xp.abs(x[:, 1]) > 360).any()):
         raise InvalidProblemError(
@@ -405,13 +408,12 @@ def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:
         name = ALIASES.get(metric, metric)
         if name == "gower":
             raise InvalidProblemError(
-                "gower compares the columns of a data frame in memory: solve(frame, k, metric='gower'); read a file "
-                "into one first"
+                "gower compares the columns of a file or a data frame: solve(table, k, metric='gower'), not those of "
+                "blocks of numbers or of a table that is open already"
             )
         if name not in METRICS:
-            raise UnknownNameError(
-                f"no metric named {metric!r}; choose one of {', '.join((*METRICS, *ALIASES))}, or pass a function"
-            )
+            known = ", ".join((*METRICS, "gower", *ALIASES))
+            raise UnknownNameError(f"no metric named {metric!r}; choose one of {known}, or pass a function")
         return METRICS[name]
     if callable(metric):
         return Metric(getattr(metric, "__name__", "callable"), "callable", False, function=metric)

@@ -166,8 +166,8 @@ class Result:
     def _origin(self) -> Origin:
         if self.origin is None:
             raise InvalidProblemError(
-                "this result does not have its points at hand: it was read back, or they are on other machines; solve "
-                "again, or compare result.indices with the points yourself"
+                "this result does not have its points at hand, because it was read back; solve again, or compare "
+                "result.indices with the points yourself"
             )
         return self.origin
 

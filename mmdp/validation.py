@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from mmdp.arrays import (
     LARGEST_COORDINATE,
     WIDE_BYTES,
     Array,
+    all_finite,
     check_reach,
     check_whole,
     describe_rows,
@@ -67,11 +69,13 @@ def _table(x: Any, name: str) -> Array:
             x = x.astype(np.float64)
     elif x.is_complex():
         raise InvalidProblemError(f"{name} must hold real numbers, not {x.dtype}")
+    elif x.is_floating_point() and x.dtype.itemsize == 1:  # of which torch computes next to nothing
+        x = x.float()
     if x.ndim != 2:
         raise advice.wrong_shape(name, x)
     if 0 in x.shape:
         raise InvalidProblemError(f"{name} is empty: shape {tuple(x.shape)}")
-    if (x.is_floating_point() if is_tensor(x) else x.dtype.kind == "f") and not np.isfinite(value_range(x)).all():
+    if (x.is_floating_point() if is_tensor(x) else x.dtype.kind == "f") and not all_finite(x):
         finite = namespace(x).isfinite(x)
         bad = np.flatnonzero(~np.asarray(finite.all(1).tolist()))
         column = int(np.flatnonzero(~np.asarray(finite[int(bad[0])].tolist()))[0])
@@ -192,5 +196,6 @@ def distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:
     if outside := [i for i in chosen if not 0 <= i < n]:
         raise InvalidProblemError(f"{name} names {outside[:5]}, outside 0 ... {n - 1}")
     if len(set(chosen)) < len(chosen):
-        raise InvalidProblemError(f"{name} names an index twice: {sorted(chosen)}")
+        twice = sorted(index for index, times in Counter(chosen).items() if times > 1)
+        raise InvalidProblemError(f"{name} names an index twice: {twice[:5]}")
     return chosen

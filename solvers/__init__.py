@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mmdp import Incumbent, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
 from mmdp.arrays import Array, count_rows
 from mmdp.metrics import Metric
-from mmdp.tables import Partitions, Table, is_frame, is_table, open_table, read_frame
+from mmdp.tables import Partitions, Table, in_memory, is_table, open_table
 from solvers._framework.base import Solver
 from solvers._framework.grading import Run, places_of, renumbered
 from solvers._framework.progress import shown
@@ -79,8 +79,8 @@ def solve(
     solver : str or Solver
         A keyword of :func:`available`, or an instance.
     metric : str, Metric or callable
-        A name in ``mmdp.METRICS``, "precomputed" where ``points`` are distances, or a symmetric function of two points,
-        which may then be any objects; omit it with a Problem.
+        A name in ``mmdp.METRICS``, "gower" for columns of any types, "precomputed" where ``points`` are distances, or a
+        symmetric function of two points, which may then be any objects; omit it with a Problem.
     stop : Stop, optional
         Limits on a search. ``greedy`` and ``streaming`` construct a single solution and ignore them.
     seed : int
@@ -145,10 +145,12 @@ def solve(
     if isinstance(points, Problem):
         if k is not None or metric != "euclidean" or len(include) or len(exclude):
             raise InvalidProblemError("a Problem has its own k, metric, include and exclude; do not give them again")
+        if columns is not None or drop or drop_null:
+            raise InvalidOptionError("columns, drop and drop_null are for data frames and files; a Problem has points")
         problem = points
     elif k is None:
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
-    elif is_table(points):
+    elif is_table(points) and metric != "gower":
         if initial is not None:
             raise InvalidOptionError("initial is for points in memory; pass an array instead of a table")
         table = open_table(points, columns, drop, drop_null=drop_null, partitioned=method.reads_partitions)
@@ -165,16 +167,11 @@ def solve(
             include=include,
             exclude=exclude,
         )
-    elif is_frame(points) and (columns is not None or drop or drop_null):
-        held = read_frame(points, columns, drop, drop_null)
-        row_numbers, columns, drop, drop_null = held.row_numbers, None, (), False
+    else:
+        held, metric, row_numbers = in_memory(points, metric, columns, drop, drop_null)
         include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
         initial = None if initial is None else places_of(initial, row_numbers, "initial")
-        problem = Problem(size, points=held.points, metric=metric, include=include, exclude=exclude)
-    else:
-        problem = Problem(size, points=points, metric=metric, include=include, exclude=exclude)
-    if columns is not None or drop or drop_null:
-        raise InvalidOptionError("columns, drop and drop_null are for data frames and files; these points are an array")
+        problem = Problem(size, points=held, metric=metric, include=include, exclude=exclude)
     if checkpoint is not None:
         raise InvalidOptionError("checkpoint is for tables, such as a path; these points are in memory")
     with shown(problem.k, watch) if progress else nullcontext((watch, None)) as (hears, tell):
@@ -188,6 +185,7 @@ def rank(
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean",
     columns: str | Collection[str] | None = None,
     drop: str | Collection[str] = (),
+    drop_null: bool = False,
     include: Sequence[int] = (),
     exclude: Sequence[int] = (),
     seed: int = 0,
@@ -201,7 +199,7 @@ def rank(
     Parameters
     ----------
     points : (n, d) array, data frame, path or table
-    metric, columns, drop, include, exclude, seed
+    metric, columns, drop, drop_null, include, exclude, seed
         As for :func:`solve`; included points come first, excluded ones do not come at all.
     **options
         Of :class:`solvers.greedy.Greedy`, such as ``start="sweep"``.
@@ -220,11 +218,11 @@ def rank(
     >>> rank([[0.0], [1.0], [5.0], [3.5]]).indices.tolist()
     [2, 0, 3, 1]
     """
-    is_named = is_frame(points) and (columns is not None or bool(drop))
-    table = open_table(points, columns, drop) if is_table(points) or is_named else points
-    loaded: Any = table.load() if isinstance(table, (Table, Partitions)) else table
-    k = count_rows(loaded) - len(exclude)
-    return solve(loaded, k, metric=metric, include=include, exclude=exclude, seed=seed, solver="greedy", **options)
+    held, metric, row_numbers = in_memory(points, metric, columns, drop, drop_null)
+    include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
+    k = count_rows(held) - len(exclude)
+    result = solve(held, k, metric=metric, include=include, exclude=exclude, seed=seed, solver="greedy", **options)
+    return renumbered(result, row_numbers)
 
 
 def __getattr__(name: str) -> Any:

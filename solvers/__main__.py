@@ -2,92 +2,89 @@
 
 from __future__ import annotations
 
-import csv
-import re
 import sys
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 import solvers
 from mmdp import DataFileError, InvalidOptionError, MMDPError, Stop
-from mmdp.metrics import METRICS
-from mmdp.tables import Table, open_table
+from mmdp.tables import Partitions, Table, open_table
 from mmdp.tables.dialect import TextOptions
-from mmdp.tables.labels import labels_of
-from mmdp.tables.locations import suffix_of
-from mmdp.tables.source import Source
-from mmdp.tables.table_files import NUMPY, open_source
-from solvers._framework.answer_files import check_free, check_output, writer_of_indices, writer_of_rows
+from mmdp.tables.labels import labels_of, labels_of_points
+from solvers._command.answer_files import check_free, check_output, write_answer, write_assignment
+from solvers._command.flags import (
+    ALL,
+    Columns,
+    Decimal,
+    Drop,
+    DropNull,
+    Encoding,
+    Exclude,
+    Header,
+    Include,
+    MetricName,
+    Output,
+    Points,
+    Rows,
+    Separator,
+    in_flags,
+    number_of_rows,
+)
+from solvers._command.input import Input, told_coordinates
+from solvers._command.typed_limits import TypedLimits
 from solvers._framework.base import Solver
 from solvers._framework.grading import renumbered
 from solvers._framework.registry import available, make
-from solvers._framework.typed_limits import TypedLimits
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_SHOWN = 8
-_FLAGS = {
-    "k": "-k",
-    "seed": "--seed",
-    "checkpoint": "--checkpoint",
-    "separator": "--separator",
-    "decimal": "--decimal",
-    "workers": "--workers",
-    "demand": "--demand",
-    "capacity": "--capacity",
-}
 
 
 @application.command()
 def select(
-    points: Annotated[
-        str,
-        typer.Argument(
-            help="Table with one point per row: .npy, .npz, .csv, .tsv, .parquet, .feather, .arrow, .jsonl, packed "
-            "text such as .csv.gz, a folder of such files, a pattern, or a URI such as s3://bucket/folder."
+    points: Points,
+    k: Annotated[
+        str | None,
+        typer.Option(
+            "-k",
+            metavar="N|SHARE|all",
+            help=f"How many rows to choose, a share such as 0.1, or {ALL}, in their order.",
+            show_default=False,
         ),
-    ],
-    k: Annotated[int | None, typer.Option("-k", help="How many rows to choose.", show_default=False)] = None,
+    ] = None,
     solver: Annotated[
         str | None,
-        typer.Option(help="Method; `mmdp solvers` lists them.", show_default="greedy, or one that keeps the limits"),
+        typer.Option(
+            help="Method; `mmdp solvers` lists them.",
+            show_default="greedy, or one that keeps the limits or takes utilities",
+        ),
     ] = None,
-    metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
-    output: Annotated[
-        Path | None, typer.Option("-o", help="Where the indices go: .npy, .csv, .tsv, .parquet, .feather or .jsonl.")
-    ] = None,
-    rows: Annotated[
-        bool, typer.Option("--rows", help="Write the chosen rows, with all their columns, instead of their indices.")
-    ] = False,
+    metric: MetricName = "euclidean",
+    output: Output = None,
+    rows: Rows = False,
     rank: Annotated[
         bool,
         typer.Option(
             "--rank", help="With --rows, add the columns rank and distance: to the nearest row chosen before."
         ),
     ] = False,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN", help="The coordinates, such as x,y or a column of lists; all columns if not given."
-        ),
+    assignment: Annotated[
+        Path | None,
+        typer.Option(help="Where to write, for each row, the nearest chosen row and how far it is: as for -o."),
     ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Columns that are not coordinates, such as id,name.")
-    ] = None,
-    drop_null: Annotated[bool, typer.Option("--drop-null", help="Leave out rows with a missing value.")] = False,
-    header: Annotated[
-        bool | None,
-        typer.Option("--header/--no-header", help="Whether the first line of a text file names the columns."),
-    ] = None,
-    separator: Annotated[
-        str | None,
-        typer.Option(help="Between the cells of a text file, one character or `tab`; found out if not given."),
-    ] = None,
-    decimal: Annotated[str, typer.Option(help="The decimal mark of a text file.")] = ".",
+    columns: Columns = None,
+    drop: Drop = None,
+    drop_null: DropNull = False,
+    include: Include = None,
+    exclude: Exclude = None,
+    header: Header = None,
+    separator: Separator = None,
+    decimal: Decimal = ".",
+    encoding: Encoding = None,
     seconds: Annotated[float | None, typer.Option(help="Time limit of solvers that search.", min=0)] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random choices.", min=0)] = 0,
     workers: Annotated[
@@ -136,11 +133,15 @@ def select(
         ),
     ] = None,
     query: Annotated[
-        Path | None, typer.Option(help="A .npy file with one vector or several: points near them are useful.")
+        Path | None,
+        typer.Option(help="A file with one vector or several, such as .npy: points near them are useful."),
     ] = None,
     weight: Annotated[
-        float, typer.Option(help="With --utility or --query: how much utility one unit of distance is worth.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="With --utility or --query: how much utility one unit of distance is worth.", show_default="1"
+        ),
+    ] = None,
 ) -> None:
     """Choose the k rows of a file whose smallest pairwise distance is as large as possible.
 
@@ -159,6 +160,8 @@ def select(
 
     mmdp select embeddings.parquet -k 500 --columns embedding --metric cosine --rows -o chosen.parquet
 
+    mmdp select people.csv -k 0.05 --metric gower --drop name --include 3,17 --exclude seen.csv
+
     mmdp select people.csv -k 30 --groups city --count Oslo=10 --count Bergen=5: --count Narvik=:8
 
     mmdp select people.csv -k 30 --groups sex --groups city --count sex:f=15: --count city:Oslo=:10
@@ -167,115 +170,144 @@ def select(
 
     mmdp select answers.npy -k 10 --metric cosine --query question.npy --weight 10
     """
-    text = TextOptions(header, separator, decimal)
-    limits = TypedLimits.read(points, text, groups or [], count or [], apart or [], capacity, demand)
+    asked = Input(points, TextOptions(header, separator, decimal, encoding), columns, drop, drop_null)
+    limits = TypedLimits.read(points, asked.text, groups or [], count or [], apart or [], capacity, demand)
+    by_use = utility is not None or query is not None
+    _check_together(k, demand, rank, rows, by_use, bool(limits), solver, weight)
+    keyword = solver or ("gist" if by_use else limits.solver)
+    _check_flags(make(keyword), seconds, checkpoint, bool(limits), workers, assignment)
+    check_output(output, asked, rows, rank)
+    if assignment is not None:
+        check_output(assignment, asked, rows=False)
+    check_free(points, **{"-o": output, "--assignment": assignment, "--checkpoint": checkpoint})
+    use, column = (None, None) if utility is None else labels_of(points, utility, asked.text)
+    beside = [*limits.columns, *([] if column is None else [column])]
+    table, compared = asked.opened(metric, beside, make(keyword).reads_partitions and not limits)
+    if use is not None and isinstance(table, Table):
+        use = labels_of_points(use, table, utility or "")
+    method = make(keyword, **_options(workers, by_use, use, query, weight))
+    included, excluded = asked.fixed(include, exclude)
+    size = None if k is None else _size(number_of_rows(k), table, len(excluded))
+    stop = None if seconds is None else Stop(seconds=seconds)
+    if limits:
+        assert isinstance(table, Table)
+        problem = limits.problem(size, table, compared, included, excluded)
+        result = renumbered(method.solve(problem, stop, seed), table.row_numbers)
+    else:
+        result = method.solve_table(
+            table,
+            cast(int, size),  # a share becomes a number where all rows are counted
+            compared,
+            stop,
+            seed,
+            checkpoint=checkpoint,
+            progress=isinstance(table, Table) and sys.stderr.isatty(),
+            include=included,
+            exclude=excluded,
+        )
+    typer.echo(result.summary(), err=True)
+    if by_use:
+        value, most = result.notes["value"], result.notes["value_upper_bound"]
+        typer.echo(f"  value        {value:.6g}  (at most {most:.6g})", err=True)
+    if table.columns:
+        typer.echo(told_coordinates(table), err=True)
+    for line in limits.lines(result):
+        typer.echo(line, err=True)
+    if write_answer(output, result.indices, asked, table, rows, result.radii if rank else None):
+        typer.echo(f"  written to   {output}", err=True)
+    if assignment is not None:
+        farthest = write_assignment(assignment, result, table)
+        typer.echo(f"  coverage     {farthest:.6g}  (no row is farther from a chosen one; see {assignment})", err=True)
+
+
+@application.command()
+def spread(
+    points: Points,
+    distance: Annotated[float, typer.Option(help="The smallest distance allowed between two chosen rows.")],
+    metric: MetricName = "euclidean",
+    output: Output = None,
+    rows: Rows = False,
+    columns: Columns = None,
+    drop: Drop = None,
+    drop_null: DropNull = False,
+    include: Include = None,
+    exclude: Exclude = None,
+    header: Header = None,
+    separator: Separator = None,
+    decimal: Decimal = ".",
+    encoding: Encoding = None,
+    seconds: Annotated[float, typer.Option(help="Time limit of the search and the proof.", min=0)] = 10.0,
+    seed: Annotated[int, typer.Option(help="Seed of the local search.", min=0)] = 0,
+) -> None:
+    """Choose as many rows of a file as possible that are all at least a distance apart.
+
+    For example:
+
+    mmdp spread sites.csv --distance 5 --metric haversine --columns lat,lon --rows -o chosen.csv
+    """
+    asked = Input(points, TextOptions(header, separator, decimal, encoding), columns, drop, drop_null)
+    check_output(output, asked, rows)
+    check_free(points, **{"-o": output})
+    table, compared = asked.opened(metric)
+    included, excluded = asked.fixed(include, exclude)
+    found = solvers.spread(
+        table,
+        distance,
+        metric=compared,
+        include=included,
+        exclude=excluded,
+        stop=Stop(seconds=seconds),
+        seed=seed,
+    )
+    typer.echo(found.summary(), err=True)
+    if table.columns:
+        typer.echo(told_coordinates(table), err=True)
+    if write_answer(output, found.indices, asked, table, rows):
+        typer.echo(f"  written to   {output}", err=True)
+
+
+@application.command("solvers")
+def list_solvers() -> None:
+    """List the methods: what each proves, keeps and starts from, where it computes, what it costs."""
+    typer.echo(str(available()))
+
+
+def _check_together(
+    k: str | None,
+    demand: float | None,
+    rank: bool,
+    rows: bool,
+    by_use: bool,
+    limited: bool,
+    solver: str | None,
+    weight: float | None,
+) -> None:
+    """Refuse flags without those that give them a meaning."""
     if (k is None) == (demand is None):
         raise InvalidOptionError(
             "-k is how many rows to choose, --demand how much they have together: give one of them"
         )
     if rank and not rows:
         raise InvalidOptionError("--rank adds columns to the chosen rows: give --rows as well")
-    by_use = utility is not None or query is not None
-    if by_use and (limits or solver not in (None, "gist")):
+    if by_use and (limited or solver not in (None, "gist")):
         raise InvalidOptionError("--utility and --query are for --solver gist, without --groups and --demand")
-    method = _method(solver or limits.solver, seconds, checkpoint, bool(limits), workers)
-    source = None if suffix_of(points) in NUMPY else open_source(points, text)
-    check_output(output, points, source, rows, rank)
-    check_free(points, **{"-o": output, "--checkpoint": checkpoint})
-    taken = list(limits.columns)
-    if by_use:
-        use, column = (None, None) if utility is None else labels_of(points, utility, text)
-        method = make("gist", utility=use, query=_vectors(query), weight=weight)
-        taken += [] if column is None else [column]
-    names, dropped = _names(columns, source), _names(drop, source) or []
-    if names is None:
-        dropped = [*dropped, *taken]
-    table = open_table(
-        points,
-        names,
-        dropped,
-        drop_null=drop_null,
-        header=header,
-        separator=separator,
-        decimal=decimal,
-        partitioned=method.reads_partitions and not limits,
-    )
-    stop = None if seconds is None else Stop(seconds=seconds)
-    if limits:
-        assert isinstance(table, Table)
-        result = renumbered(method.solve(limits.problem(k, table, metric), stop, seed), table.row_numbers)
-    else:
-        progress = method.resumable and sys.stderr.isatty()
-        result = method.solve_table(table, cast(int, k), metric, stop, seed, checkpoint=checkpoint, progress=progress)
-    typer.echo(result.summary(), err=True)
-    if by_use:
-        value, most = result.notes["value"], result.notes["value_upper_bound"]
-        typer.echo(f"  value        {value:.6g}  (at most {most:.6g})", err=True)
-    if table.columns:
-        typer.echo(f"  coordinates  {_few(table.columns)}", err=True)
-    for line in limits.lines(result):
-        typer.echo(line, err=True)
-    write = writer_of_rows(result, table, source, output, points, rank, metric) if rows else writer_of_indices(result)
-    if output is None:
-        write(sys.stdout)
-        return
-    try:
-        write(output)
-    except OSError as error:
-        write(sys.stdout)
-        raise DataFileError(f"{output}: cannot be written ({error}); the answer is on the standard output") from error
-    typer.echo(f"  written to   {output}", err=True)
+    if weight is not None and not by_use:
+        raise InvalidOptionError("--weight weighs distance against utility: give --utility or --query as well")
 
 
-@application.command()
-def spread(
-    points: Annotated[Path, typer.Argument(help="Table with one point per row, as for `mmdp select`.")],
-    distance: Annotated[float, typer.Option(help="The smallest distance allowed between two chosen rows.")],
-    metric: Annotated[str, typer.Option(help=f"One of {', '.join(METRICS)}.")] = "euclidean",
-    output: Annotated[Path | None, typer.Option("-o", help="Where the indices go: .npy or .csv.")] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="A column that is not a coordinate; repeat for several.")
-    ] = None,
-    seconds: Annotated[float, typer.Option(help="Time limit of the search and the proof.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Seed of the local search.")] = 0,
+def _check_flags(
+    method: Solver,
+    seconds: float | None,
+    checkpoint: Path | None,
+    limited: bool,
+    workers: int | None,
+    assignment: Path | None,
 ) -> None:
-    """Choose as many rows of a file as possible that are all at least a distance apart.
-
-    For example:
-
-    mmdp spread sites.csv --distance 5 --metric haversine --drop name -o chosen.csv
-    """
-    if output is not None and output.suffix not in (".npy", ".csv"):
-        raise DataFileError(f"{output}: unknown kind of file; write .npy or .csv")
-    table = open_table(points, drop=drop or ())
-    found = solvers.spread(table, distance, metric=metric, stop=Stop(seconds=seconds), seed=seed)
-    typer.echo(found.summary(), err=True)
-    if output is not None and output.suffix == ".npy":
-        np.save(output, found.indices)
-    else:
-        np.savetxt(output or sys.stdout, found.indices, fmt="%d")
-
-
-@application.command("solvers")
-def list_solvers() -> None:
-    """List the methods: what each proves, where it computes, what it costs."""
-    typer.echo(str(available()))
-
-
-def _vectors(path: Path | None) -> Any:
-    """Return the vectors of queries in a .npy file."""
-    try:
-        return None if path is None else np.load(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataFileError(f"{path}: not a .npy file of numbers ({error})") from error
-
-
-def _method(solver: str, seconds: float | None, checkpoint: Path | None, limited: bool, workers: int | None) -> Solver:
-    """The solver, where it can do what the options ask for."""
-    method = make(solver)
+    """Refuse flags that the solver cannot keep."""
+    name = method.keyword()
     if seconds is not None and not method.stops:
         raise InvalidOptionError(
-            f"--seconds: {solver} constructs one solution and always runs to its end; --solver local_search searches "
+            f"--seconds: {name} constructs one solution and always runs to its end; --solver local_search searches "
             "for a better one until the time is up"
         )
     if checkpoint is not None and limited:
@@ -283,29 +315,38 @@ def _method(solver: str, seconds: float | None, checkpoint: Path | None, limited
             "--checkpoint: with --groups or --demand all points are in memory, and nothing is saved"
         )
     if checkpoint is not None and not method.resumable:
-        raise InvalidOptionError(f"--checkpoint: {solver} saves nothing on the way; greedy does")
-    if workers is None:
-        return method
-    if not method.reads_partitions:
-        raise InvalidOptionError(f"--workers: {solver} takes the threads of NUMBA_NUM_THREADS; coreset has workers")
-    return make(solver, workers=workers)
+        raise InvalidOptionError(f"--checkpoint: {name} saves nothing on the way; greedy does")
+    if workers is not None and not method.reads_partitions:
+        raise InvalidOptionError(f"--workers: {name} takes the threads of NUMBA_NUM_THREADS; coreset has workers")
+    if assignment is not None and method.reads_partitions:
+        raise InvalidOptionError(f"--assignment: {name} leaves the points in their partitions; greedy reads them again")
 
 
-def _names(typed: Sequence[str] | None, source: Source | None) -> list[str] | None:
-    """Names of columns as they are typed: one, or several with commas between them."""
-    if typed is None:
-        return None
-    known = {column.name for column in source.columns} if source is not None else set()
-    return [name for text in typed for name in ([text] if text in known else next(csv.reader([text]), [""]))]
+def _options(
+    workers: int | None, by_use: bool, utility: NDArray[Any] | None, query: Path | None, weight: float | None
+) -> dict[str, Any]:
+    """The solver's own options, where there are some."""
+    options: dict[str, Any] = {} if workers is None else {"workers": workers}
+    if by_use:
+        options |= {"utility": utility, "query": None if query is None else _vectors(query)}
+        options |= {} if weight is None else {"weight": weight}
+    return options
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+def _vectors(path: Path) -> Any:
+    """The vectors of queries in a file: a single one as an array of one dimension, or a table of points."""
+    if path.suffix != ".npy":
+        return open_table(path).load()
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataFileError(f"{path}: not a .npy file of numbers ({error})") from error
 
 
-def _in_flags(message: str) -> str:
-    """The words of Python's options as those of the command line."""
-    return re.sub(rf"\b({'|'.join(_FLAGS)}) = ", lambda match: f"{_FLAGS[match[1]]} ", message, count=1)
+def _size(k: int | float | str, table: Table | Partitions, excluded: int) -> Any:
+    if k != ALL:
+        return k
+    return (table.n if isinstance(table, Table) else sum(table.lengths())) - excluded
 
 
 def _note(message: Any, *_: Any, **__: Any) -> None:
@@ -318,7 +359,7 @@ def main() -> None:
     try:
         application()
     except MMDPError as error:
-        sys.exit(f"{type(error).__name__}: {_in_flags(str(error))}")
+        sys.exit(f"{type(error).__name__}: {in_flags(str(error))}")
     except KeyboardInterrupt:
         sys.exit("interrupted; with --checkpoint the same command goes on from the last pass")
 

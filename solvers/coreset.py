@@ -62,7 +62,7 @@ class Coreset(Solver):
     -----
     A Dask array of shape (n, d), a Dask data frame, or a path to Parquet files is read partition by partition: on the
     current ``distributed.Client`` if there is one, else by threads. Required points are added to the union; with them,
-    no factor is claimed.
+    no factor is claimed. Where some are required or excluded, the rows of a Dask collection are counted first.
     """
 
     cost = "O(n k d) over all partitions"
@@ -105,7 +105,7 @@ class Coreset(Solver):
         return Run(union[inner.indices], iterations=len(union), notes=notes)
 
     def _reads(self, asked: TableProblem) -> bool:
-        return isinstance(asked.table, Partitions) and asked.checkpoint is None and not asked.progress
+        return isinstance(asked.table, Partitions) and asked.checkpoint is None
 
     def _run_table(self, asked: TableProblem) -> TableRun:
         """Where the partitions are; ``stop`` and ``seed`` are those of the solver of the union."""
@@ -114,17 +114,22 @@ class Coreset(Solver):
         if geometry.form not in KINDS:
             raise InvalidOptionError(f"metric {geometry.name!r} has no compiled distance form; use a named one")
         parts, read = asked.table.parts, asked.table.read
+        fixed = _fixed_rows(asked.table, asked.include, asked.exclude)
         cores = self._compute(
-            asked.table, [delayed(_local)(part, i, read, geometry, self._keep(k)) for i, part in enumerate(parts)]
+            asked.table,
+            [delayed(_local)(part, i, read, geometry, self._keep(k), *fixed(i)) for i, part in enumerate(parts)],
         )
         _check_widths(asked.table.name, cores)
         lengths = np.array([n for n, _, _, _ in cores])
         n = int(lengths.sum())
-        checked_picks(n, k)
+        checked_picks(n, k, asked.include, asked.exclude)
         starts = np.cumsum(lengths) - lengths
         union = np.concatenate([start + rows for start, (_, rows, _, _) in zip(starts, cores, strict=True)])
         vectors = np.concatenate([part for _, rows, part, _ in cores if len(rows)])
-        problem = held_problem(vectors, k, geometry)
+        order = np.argsort(union)
+        problem = held_problem(
+            vectors, k, geometry, order[np.searchsorted(union, asked.include, sorter=order)].tolist()
+        )
         method = make(self.inner)
         inner = method.solve(problem, stop=asked.stop, seed=asked.seed)
         centres = vectors[_core(problem, max(2, k - 1))[0][: k - 1]]
@@ -140,8 +145,9 @@ class Coreset(Solver):
         constant = geometry.triangle_constant
         bound = math.inf if constant is None else problem.geometry.bound(constant * radius)
         reach = max(hop for *_, hop in cores)
+        factor = approximation_factor(geometry, inner, method.approximation_factor, reach)
         notes = {
-            "approximation_factor": approximation_factor(geometry, inner, method.approximation_factor, reach),
+            "approximation_factor": math.inf if asked.include else factor,
             "union": len(union),
             "partitions": len(parts),
         }
@@ -168,9 +174,8 @@ def approximation_factor(geometry: Metric, inner: Result, proven: float, reach: 
     """Return the factor within which the answer is of the optimum, given how the union was solved.
 
     The smaller of two: three times the factor of the inner solver, the one ``proven`` for it under a metric or that of
-    its result, and what the partitions turned out to allow. No
-    point is farther than r from its core-set, so moving an optimal solution into the union costs at most 2 r, the
-    ``reach``: the optimum is at most that of the union plus 2 r.
+    its result, and what the partitions turned out to allow. No point is farther than r from its core-set, so moving an
+    optimal solution into the union costs at most 2 r, the ``reach``: the optimum is at most that of the union plus 2 r.
     """
     power = geometry.root
     if power is None:
@@ -216,15 +221,42 @@ def _embedded(read: Callable[[Any, int], Points], part: Any, number: int, geomet
     return np.ascontiguousarray(compiled_dtype(geometry.embed(x)))
 
 
+def _fixed_rows(
+    table: Partitions, include: Sequence[int], exclude: Sequence[int]
+) -> Callable[[int], tuple[Indices, Indices]]:
+    """Of a partition, which of its rows are chosen in any case, and which never are."""
+    none = np.empty(0, np.int64)
+    if not include and not exclude:
+        return lambda number: (none, none)
+    lengths = np.array(table.lengths())
+    starts = np.cumsum(lengths) - lengths
+    kinds = [np.sort(np.asarray(rows, dtype=np.int64)) for rows in (include, exclude)]
+
+    def of(number: int) -> tuple[Indices, Indices]:
+        limits = starts[number], starts[number] + lengths[number]
+        first, second = (rows[slice(*np.searchsorted(rows, limits))] - starts[number] for rows in kinds)
+        return first, second
+
+    return of
+
+
 def _local(
-    part: Any, number: int, read: Callable[[Any, int], Points], geometry: Metric, keep: int
+    part: Any,
+    number: int,
+    read: Callable[[Any, int], Points],
+    geometry: Metric,
+    keep: int,
+    include: Indices,
+    exclude: Indices,
 ) -> tuple[int, Indices, Points, float]:
-    """Length, core-set rows, their vectors and the reach of one partition."""
+    """Length, core-set rows with those that are fixed, their vectors and the reach of one partition."""
     x = _embedded(read, part, number, geometry)
-    if len(x) <= keep:
-        return len(x), np.arange(len(x)), x, 0.0
+    allowed = np.setdiff1d(np.arange(len(x)), exclude)
+    if len(allowed) <= keep:
+        return len(x), allowed, x[allowed], 0.0
     with _ONE_AT_A_TIME:
-        rows, reach = _core(held_problem(x, 2, geometry), keep)
+        rows, reach = _core(held_problem(x if len(allowed) == len(x) else x[allowed], 2, geometry), keep)
+    rows = np.union1d(allowed[rows], include) if len(include) else allowed[rows]
     return len(x), rows, x[rows], reach
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from mmdp import Clock, Problem
 from mmdp.arrays import Indices, Matrix, Points, Vector
@@ -51,7 +52,7 @@ class Streaming(Solver):
         return False
 
     def _reads(self, asked: TableProblem) -> bool:
-        return isinstance(asked.table, Table) and asked.checkpoint is None and not asked.progress
+        return isinstance(asked.table, Table) and asked.checkpoint is None
 
     def _run_table(self, asked: TableProblem) -> TableRun:
         """In one pass, holding fewer than 3 k rows and a few blocks."""
@@ -60,10 +61,12 @@ class Streaming(Solver):
         include = np.array(asked.include, dtype=np.int64)
         held = _Held(geometry)
         stream = Doubling(k, geometry, held.between)
-        for start, block in table.blocks(geometry):
-            held.take(start, block)
-            stream.add(np.setdiff1d(np.arange(start, start + len(block)), asked.exclude))
-            held.keep(np.union1d(stream.kept(), include[include < start + len(block)]))
+        with tqdm(total=table.n, unit="row", disable=not asked.progress) as bar:
+            for start, block in table.blocks(geometry):
+                held.take(start, block)
+                stream.add(np.setdiff1d(np.arange(start, start + len(block)), asked.exclude))
+                held.keep(np.union1d(stream.kept(), include[include < start + len(block)]))
+                bar.update(len(block))
         here = held_problem(held.vectors, k, geometry, held.places(include).tolist())
         best = np.array(_best(here, np.arange(here.n), held.places(stream.solution)))
         notes = {"approximation_factor": approximation_factor(geometry, asked.include), "kept": len(held.ids)}

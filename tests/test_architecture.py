@@ -23,7 +23,8 @@ LAYERS = {  # inside a package, what each part may import beside itself; a part 
         *("solvers._framework", "solvers._farthest_first", "solvers._local_search", "solvers._exact", "solvers._ilp"),
     },
     "solvers._adapters": {"solvers", "solvers._framework"},
-    "solvers.__main__": {"solvers", "solvers._framework"},
+    "solvers._command": {"solvers", "solvers._framework"},
+    "solvers.__main__": {"solvers", "solvers._framework", "solvers._command"},
     "solvers": {"solvers.*", "solvers._framework", "solvers._farthest_first", "solvers._adapters", "solvers._spread"},
     "objectives": {"objectives"},
 }

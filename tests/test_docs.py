@@ -44,11 +44,13 @@ def test_the_commands_of_the_page_on_data_run(tmp_path, monkeypatch):
     page, names = (ROOT / "docs" / "data.md").read_text(), {}
     for block in BLOCK.findall(page):
         exec(compile(block, "docs/data.md", "exec"), names)
-    commands = re.findall(r"^\$ mmdp (select .*)$", page, re.MULTILINE)
-    assert len(commands) == 3
+    commands = re.findall(r"^\$ mmdp ((?:select|spread) .*)$", page, re.MULTILINE)
+    assert len(commands) > 8
     for command in commands:
-        application(shlex.split(command), standalone_mode=False)
-        assert (tmp_path / shlex.split(command)[-1]).exists()
+        words = shlex.split(command)
+        application(words, standalone_mode=False)
+        assert (tmp_path / words[words.index("-o") + 1]).exists()
+        assert (tmp_path / words[-1]).exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -21,7 +21,8 @@ from mmdp import (
     UnknownNameError,
 )
 from mmdp.metrics import METRICS
-from solvers import Run, Solver, solve
+from mmdp.tables import open_table
+from solvers import Run, Solver, make, solve
 
 X = np.arange(12.0).reshape(6, 2)
 D = np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
@@ -49,7 +50,11 @@ BAD_INPUT = {
         r"sparse matrix, and the metric manhattan needs dense rows.*toarray",
     ),
     "sparse distances": (lambda: Problem(2, distances=csr_matrix(D)), InvalidProblemError, r"convert with .toarray"),
-    "gower of a file": (lambda: solve([X, X], 2, metric="gower"), InvalidProblemError, "data frame in memory"),
+    "gower of blocks": (
+        lambda: make("greedy").solve_table(open_table([X, X]), 2, "gower"),
+        InvalidProblemError,
+        "not those of blocks",
+    ),
     "k missing": (lambda: solve(X), InvalidProblemError, "give k"),
     "k one": (lambda: solve(X, 1), InvalidProblemError, "k = 1 is out of range"),
     "k above n": (lambda: solve(X, 7), InvalidProblemError, "k = 7 is out of range.*n = 6"),

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from mmdp.exceptions import MissingDependencyError
-from mmdp.tables.columns import NO_VALUES, Column, Kind
+from mmdp.tables.columns import NO_VALUES, Column, Kind, index_by_name
 
 _TEXT = ("string", "large_string", "string_view")
 
@@ -32,8 +32,11 @@ def column_of(name: str, kind: Any, is_index: bool = False) -> Column:
 
 def columns_of(schema: Any) -> tuple[Column, ...]:
     """Describe the columns of an Arrow schema; an index that pandas recorded is marked."""
-    index = _recorded_index(schema)
-    return tuple(column_of(field.name, field.type, field.name in index) for field in schema)
+    recorded = _recorded_index(schema)
+    index = [
+        by_name or name in recorded for name, by_name in zip(schema.names, index_by_name(schema.names), strict=True)
+    ]
+    return tuple(column_of(field.name, field.type, is_index) for field, is_index in zip(schema, index, strict=True))
 
 
 def _described(kind: Any) -> tuple[Kind, str]:

@@ -280,7 +280,8 @@ def _as_block(number: int, block: Any) -> Points:
 
 def _check_block(number: int, block: Points, d: int) -> None:
     if block.ndim != 2 or block.shape[1] != d:
-        raise InvalidProblemError(f"block {number} has shape {block.shape}, not (rows, {d or 'columns'})")
+        hint = "; blocks hold several rows each, so collect single ones by np.stack(list(points))" * (block.ndim == 1)
+        raise InvalidProblemError(f"block {number} has shape {block.shape}, not (rows, {d or 'columns'}){hint}")
     if block.dtype.kind not in "fiub":
         raise InvalidProblemError(f"block {number} must hold real numbers, not {block.dtype}")
 

@@ -12,7 +12,7 @@ from mmdp.arrays import Indices, Points, check_whole
 from mmdp.exceptions import InvalidProblemError
 from mmdp.tables.columns import Column, Kind
 
-_FILL = "fill them, or leave such rows out with drop_null=True (--drop-null)"
+_FILL = "fill it, or leave such rows out with drop_null=True (--drop-null)"
 
 
 class Decoder:
@@ -57,10 +57,11 @@ class Decoder:
             missing = _missing(column, values)
             if missing.any() and not self.drop_null:
                 row = self._start + int(missing.argmax())
+                said = f"{self.table}: row {row} has no"
                 raise InvalidProblemError(
-                    f"{self.table}: row {row} has no value in column {column.name!r}"
+                    f"{said} value in column {column.name!r}; {_FILL}"
                     if column.kind is Kind.NUMBERS
-                    else f"{self.table}: row {row} has no vector in column {column.name!r}, or one with a gap; {_FILL}"
+                    else f"{said} vector in column {column.name!r}, or one with a gap; {_FILL}"
                 )
             whole &= ~missing
         numbers = np.flatnonzero(whole)

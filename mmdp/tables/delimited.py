@@ -16,8 +16,8 @@ from mmdp.arrays import LARGEST_WHOLE, Indices
 from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.tables.arrow import arrow, column_of
 from mmdp.tables.blocks import BLOCK_BYTES
-from mmdp.tables.columns import COMMA_NUMBERS, Column, Kind, named
-from mmdp.tables.dialect import Dialect, TextOptions, dialect, is_number
+from mmdp.tables.columns import COMMA_NUMBERS, Column, Kind, index_by_name, text_in_words
+from mmdp.tables.dialect import MISSING, Dialect, TextOptions, dialect, is_number, no_text
 from mmdp.tables.locations import Location, suffix_of
 from mmdp.tables.source import Source, counted
 
@@ -26,6 +26,7 @@ _LONG = 15  # digits of a whole number that float64 may round
 _BAD_CELL = re.compile(r"CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BAD_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns?, got (\d+): ?(.*)", re.DOTALL)
 _PADDED = re.compile(r"[-+]?0\d")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
 _COMMA_NUMBER = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 
@@ -113,16 +114,18 @@ class _Delimited:
     def _columns(self) -> tuple[Column, ...]:
         """What the first rows hold."""
         names = self.dialect.names
-        index = named(self.name, names) if self.dialect.headed else [False] * len(names)
+        index = index_by_name(names) if self.dialect.headed else [False] * len(names)
         schema = self._schema()
         kinds = [column_of(name, schema.field(str(place)).type, index[place]) for place, name in enumerate(names)]
-        return tuple(map(self._told_of_commas, range(len(names)), kinds))
+        return tuple(map(self._told_of_texts, range(len(names)), kinds))
 
-    def _told_of_commas(self, place: int, column: Column) -> Column:
-        """Numbers that read as text: with a decimal comma, refused; with a word between them, which is named later."""
+    def _told_of_texts(self, place: int, column: Column) -> Column:
+        """Numbers that read as text: with a decimal comma, or as lists, refused; with a word between, named later."""
         cells = [record[place].strip() for record in self.dialect.first if place < len(record)]
-        if column.kind is Kind.OTHER and cells and all(map(_COMMA_NUMBER.fullmatch, cells)):
-            told = f"{COMMA_NUMBERS}, such as {cells[0]!r}; say decimal=',' in open_table (--decimal ,)"
+        cells = [cell for cell in cells if cell.lower() not in MISSING]
+        if column.kind is Kind.OTHER and cells and (told_commas := _with_commas(cells)):
+            return replace(column, holds=told_commas)
+        if column.holds == "text" and cells and (told := text_in_words(cells[0])) != "text":
             return replace(column, holds=told)
         if column.holds == "text" and cells and 2 * sum(map(is_number, cells)) >= len(cells):
             return replace(column, kind=Kind.NUMBERS)
@@ -181,7 +184,8 @@ class _Delimited:
         if long.any():
             raise InvalidProblemError(
                 f"{self.name}: row {start + int(long.argmax())} of column {column.name!r} has more digits than float64 "
-                "holds; drop the column if it is an identifier, or subtract a common offset"
+                f"holds; drop the column if it is an identifier, drop={column.name!r} (--drop {column.name}), or "
+                "subtract a common offset"
             )
 
     def _named(self, error: Exception) -> DataFileError:
@@ -196,11 +200,26 @@ class _Delimited:
                 f"column, as in drop={names[place]!r} (--drop {names[place]})"
             )
         if line := _BAD_ROW.search(text):
+            comment = "; remove the comment above the table" if names[0].startswith("#") else ""
             return DataFileError(
                 f"{self.name}: row {int(line[1]) + before} has {line[3]} cells, and the first line has {line[2]}; "
-                f"it reads {line[4][:60]!r}"
+                f"it reads {line[4][:60]!r}{comment}"
             )
+        if "UTF8" in text or isinstance(error, UnicodeDecodeError):
+            return no_text(self.name, self.dialect.encoding, error)
         return DataFileError(f"{self.name}: cannot be read as a table ({text})")
+
+
+def _with_commas(cells: Sequence[str]) -> str:
+    """What numbers with commas in them are, in words; empty if these are none. 1,200 may be either kind."""
+    if all(map(_THOUSANDS.fullmatch, cells)):
+        return (
+            f"{COMMA_NUMBERS} or with commas between thousands, such as {cells[0]!r}; remove commas between thousands, "
+            "and say decimal=',' in open_table (--decimal ,) of decimal ones"
+        )
+    if all(map(_COMMA_NUMBER.fullmatch, cells)):
+        return f"{COMMA_NUMBERS}, such as {cells[0]!r}; say decimal=',' in open_table (--decimal ,)"
+    return ""
 
 
 def _type_to_read(column: Column) -> str:

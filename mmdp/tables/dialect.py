@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mmdp.exceptions import DataFileError, InvalidOptionError
-from mmdp.tables.columns import named
+from mmdp.tables.columns import index_by_name
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _BLANK = " "
-_MISSING = ("", "na", "n/a", "#n/a", "null", "none", "nan")  # what tables say where a value is missing
+MISSING = ("", "na", "n/a", "#n/a", "null", "none", "nan")  # what tables say where a value is missing
 _RECORDS = 50
 _SURE = 4  # cells of a line from which on it is no accident that they rise where all others do not
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -31,11 +31,14 @@ class TextOptions:
         One character; "tab" is one as well.
     decimal : str
         The decimal mark, "." or ",".
+    encoding : str, optional
+        A codec of Python, such as "latin-1". UTF-8 if not given, or UTF-16 where the file begins with its mark.
     """
 
     header: bool | None = None
     separator: str | None = None
     decimal: str = "."
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         if self.separator in ("tab", "\\t"):
@@ -44,6 +47,8 @@ class TextOptions:
             raise InvalidOptionError(f"separator = {self.separator!r}: give one character, or 'tab'")
         if self.decimal not in (".", ","):
             raise InvalidOptionError(f"decimal = {self.decimal!r}: the decimal mark is '.' or ','")
+        if self.encoding is not None:
+            object.__setattr__(self, "encoding", _codec(self.encoding))
 
 
 AS_FOUND = TextOptions()
@@ -82,7 +87,8 @@ def dialect(name: str, head: bytes, whole: bool, suffix: str, options: TextOptio
     DataFileError
         If it is no text, it is empty, or something has to be said by the user; the message says what to type.
     """
-    encoding = next((known for mark, known in _MARKS.items() if head.startswith(mark)), "utf-8")
+    marked = next((known for mark, known in _MARKS.items() if head.startswith(mark)), "utf-8")
+    encoding = marked if options.encoding in (None, "utf-8") else options.encoding
     text = _text(name, head, encoding)
     if not whole:
         text = text[: text.rfind("\n") + 1] or text
@@ -102,11 +108,33 @@ def dialect(name: str, head: bytes, whole: bool, suffix: str, options: TextOptio
     )
 
 
+def no_text(name: str, encoding: str, error: object) -> DataFileError:
+    """The error of bytes that are no characters in an encoding."""
+    if encoding.startswith("utf-8"):
+        return DataFileError(
+            f"{name}: is no text in UTF-8 ({error}); if it is text in another encoding, name it, as in "
+            "encoding='latin-1' or 'cp1252' in open_table (--encoding latin-1)"
+        )
+    return DataFileError(f"{name}: is no text in {encoding} ({error})")
+
+
 def _text(name: str, head: bytes, encoding: str) -> str:
     try:
         return codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError as error:
-        raise DataFileError(f"{name}: is no text in UTF-8 ({error}); save it as UTF-8") from error
+        raise no_text(name, encoding, error) from error
+
+
+def _codec(encoding: str) -> str:
+    """The name of a codec in Python."""
+    try:
+        found = codecs.lookup(encoding)
+        "".encode(found.name)  # a codec of texts, unlike base64
+    except LookupError as error:
+        raise InvalidOptionError(
+            f"encoding = {encoding!r}: {error}; give one that Python knows, such as 'latin-1', 'cp1252' or 'utf-16'"
+        ) from error
+    return found.name
 
 
 def _records(lines: Sequence[str], separator: str) -> Iterator[tuple[str, ...]]:
@@ -148,10 +176,10 @@ def _divides(lines: Sequence[str], separator: str) -> bool:
 
 def _is_headed(name: str, cells: Sequence[str], following: Sequence[Sequence[str]], options: TextOptions) -> bool:
     """Whether the first line names columns instead of being a point; where it could be either, ask."""
-    rest = cells[1:] if named(name, cells)[0] else cells
+    rest = cells[1:] if index_by_name(cells)[0] else cells
     numbers = [_value(cell, options.decimal) for cell in rest]
     if not all(number is not None for number in numbers):
-        if all(_value(cell, options.decimal) is not None or cell.lower() in _MISSING for cell in cells):
+        if all(_value(cell, options.decimal) is not None or cell.lower() in MISSING for cell in cells):
             raise DataFileError(
                 f"{name}: the first line, {','.join(cells)}, has empty cells; fill them, or leave such rows out with "
                 "header=False and drop_null=True (--no-header --drop-null)"

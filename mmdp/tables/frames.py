@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mmdp.arrays import Indices, Points
+from mmdp.arrays import Indices, Points, is_tensor, to_numpy
 from mmdp.exceptions import InvalidProblemError
 from mmdp.tables.arrow import arrow, column_of, columns_of
-from mmdp.tables.columns import Column, Kind, chosen
+from mmdp.tables.columns import Column, Kind, chosen, index_by_name, text_in_words
 from mmdp.tables.coordinates import Decoder
 
 _STREAMS = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
@@ -65,7 +65,7 @@ def read_frame(
     MissingDependencyError
         If the frame needs pyarrow to be read.
     """
-    known, values = _columns(frame, columns)
+    known, values = described(frame, columns)
     places = chosen(name, known, columns, drop)
     decoder = Decoder(name, [known[place] for place in places], drop_null)
     batch = [_read(name, known[place], values[place]) for place in places]
@@ -79,9 +79,9 @@ def read_frame(
     return Held(found, tuple(known[place].name for place in places), decoder.row_numbers())
 
 
-def _read(name: str, column: Column, read: Callable[[], Any]) -> Any:
+def _read(name: str, column: Column, values: Any) -> Any:
     try:
-        return read()
+        return _pandas_values(values) if _is_pandas(values) else values
     except (ValueError, TypeError, NotImplementedError) as error:  # pyarrow's errors are among them
         raise InvalidProblemError(
             f"{name}: column {column.name!r} cannot be read as {column.holds} ({error})"
@@ -102,30 +102,36 @@ def _one_chunk(values: Any) -> Any:
     return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
 
 
-def _columns(frame: Any, wanted: str | Collection[str] | None) -> tuple[list[Column], list[Callable[[], Any]]]:
-    """Columns of any frame, each with a function that gives its values."""
+def described(frame: Any, wanted: str | Collection[str] | None = None) -> tuple[list[Column], list[Any]]:
+    """Columns of any frame, and the values of each: a Series of pandas, or an array of numpy or Arrow.
+
+    ``wanted`` is all that has to be read of a frame that is not computed yet.
+    """
     if isinstance(frame, np.ndarray):
-        arrays = {name: frame[name] for name in frame.dtype.names or ()}
-        return _of_arrays(arrays)
+        return _of_arrays({name: frame[name] for name in frame.dtype.names or ()})
     if _is_xarray(frame):
         return _of_xarray(frame)
     if _is_pandas(frame):
         return _of_pandas(frame)
     table = _arrow_table(frame, wanted)
-    columns = list(columns_of(table.schema))
-    return columns, [lambda place=place: table.column(place) for place in range(len(columns))]  # type: ignore[misc]
+    return list(columns_of(table.schema)), list(table.columns)
 
 
-def _of_arrays(arrays: dict[str, Any]) -> tuple[list[Column], list[Callable[[], Any]]]:
+def _of_arrays(arrays: dict[str, Any]) -> tuple[list[Column], list[Any]]:
     columns = []
     for name, values in arrays.items():
         is_number = values.dtype.kind in "fiub"
         kind = (Kind.NUMBERS, Kind.VECTORS)[values.ndim - 1] if is_number and values.ndim in (1, 2) else Kind.OTHER
         columns.append(Column(name, kind, f"{values.dtype} of shape {values.shape}"))
-    return columns, [lambda values=values: values for values in arrays.values()]  # type: ignore[misc]
+    return _with_index(columns), list(arrays.values())
 
 
-def _of_xarray(frame: Any) -> tuple[list[Column], list[Callable[[], Any]]]:
+def _with_index(columns: list[Column]) -> list[Column]:
+    marks = index_by_name([column.name for column in columns])
+    return [replace(column, is_index=is_index) for column, is_index in zip(columns, marks, strict=True)]
+
+
+def _of_xarray(frame: Any) -> tuple[list[Column], list[Any]]:
     if hasattr(frame, "data_vars"):
         arrays = {str(name): np.asarray(values.values) for name, values in frame.data_vars.items()}
         leading = {values.dims[:1] for values in frame.data_vars.values()}
@@ -141,13 +147,14 @@ def _of_xarray(frame: Any) -> tuple[list[Column], list[Callable[[], Any]]]:
     return _of_arrays({str(frame.name or "points"): values})
 
 
-def _of_pandas(frame: Any) -> tuple[list[Column], list[Callable[[], Any]]]:
+def _of_pandas(frame: Any) -> tuple[list[Column], list[Any]]:
     pandas = sys.modules["pandas"]
     if isinstance(frame, pandas.Series):
         frame = frame.to_frame(name=frame.name if frame.name is not None else "points")
     series = [frame.iloc[:, place] for place in range(frame.shape[1])]
-    columns = [_pandas_column(str(name), values) for name, values in zip(frame.columns, series, strict=True)]
-    return columns, [lambda values=values: _pandas_values(values) for values in series]  # type: ignore[misc]
+    names = list(map(str, frame.columns))
+    columns = [_pandas_column(name, values) for name, values in zip(names, series, strict=True)]
+    return _with_index(columns), series
 
 
 def _pandas_column(name: str, values: Any) -> Column:
@@ -164,8 +171,8 @@ def _pandas_column(name: str, values: Any) -> Column:
     present = values.dropna()
     first = present.iloc[0] if len(present) else np.nan
     if isinstance(first, str):
-        return Column(name, Kind.OTHER, "text")
-    if isinstance(first, (list, tuple)) or (isinstance(first, np.ndarray) and first.ndim == 1):
+        return Column(name, Kind.OTHER, text_in_words(first))
+    if isinstance(first, (list, tuple)) or _is_vector(first):
         return Column(name, Kind.VECTORS, "lists of numbers")
     if isinstance(first, (bool, int, float, np.number, np.bool_)) or type(first).__name__ == "Decimal":
         return Column(name, Kind.NUMBERS, "numbers")
@@ -182,7 +189,14 @@ def _extension_column(name: str, values: Any) -> Column:
         return Column(name, Kind.NUMBERS, str(dtype))
     if getattr(dtype, "_is_numeric", False) or getattr(dtype, "kind", "") == "b":
         return Column(name, Kind.NUMBERS, str(dtype))
-    return Column(name, Kind.OTHER, "text" if "str" in str(dtype) else str(dtype))
+    if "str" in str(dtype):
+        present = values.dropna()
+        return Column(name, Kind.OTHER, text_in_words(present.iloc[0] if len(present) else ""))
+    return Column(name, Kind.OTHER, str(dtype))
+
+
+def _is_vector(value: Any) -> bool:
+    return (isinstance(value, np.ndarray) or is_tensor(value)) and value.ndim == 1
 
 
 def _pandas_values(values: Any) -> Any:
@@ -190,7 +204,10 @@ def _pandas_values(values: Any) -> Any:
         return values.to_numpy()
     if str(values.dtype).startswith("Sparse"):
         return np.asarray(values.sparse.to_dense())
-    return arrow("pyarrow", f"column {values.name!r} of type {values.dtype}").array(values, from_pandas=True)
+    pa = arrow("pyarrow", f"column {values.name!r} of type {values.dtype}")
+    if values.dtype == object and any(map(is_tensor, values[:1])):
+        return pa.array([to_numpy(value) if is_tensor(value) else value for value in values], from_pandas=True)
+    return pa.array(values, from_pandas=True)
 
 
 def _arrow_table(frame: Any, wanted: str | Collection[str] | None) -> Any:

@@ -46,16 +46,17 @@ def _batches(location: Location, columns: Sequence[Column], places: Sequence[int
             )
             if kind is not column.kind:
                 raise DataFileError(f"{location.name}: column {column.name!r} holds something else behind row {start}")
-        yield [_in_float64(table, column, f"{location.name}: behind row {start}") for column in wanted]
+        yield [_values(table, column, f"{location.name}: behind row {start}") for column in wanted]
 
 
-def _in_float64(table: Any, column: Column, where: str) -> Any:
-    """Numbers as float64, whatever the lines of this block look like."""
+def _values(table: Any, column: Column, where: str) -> Any:
+    """Numbers as float64, whatever the lines of this block look like; anything else as it is."""
     pa = arrow("pyarrow")
     if column.name not in table.column_names:
-        return pa.nulls(len(table), pa.list_(pa.float64()) if column.kind is Kind.VECTORS else pa.float64())
+        kinds = {Kind.NUMBERS: pa.float64(), Kind.VECTORS: pa.list_(pa.float64()), Kind.OTHER: pa.null()}
+        return pa.nulls(len(table), kinds[column.kind])
     values = table.column(column.name).combine_chunks()
-    if str(values.type) == "bool":
+    if column.kind is Kind.OTHER or str(values.type) == "bool":
         return values
     try:
         return values.cast(pa.list_(pa.float64()) if column.kind is Kind.VECTORS else pa.float64())

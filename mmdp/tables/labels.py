@@ -1,4 +1,4 @@
-"""Group labels from a column of the points' file or a file of their own; counts and distances as they are typed."""
+"""A value for each row, from a column of the points' file or a file of their own; what is typed of them and of rows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
 from mmdp.tables.table_files import FORMATS, NUMPY, TEXT, existing, open_source
 
+_NUMBERS = re.compile(r"[\d,\s]+")
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
 
 
@@ -33,7 +34,7 @@ def labels_of(points: str | Path, groups: str, text: TextOptions = AS_FOUND) -> 
         A column of ``points``, unless it ends like a table or lies on disk: then a .npy file, a Parquet file of one
         column, or a CSV file of one label a line without a header.
     text : TextOptions
-        Of ``points``.
+        Of ``points``, whose encoding is that of the file of labels too.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def labels_of(points: str | Path, groups: str, text: TextOptions = AS_FOUND) -> 
     """
     file = Path(groups)
     if suffix_of(groups) in FORMATS or file.exists():
-        return _file(file), None
+        return column_of_file(file, text), None
     return _column(points, groups, text), groups
 
 
@@ -58,7 +59,7 @@ def labels_of_points(labels: NDArray[Any], table: Table, groups: str) -> NDArray
         return labels[table.row_numbers]
     if len(labels) != table.n:
         header = "; its first line must not be a header" if suffix_of(groups) in TEXT else ""
-        raise DataFileError(f"{groups}: {len(labels)} labels for {table.n} points{header}")
+        raise DataFileError(f"{groups}: {len(labels)} values for {table.n} points{header}")
     return labels
 
 
@@ -119,6 +120,37 @@ def apart(typed: Sequence[str], labels: Mapping[str, NDArray[Any]]) -> Apart | M
     return found if len(labels) > 1 else next(iter(found.values()))
 
 
+def rows_typed(typed: Sequence[str] | None, flag: str, text: TextOptions = AS_FOUND) -> list[int]:
+    """What ``--include 3,17 --include rows.npy`` says: row numbers, and files of one such column without a header.
+
+    A row that is named again, as by two files, counts once.
+
+    Raises
+    ------
+    InvalidOptionError
+        If something is neither.
+    DataFileError
+        If a file holds something else than whole numbers.
+    """
+    found: list[int] = []
+    for said in typed or ():
+        if _NUMBERS.fullmatch(said):
+            found += [int(number) for number in said.replace(",", " ").split()]
+            continue
+        if not Path(said).exists():
+            raise InvalidOptionError(f"{flag} {said}: give row numbers, such as 3,17, or a file of them")
+        rows = np.ravel(column_of_file(Path(said), text))
+        if rows.dtype.kind == "f" and (rows == np.floor(rows)).all():
+            rows = rows.astype(np.int64)
+        if rows.dtype.kind not in "iu":
+            raise DataFileError(
+                f"{flag} {said}: holds {'texts' if rows.dtype.kind == 'U' else rows.dtype}, not row numbers; give one "
+                "whole number a line, without a header"
+            )
+        found += rows.tolist()
+    return list(dict.fromkeys(found))
+
+
 def _attribute(flag: str, text: str, labels: Mapping[str, NDArray[Any]]) -> tuple[str, str]:
     """Which attribute a text is about, and the rest of it."""
     if len(labels) == 1:
@@ -149,15 +181,23 @@ def _column(path: str | Path, name: str, text: TextOptions) -> NDArray[Any]:
     return _values(source, places[0])
 
 
-def _file(path: Path) -> NDArray[Any]:
+def column_of_file(path: Path, text: TextOptions = AS_FOUND) -> NDArray[Any]:
+    """The values of a file of one column: a .npy array, or a table; a text file has no header.
+
+    Raises
+    ------
+    DataFileError
+        If there is no such file, or it holds more columns, or a value is missing.
+    """
     if suffix_of(str(existing(path))) == ".npy":
         try:
             return _texts_or_numbers(np.load(path))
         except (ValueError, OSError, EOFError) as error:
             raise DataFileError(f"{path}: not a whole .npy file of numbers or texts ({error})") from error
-    source = open_source(path, TextOptions(header=False) if suffix_of(str(path)) in TEXT else TextOptions())
+    is_text = suffix_of(str(path)) in TEXT
+    source = open_source(path, TextOptions(header=False, encoding=text.encoding) if is_text else AS_FOUND)
     if len(source.columns) != 1:
-        raise DataFileError(f"{path}: one column of labels is needed, not {len(source.columns)}")
+        raise DataFileError(f"{path}: one column is needed, a value for each row, not {len(source.columns)}")
     return _values(source, 0)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmdp.arrays import Indices, Points
 from mmdp.exceptions import DataFileError, InvalidProblemError
-from mmdp.tables.columns import Column
+from mmdp.tables.columns import Column, as_names
 from mmdp.tables.coordinates import Decoder
 from mmdp.tables.frames import is_frame, read_frame
 from mmdp.tables.parquet_files import Piece
@@ -30,6 +30,8 @@ class Partitions:
         One for each partition: a delayed value of Dask, or what ``read`` takes.
     read : callable
         ``read(part, number)`` gives the points of a partition, (rows, d); called where the partition is.
+    lengths : callable
+        How many rows each partition has; of a Dask collection that takes a pass.
     columns : tuple of str
         The coordinates, where they have names.
     whole_rows : callable
@@ -39,6 +41,7 @@ class Partitions:
     name: str
     parts: Sequence[Any] = field(repr=False)
     read: Callable[[Any, int], Points] = field(repr=False)
+    lengths: Callable[[], list[int]] = field(repr=False)
     columns: tuple[str, ...] = ()
     whole_rows: Callable[[Indices], Any] | None = field(default=None, repr=False)
 
@@ -56,10 +59,17 @@ class Partitions:
             collection = collection.rechunk({1: -1})
             names: tuple[str, ...] = ()
         else:
-            start = collection._meta if hasattr(collection, "_meta") else collection.head(0)
-            read_names = list(map(str, start.columns))
-            drop = [drop] if isinstance(drop, str) else list(drop)
-            asked = [columns] if isinstance(columns, str) else columns
+            collection = (
+                collection.to_frame() if hasattr(collection, "to_frame") and collection.ndim == 1 else collection
+            )
+            if not hasattr(collection, "columns"):
+                raise InvalidProblemError(
+                    f"points: a {type(collection).__name__} on Dask is neither an array nor a data frame; of an xarray "
+                    "Dataset give one DataArray of two dimensions, or compute() it"
+                )
+            read_names = list(map(str, collection.columns))
+            drop = as_names(drop)
+            asked = None if columns is None else as_names(columns)
             if missing := [name for name in [*drop, *(asked or ())] if name not in read_names]:
                 raise DataFileError(f"points: has no column {missing[0]!r}; it has {', '.join(read_names)}")
             names = tuple(asked) if asked is not None else tuple(name for name in read_names if name not in drop)
@@ -67,13 +77,14 @@ class Partitions:
                 raise DataFileError(f"points: no column is left; it has {', '.join(read_names)}")
         parts = list(np.ravel(collection.to_delayed()))
         read = partial(_read_block, columns, tuple(drop))
-        return cls("points", parts, read, names, partial(_dask_rows, whole))
+        return cls("points", parts, read, partial(_lengths, parts), names, partial(_dask_rows, whole))
 
     @classmethod
     def of_pieces(cls, source: Source, columns: Sequence[Column], pieces: Sequence[Piece]) -> Partitions:
         """Row groups, each read by its worker."""
         names = tuple(column.name for column in columns)
-        return cls(source.name, list(pieces), partial(_read_piece, tuple(columns)), names, source.rows)
+        read = partial(_read_piece, tuple(columns))
+        return cls(source.name, list(pieces), read, lambda: [piece.rows for piece in pieces], names, source.rows)
 
     def take(self, indices: Indices) -> Any:
         """The rows of these numbers, in this order, with all their columns."""
@@ -116,6 +127,14 @@ def _read_piece(columns: Sequence[Column], piece: Piece, number: int) -> Points:
     return np.concatenate(blocks) if blocks else np.empty((0, 0))
 
 
+def _lengths(parts: Sequence[Any]) -> list[int]:
+    """Rows of each partition of Dask."""
+    from dask.base import compute  # the collection is its own
+    from dask.delayed import delayed
+
+    return list(compute(*[delayed(len)(part) for part in parts]))
+
+
 def _dask_rows(collection: Any, indices: Indices) -> Any:
     """Rows of a Dask collection by their number: those of the partitions that hold them."""
     if hasattr(collection, "rechunk") and not np.isnan(collection.shape[0]):
@@ -128,7 +147,7 @@ def _dask_rows(collection: Any, indices: Indices) -> Any:
     from dask.base import compute  # the collection is its own
     from dask.delayed import delayed
 
-    lengths = np.array(compute(*[delayed(len)(part) for part in parts]))
+    lengths = np.array(_lengths(parts))
     starts = np.cumsum(lengths) - lengths
     owner = np.searchsorted(starts, indices, side="right") - 1
     places = {int(part): np.flatnonzero(owner == part) for part in np.unique(owner)}

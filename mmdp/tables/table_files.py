@@ -45,7 +45,9 @@ def read_file(
     """
     if suffix_of(str(path)) in NUMPY and not is_remote(path):
         if text != AS_FOUND:
-            raise InvalidOptionError(f"{path}: header, separator and decimal are for text files ({', '.join(TEXT)})")
+            raise InvalidOptionError(
+                f"{path}: header, separator, decimal and encoding are for text files ({', '.join(TEXT)})"
+            )
         table = _numpy(existing(path), columns, drop)
         return _complete(table) if drop_null else table
     return open_source(path, text).table(columns, drop, drop_null)
@@ -57,7 +59,9 @@ def open_source(path: str | Path, text: TextOptions = AS_FOUND) -> Source:
     if suffix in TEXT:
         return open_delimited(location, text)
     if text != AS_FOUND:
-        raise InvalidOptionError(f"{path}: header, separator and decimal are for text files ({', '.join(TEXT)})")
+        raise InvalidOptionError(
+            f"{path}: header, separator, decimal and encoding are for text files ({', '.join(TEXT)})"
+        )
     if suffix in PARQUET:
         return open_parquet(location)
     return open_arrow(location) if suffix in ARROW else open_json_lines(location)
@@ -75,6 +79,10 @@ def read_partitions(
     source = open_parquet(location)
     places = chosen(source.name, source.columns, columns, drop)
     return Partitions.of_pieces(source, [source.columns[place] for place in places], pieces(location))
+
+
+def _not_text(path: str | Path) -> InvalidOptionError:
+    return InvalidOptionError(f"{path}: header, separator, decimal and encoding are for text files ({', '.join(TEXT)})")
 
 
 def existing(path: str | Path) -> Path:
@@ -103,8 +111,10 @@ def _located(path: str | Path) -> tuple[Location, str]:
     if not is_remote(path) and not any(mark in str(path) for mark in "*?["):
         kind = suffix_of(str(existing(path)))
         if kind not in FORMATS and Path(path).is_file():
+            unpacked = "; unpack it, or pack it as .gz" if kind in (".zip", ".xz", ".7z", ".tar") else ""
             raise DataFileError(
-                f"{path}: unknown format {kind or 'without a suffix'}; give one of {', '.join(FORMATS)}"
+                f"{path}: unknown format {kind or 'without a suffix'}{unpacked}; give one of {', '.join(FORMATS)}, or "
+                "in Python an array or a data frame"
             )
     location = locate(path)
     if (saved := saved_dataset(location)) is not None:

@@ -59,6 +59,11 @@ def write_indices(target: Path | TextIO, indices: NDArray[np.int64]) -> None:
     _write(target, indices, {"index": indices}, header=False)
 
 
+def write_columns(target: Path | TextIO, columns: dict[str, NDArray[Any]]) -> None:
+    """Columns of numbers, with their names in all formats but .npy."""
+    _write(target, np.column_stack(list(columns.values())), columns, header=True)
+
+
 def write_rows(
     target: Path | TextIO, rows: Any, suffix: str = ".csv", separator: str = ",", header: bool = True
 ) -> None:

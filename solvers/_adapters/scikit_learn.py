@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mmdp import Problem, Result
-from mmdp.arrays import compiled_dtype
+from mmdp.arrays import compiled_dtype, is_tensor, to_numpy
 from mmdp.metrics import resolve
-from mmdp.validation import whole_k
+from mmdp.tables import is_frame, open_table, read_frame
+from mmdp.validation import fixed_picks, point_table, whole_k
 from solvers._framework.registry import make
 
 
@@ -30,15 +33,17 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         "euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev" or "hamming".
     random_state : int
         Seed of the solver.
+    include, exclude : sequence of int
+        Rows of what is fitted that become landmarks in any case, and rows that never do.
 
     Attributes
     ----------
     indices_ : (k,) int64 array
         Rows chosen from what was fitted.
-    landmarks_ : (k, d) array
+    landmarks_ : (k, d) array or sparse matrix
         The rows themselves.
     result_ : Result or None
-        Objective and upper bound; None if there were no more than k rows.
+        Objective and upper bound; None if there were no more than k rows to choose from.
 
     Examples
     --------
@@ -49,23 +54,34 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     """
 
     def __init__(
-        self, k: float = 10, *, solver: str = "greedy", metric: str = "euclidean", random_state: int = 0
+        self,
+        k: float = 10,
+        *,
+        solver: str = "greedy",
+        metric: str = "euclidean",
+        random_state: int = 0,
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
     ) -> None:
         self.k = k
         self.solver = solver
         self.metric = metric
         self.random_state = random_state
+        self.include = include
+        self.exclude = exclude
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Choose the landmarks among the rows of X; y is ignored."""
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
-        k = whole_k(len(X), self.k)
+        """Choose the landmarks among the rows of X, which may be sparse, a tensor or blocks of rows; y is ignored."""
+        X = validate_data(self, _in_memory(X), dtype=[np.float64, np.float32], accept_sparse="csr")
+        n = X.shape[0]
+        k = whole_k(n, self.k)
         if not isinstance(k, Integral) or k < 2:
             Problem(k, points=np.zeros((2, 1)))  # names what is wrong with k
         self.result_: Result | None = None
-        self.indices_ = np.arange(len(X))
-        if k < len(X):
-            problem = Problem(k, points=X, metric=self.metric)
+        include, exclude = fixed_picks(n, self.include, self.exclude)
+        self.indices_ = np.setdiff1d(np.arange(n), exclude)
+        if k < len(self.indices_):
+            problem = Problem(k, points=X, metric=self.metric, include=include, exclude=exclude)
             self.result_ = make(self.solver).solve(problem, seed=self.random_state)
             self.indices_ = self.result_.indices
         self.landmarks_ = X[self.indices_]
@@ -75,7 +91,27 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Distances (rows of X, k) to the landmarks."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, _in_memory(X), dtype=[np.float64, np.float32], accept_sparse="csr", reset=False)
+        k = len(self.indices_)
+        if hasattr(X, "tocsr") or hasattr(self.landmarks_, "tocsr"):
+            parts = [sparse.csr_array(rows) for rows in (self.landmarks_, self.landmarks_, X)]  # two rows at least
+            both = Problem(2, points=sparse.vstack(parts), metric=self.metric)
+            return np.asarray(both.value(both.reduced_distances(np.arange(2 * k, both.n), np.arange(k))))
         geometry = resolve(self.metric)
         embedded = (np.ascontiguousarray(compiled_dtype(geometry.embed(x))) for x in (X, self.landmarks_))
         return np.asarray(geometry.value(geometry.pairwise(*embedded)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _in_memory(X: Any) -> Any:
+    """What scikit-learn can check: tensors and blocks become arrays; a frame that is no table of numbers is named."""
+    if is_tensor(X):
+        return to_numpy(point_table(X))
+    if is_frame(X):
+        read_frame(X, drop_null=True)  # gaps are named as in all of scikit-learn
+        return X
+    return open_table(X).load() if isinstance(X, Iterator) else X  # type: ignore[union-attr]

@@ -10,19 +10,11 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from solvers._framework.bit_counts import popcount as popcount
 from solvers._framework.compilation import njit
 
 Words = NDArray[np.uint64]
 WORD = 64
-
-
-def _popcount(typing: Any, word: Any) -> Any:
-    """How many bits of a 64-bit word are set."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), build
 
 
 def _lowest(typing: Any, word: Any) -> Any:
@@ -44,7 +36,6 @@ def _highest(typing: Any, word: Any) -> Any:
     return types.int64(types.uint64), build
 
 
-popcount: Any = intrinsic(_popcount)
 lowest: Any = intrinsic(_lowest)
 highest: Any = intrinsic(_highest)
 

@@ -20,7 +20,8 @@ from mmdp.arrays import Points, Vector
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import CHEBYSHEV, SQEUCLIDEAN
 
-FEW_STALE = 256  # buckets that one thread visits sooner than others wake up
+FEW_STALE = 16  # buckets that one thread visits sooner than others wake up
+_WORTH_A_THREAD = 2**18  # distances that one thread computes before others join: a quarter of a millisecond
 _SAMPLE_PER_BUCKET = 8
 _TOGETHER = 256  # points that go down the tree side by side
 _NO_NANS = {"nnan", "nsz"}  # lets the maxima vectorise; sums keep their order
@@ -189,16 +190,19 @@ def _lower(kind: int, columns: Points, centres: Vector, c: int, nearest: Vector,
 
 
 @njit(cache=True)
-def _visit(kind: int, buckets: Buckets, b: int, centres: Vector, count: int, floor: float) -> None:
-    """Apply the centres that a bucket has not seen, until its bound falls below ``floor``."""
+def _visit(kind: int, buckets: Buckets, b: int, centres: Vector, count: int, floor: float) -> int:
+    """Apply the centres that a bucket has not seen, until its bound falls below ``floor``; return the distances."""
     low, high, bound, seen = buckets.low, buckets.high, buckets.bound, buckets.seen
+    computed = 0
     for c in range(seen[b], count):
         seen[b] = c + 1
         if _box_distance(kind, low, high, b, centres, c) < bound[b]:
             first, last = buckets.start[b], buckets.start[b + 1]
             bound[b] = _lower(kind, buckets.columns, centres, c, buckets.nearest, first, last)
+            computed += last - first
             if bound[b] < floor:
-                return
+                break
+    return computed
 
 
 @njit(cache=True)
@@ -221,7 +225,7 @@ def _visit_together(kind: int, buckets: Buckets, stale: Numbers, centres: Vector
 def advance(kind: int, buckets: Buckets, centres: Vector, threads: int, picks: Numbers, count: int, stop: int) -> float:
     """Extend ``picks`` and ``centres`` from ``count`` to ``stop`` and return the last pick's distance.
 
-    Threads divide the buckets of a step where there are enough of them to wake up for.
+    Threads divide what is left of a step once one of them has had enough to do.
     """
     floor = 0.0
     stale = np.empty(len(buckets.bound), np.int64)
@@ -234,11 +238,12 @@ def advance(kind: int, buckets: Buckets, centres: Vector, threads: int, picks: N
             if buckets.bound[b] >= floor and _is_behind(kind, buckets, b, centres, count):
                 stale[size] = b
                 size += 1
-        if threads > 1 and size > FEW_STALE:
-            _visit_together(kind, buckets, stale[:size], centres, count, floor)
-        else:
-            for b in stale[:size]:
-                _visit(kind, buckets, b, centres, count, floor)
+        place = computed = 0
+        while place < size and (threads == 1 or computed < _WORTH_A_THREAD or size - place <= FEW_STALE):
+            computed += _visit(kind, buckets, stale[place], centres, count, floor)
+            place += 1
+        if place < size:
+            _visit_together(kind, buckets, stale[place:size], centres, count, floor)
         floor = buckets.bound.max()
         chosen, where, home = len(buckets.order), 0, 0
         for b in range(len(buckets.bound)):

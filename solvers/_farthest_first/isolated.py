@@ -2,8 +2,10 @@
 
 The readable formula: of the points that are left, ``near`` is the distance to the nearest of those compared so far,
 which only decreases. The largest are compared with all points, and whoever is nearer to some point than the best of
-these is to any is out. The products are in float32, with the bound of :mod:`solvers._farthest_first.half_product`. The
-points that it cannot tell apart are compared by the rule, in float64, with ties to the lowest index.
+these is to any is out. If many are still left, each is measured from its likely neighbours, found by
+:mod:`solvers._farthest_first.sign_neighbours`. The products are in float32, with the bound of
+:mod:`solvers._farthest_first.half_product`. The points that it cannot tell apart are compared by the rule, in float64,
+with ties to the lowest index.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from mmdp.arrays import Points, Vector
 from solvers._farthest_first.intervals import Floats, Numbers, rule_distances
+from solvers._farthest_first.sign_neighbours import likely_neighbours
 from solvers._framework.compilation import njit
 
 _FIRST_COLUMNS, _COLUMNS = 32, 256  # points that the others are compared with at once: few, as long as all are left
@@ -20,6 +23,7 @@ _LEADERS = 16  # points compared with all others now and then, the last of some 
 _HEATS = (256, 256), (64, 512)  # so many points, and how many others they are compared with
 _PER_LEADER = 3  # pairs compared for each pair of leaders
 _WORTH_A_COPY = 0.75  # share of the rows at which those that are left are put together
+_WORTH_SIGNS = 0.25  # share of the points left from which on their signs are compared
 _FEW = 8  # points left that are compared with all others straight away
 _ROWS = 64  # at most, that float64 decides between
 _IN_ANY_ORDER = {"reassoc", "nsz", "nnan"}
@@ -54,12 +58,23 @@ def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: f
     waiting, is_left = np.ones(n, np.bool_), np.ones(n, np.bool_)  # to be a column; to be the most isolated
     left = kept = everyone = np.arange(n)
     part, floor, top, width = rows, -np.inf, np.inf, _FIRST_COLUMNS
-    pairs, pairs_of_leaders = 0, 0
+    pairs, pairs_of_leaders, are_signs_compared = 0, 0, False
 
     def compare(points: Numbers, columns: Numbers) -> int:
         beside = part if points is kept else rows if points is everyone else rows[points]
         _keep_nearest(beside @ rows[columns].T, half, points, columns, near, witness)
         return len(points) * len(columns)
+
+    def lead() -> None:
+        nonlocal floor, pairs_of_leaders
+        leaders = left
+        for size, against in _HEATS:
+            leaders = leaders[np.argsort(-near[leaders], kind="stable")[:size]]
+            pairs_of_leaders += compare(leaders, order[waiting[order]][:against])
+        leaders = leaders[np.argsort(-near[leaders], kind="stable")[:_LEADERS]]
+        pairs_of_leaders += compare(everyone, leaders)
+        waiting[leaders] = False
+        floor = max(floor, float(near[leaders].max()) - error)
 
     while floor == -np.inf or (len(left) > _FEW and top > floor + 2 * error and waiting.any()):
         columns = order[is_left[order] & waiting[order]]  # of a pair of points that are left, both gain
@@ -67,15 +82,15 @@ def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: f
         pairs += compare(kept, columns)
         waiting[columns] = False
         if pairs > _PER_LEADER * pairs_of_leaders:
-            leaders = left
-            for size, against in _HEATS:
-                leaders = leaders[np.argsort(-near[leaders], kind="stable")[:size]]
-                pairs_of_leaders += compare(leaders, order[waiting[order]][:against])
-            leaders = leaders[np.argsort(-near[leaders], kind="stable")[:_LEADERS]]
-            pairs_of_leaders += compare(everyone, leaders)
-            waiting[leaders] = False
-            floor = max(floor, float(near[leaders].max()) - error)
+            lead()
         left = left[near[left] + error >= floor]
+        if not are_signs_compared and len(left) > _WORTH_SIGNS * n:
+            are_signs_compared = True
+            _measure_likely_neighbours(rows, half, left, near, witness)
+            left = left[near[left] + error >= floor]
+            if len(left) > _WORTH_SIGNS * n:
+                lead()
+                left = left[near[left] + error >= floor]
         if len(left) < _WORTH_A_COPY * len(kept):
             kept, part = left, rows[left]
         is_left[:] = False
@@ -98,6 +113,37 @@ def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: f
         if exact.min() > best or (exact.min() == best and i < chosen):
             best, chosen = float(exact.min()), i
     return chosen, computed, wrong
+
+
+def warm_up() -> None:
+    """Compile what few rows do not come to."""
+    rows, everyone = np.eye(8, dtype=np.float32), np.arange(8)
+    _measure_likely_neighbours(rows, rows[0], everyone, np.zeros(8, np.float32), np.zeros(8, np.int32))
+
+
+def _measure_likely_neighbours(
+    rows: Floats, half: Floats, points: Numbers, near: Floats, witness: NDArray[np.int32]
+) -> None:
+    for others in likely_neighbours(rows[points], half[points]):
+        _keep_nearest_of_pairs(rows, half, points, points[others], near, witness)
+
+
+@njit(cache=True, nogil=True, fastmath=_IN_ANY_ORDER)
+def _keep_nearest_of_pairs(
+    rows: Floats, half: Floats, points: Numbers, others: Numbers, near: Floats, witness: NDArray[np.int32]
+) -> None:
+    """Lower ``near`` of points by half the squared distance to another each."""
+    for place in range(len(points)):
+        i, j = points[place], others[place]
+        if i != j:
+            product, one, other = np.float32(0.0), rows[i], rows[j]
+            for c in range(len(one)):
+                product += one[c] * other[c]
+            value = (half[i] + half[j]) - product
+            if value < near[i]:
+                near[i], witness[i] = value, j
+            if value < near[j]:
+                near[j], witness[j] = value, i
 
 
 @njit(cache=True, nogil=True, fastmath=_IN_ANY_ORDER)

@@ -21,6 +21,7 @@ from solvers._framework.distance_forms import is_beyond, one_reduced_distance
 
 BLOCK = 256
 FEW_STALE = 16  # blocks that one thread visits sooner than others wake up
+_WORTH_A_THREAD = 2**19  # coordinates that one thread looks at before others join: a quarter of a millisecond
 _ROUNDING, _UNDERFLOW = 1 + 1e-9, 1e-290  # far above what float64 sums of up to 10^6 terms lose
 
 Numbers = NDArray[np.int64]
@@ -53,16 +54,20 @@ def _visit(
     count: int,
     b: int,
     floor: float,
-) -> float:
-    """Bring the points of a block up to date that reach ``floor``, which rises to the best of them."""
+) -> tuple[float, int]:
+    """Bring the points of a block up to date that reach ``floor``.
+
+    Returns ``floor``, risen to the best of them, and how many distances were looked at.
+    """
     nearest, seen, owner = points.nearest, points.seen, points.owner
-    largest = -1.0
+    largest, looked_at = -1.0, 0
     for i in range(b * BLOCK, min(len(x), (b + 1) * BLOCK)):
         if nearest[i] >= floor:
             best, own, c = nearest[i], owner[i], np.int64(seen[i])
             while c < count and best >= floor:
                 apart = between[own, c] if own >= 0 and own < len(between) and c < len(between) else 0.0
                 out_of_reach = apart >= constant * best * _ROUNDING + _UNDERFLOW
+                looked_at += int(not out_of_reach)
                 if not (out_of_reach or (factor > 0 and best < np.inf and is_beyond(x, i, x, picks[c], factor, best))):
                     distance = one_reduced_distance(kind, x, i, x, picks[c])
                     if distance < best:
@@ -72,7 +77,7 @@ def _visit(
             floor = max(floor, best)
         largest = max(largest, nearest[i])
     points.bound[b] = largest
-    return floor
+    return floor, looked_at
 
 
 @njit(cache=True)
@@ -100,7 +105,7 @@ def _visit_together(
     for thread in prange(threads):
         for place in range(thread, len(stale), threads):
             if points.bound[stale[place]] >= floor[0]:
-                best = _visit(kind, constant, factor, x, points, between, picks, count, stale[place], floor[0])
+                best, _ = _visit(kind, constant, factor, x, points, between, picks, count, stale[place], floor[0])
                 if best > floor[0]:
                     floor[0] = best
 
@@ -120,23 +125,29 @@ def advance(
 ) -> float:
     """Extend ``picks`` from ``count`` to ``stop`` and return the last pick's distance.
 
-    Threads divide the blocks of a step where there are enough of them to wake up for.
+    Most blocks of most steps take no time, because the first few of them raise the floor. So threads divide what is
+    left of a step once one of them has had enough to do.
     """
-    floor = np.zeros(1)
+    floor, enough = np.zeros(1), _WORTH_A_THREAD // x.shape[1]
     stale = np.empty(len(points.bound), np.int64)
     while count < stop:
-        floor[0] = _visit(kind, constant, factor, x, points, between, picks, count, int(points.bound.argmax()), 0.0)
+        top = int(points.bound.argmax())
+        floor[0], looked_at = _visit(kind, constant, factor, x, points, between, picks, count, top, 0.0)
         size = 0
         for b in range(len(points.bound)):
             if points.bound[b] >= floor[0]:
                 stale[size] = b
                 size += 1
-        if threads > 1 and size > FEW_STALE:
-            _visit_together(kind, constant, factor, x, points, between, threads, picks, count, stale[:size], floor)
-        else:
-            for b in stale[:size]:
-                if points.bound[b] >= floor[0]:
-                    floor[0] = _visit(kind, constant, factor, x, points, between, picks, count, b, floor[0])
+        place = 0
+        while place < size and (threads == 1 or looked_at < enough or size - place <= FEW_STALE):
+            b = stale[place]
+            if points.bound[b] >= floor[0]:
+                floor[0], more = _visit(kind, constant, factor, x, points, between, picks, count, b, floor[0])
+                looked_at += more
+            place += 1
+        if place < size:
+            left = stale[place:size]
+            _visit_together(kind, constant, factor, x, points, between, threads, picks, count, left, floor)
         floor[0] = points.bound.max()
         b = int(points.bound.argmax())
         chosen = b * BLOCK

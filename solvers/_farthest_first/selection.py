@@ -114,6 +114,7 @@ def warm_up(x: Points, start: str | int) -> None:
     from_products(rows, min(2, len(rows)), 0 if start == "random" else start, [], angular=False)
     if start == "isolated":
         _isolated(rows, angular=False, slack=1.0)
+        isolated.warm_up()
 
 
 def _check(wrong: int, error: float) -> None:

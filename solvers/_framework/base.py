@@ -6,7 +6,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,7 @@ from solvers._framework.grading import (
 from solvers._framework.initial import starting_solution
 from solvers._framework.interrupts import interrupted
 from solvers._framework.limited_picks import no_solution
+from solvers._framework.progress import shown
 from solvers._framework.table_problem import TableProblem, TableRun
 
 
@@ -81,7 +82,7 @@ class Solver(ABC):
     default_stop: ClassVar[Stop] = Stop()
     """Limits of a run for which the caller sets none; counted, not timed, so that a seed gives one answer."""
     resumable: ClassVar[bool] = False
-    """Whether ``solve_table`` saves checkpoints and shows its progress."""
+    """Whether ``solve_table`` saves checkpoints."""
     takes_initial: ClassVar[bool] = False
     """Whether ``solve(initial=...)`` is where the method starts; one that constructs its answer refuses it."""
     reads_partitions: ClassVar[bool] = False
@@ -164,8 +165,8 @@ class Solver(ABC):
         generator = checked_options(stop, seed, certify_seconds)
         if initial is not None and not self.takes_initial:
             raise InvalidOptionError(
-                f"{self.keyword()} constructs its answer and takes no initial; searches and proofs do, as "
-                "`initial` of solvers.available() says"
+                f"{self.keyword()} constructs its answer and takes no initial; `mmdp solvers` and solvers.available() "
+                "say which do"
             )
         run, start, repairs = self._only_solution(problem, generator), None, ""
         if initial is not None:
@@ -263,7 +264,7 @@ class Solver(ABC):
         checkpoint : path, optional
             Where a solver that is ``resumable`` saves how far it is, so that the same call goes on after a kill.
         progress : bool
-            Whether a solver that is ``resumable`` shows a bar.
+            Show a bar on the standard error; not where partitions are read.
         include, exclude : sequence of int
             Rows that are chosen in any case, and rows that never are.
 
@@ -274,23 +275,23 @@ class Solver(ABC):
         """
         where = None if checkpoint is None else Path(checkpoint)
         row_numbers = table.row_numbers if isinstance(table, Table) else None
-        if isinstance(table, Table):
-            k = whole_k(table.n, k)
+        if isinstance(table, Table) or len(include) or len(exclude) or isinstance(k, float):
+            n = table.n if isinstance(table, Table) else sum(table.lengths())
+            k = whole_k(n, k)
             include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
-            include, exclude = checked_picks(table.n, k, include, exclude)
-        elif len(include) or len(exclude) or isinstance(k, float):
-            raise InvalidOptionError(
-                "the rows of partitions have no numbers before they are counted: give k as a whole number, without "
-                "include and exclude, or pass an array or a file"
-            )
+            include, exclude = checked_picks(n, k, include, exclude)
         asked = TableProblem(
             table, k, resolve(metric), stop, seed, where, progress, include=tuple(include), exclude=tuple(exclude)
         )
         checked_options(stop, seed, certify_seconds)
+        if progress and isinstance(table, Partitions):
+            raise InvalidOptionError("progress: there is no bar where partitions are read")
         if not self._reads(asked):
             self._check_loading(asked)
             problem = Problem(k, points=table.load(), metric=metric, include=include, exclude=exclude)
-            return renumbered(self.solve(problem, stop, seed, watch, certify_seconds), row_numbers)
+            with shown(k, watch) if progress else nullcontext((watch, None)) as (hears, tell):
+                result = self.solve(problem, stop, seed, hears, certify_seconds, tell=tell)
+            return renumbered(result, row_numbers)
         if certify_seconds:
             raise InvalidOptionError(
                 f"certify_seconds = {certify_seconds!r}: a proof needs all points in memory; pass an array"
@@ -315,11 +316,11 @@ class Solver(ABC):
 
     def _check_loading(self, asked: TableProblem) -> None:
         """Refuse what cannot be done with all rows in memory."""
-        if asked.checkpoint is not None or asked.progress:
-            name = f"checkpoint = {str(asked.checkpoint)!r}" if asked.checkpoint is not None else "progress"
+        if asked.checkpoint is not None:
             raise InvalidOptionError(
-                f"{name}: this run of {self.keyword()} saves nothing on the way and shows no progress; greedy does for "
-                "tables, with a named metric and a start that does not compare all pairs of more than 4,096 points"
+                f"checkpoint = {str(asked.checkpoint)!r}: this run of {self.keyword()} saves nothing on the way; "
+                "greedy does for tables, with a named metric and a start that does not compare all pairs of more than "
+                "4,096 points"
             )
 
     def _warm_up_table(self, asked: TableProblem) -> None:

@@ -191,7 +191,7 @@ def graded_rows(
         runtime=runtime,
         seed=seed,
     )
-    return replace(result, n=n, origin=None if read is None else in_blocks(held, geometry, read))
+    return replace(result, n=n, origin=in_blocks(held, geometry, read))
 
 
 def renumbered(result: Result, row_numbers: Indices | None) -> Result:

@@ -79,8 +79,8 @@ class SolverInfo:
         Why it cannot be used; empty if it can.
     group_counts, apart, demand : bool
         Whether it keeps group counts, keeps groups apart, and reaches a demand by capacities.
-    initial : bool
-        Whether it takes a solution to start from.
+    takes_initial : bool
+        Whether it starts from a solution that is given.
     """
 
     name: str
@@ -91,7 +91,7 @@ class SolverInfo:
     group_counts: bool = False
     apart: bool = False
     demand: bool = False
-    initial: bool = False
+    takes_initial: bool = False
 
 
 class SolverTable(list[SolverInfo]):
@@ -101,17 +101,21 @@ class SolverTable(list[SolverInfo]):
         said = {True: "yes", False: "no"}
         rows = [
             (
-                *(s.name, said[s.proof], said[s.group_counts], said[s.apart], said[s.demand], s.device, s.cost),
-                s.missing or "installed",
+                info.name,
+                *(
+                    said[knows]
+                    for knows in (info.proof, info.group_counts, info.apart, info.demand, info.takes_initial)
+                ),
+                *(info.device, info.cost, info.missing or "installed"),
             )
-            for s in self
+            for info in self
         ]
-        headers = ["solver", "proof", "group counts", "apart", "demand", "device", "cost", "status"]
+        headers = ["solver", "proof", "group counts", "apart", "demand", "initial", "device", "cost", "status"]
         return tabulate(rows, headers=headers)
 
 
 def available() -> SolverTable:
-    """List every solver: what it proves, which limits it keeps, where it computes, and what it costs.
+    """List every solver: what it proves, which limits it keeps, what it starts from, where it computes, what it costs.
 
     A solver whose dependencies are missing is listed too, with the command that installs them.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
@@ -18,6 +18,7 @@ from mmdp.arrays import Indices
 
 _NORMS = {"sqeuclidean": 2.0, "manhattan": 1.0, "chebyshev": math.inf}
 _TREE_POINTS, _TREE_DIMENSIONS = 4000, 6  # from and up to which a k-d tree finds the pairs sooner than all rows do
+_TREE_SHARE = 0.05  # of all pairs that are too close, from which on rows are sooner all the same
 _NEAR = 1e-9  # relative; a pair this close to the threshold is compared again as the referee does
 _MEMORY_SHARE = 0.25  # of the free memory, for the pairs: they are sorted, which takes as much again
 
@@ -37,7 +38,9 @@ class ConflictGraph(NamedTuple):
         return sorted(parts, key=len)
 
     def part(self, vertices: Indices) -> ConflictGraph:
-        """Return the graph of some vertices and the conflicts among them."""
+        """Return the graph of some vertices, in ascending order, and the conflicts among them."""
+        if len(vertices) == len(self.points):
+            return self
         inside = self._as_matrix()[vertices][:, vertices]
         inside.sort_indices()
         return ConflictGraph(self.points[vertices], inside.indptr.astype(np.int64), inside.indices.astype(np.int32))
@@ -60,17 +63,20 @@ def conflict_graph(
     about O(n log n) plus the pairs for many points of few dimensions.
     """
     most = int(_MEMORY_SHARE * psutil.virtual_memory().available) // 16
-    by_tree = problem.points is not None and problem.geometry.form in _NORMS
-    if by_tree and len(points) >= _TREE_POINTS and problem.vectors.shape[1] <= _TREE_DIMENSIONS:
-        pairs = _from_tree(problem, points, threshold, most)
-    else:
-        pairs = _from_rows(problem, points, threshold, most, expired)
-    if pairs is None:
+    n = len(points)
+    pairs = _from_tree(problem, points, threshold, most) if _has_tree(problem, points) else None
+    pairs = _from_rows(problem, points, threshold, most, expired) if pairs is None else pairs
+    if pairs is None or expired():
         return None
-    tails, heads = np.concatenate([pairs, pairs[:, ::-1]]).T
-    order = np.lexsort((heads, tails))
-    start = np.concatenate(([0], np.cumsum(np.bincount(tails, minlength=len(points)))))
-    return ConflictGraph(points, start.astype(np.int64), heads[order].astype(np.int32))
+    above = coo_array((np.ones(len(pairs), np.bool_), (pairs[:, 0], pairs[:, 1])), shape=(n, n)).tocsr()
+    both = above + above.T.tocsr()
+    both.sort_indices()
+    return ConflictGraph(points, both.indptr.astype(np.int64), both.indices.astype(np.int32))
+
+
+def _has_tree(problem: Problem, points: Indices) -> bool:
+    is_sum = problem.points is not None and problem.geometry.form in _NORMS
+    return is_sum and len(points) >= _TREE_POINTS and problem.vectors.shape[1] <= _TREE_DIMENSIONS
 
 
 def _from_rows(
@@ -90,13 +96,15 @@ def _from_rows(
 
 
 def _from_tree(problem: Problem, points: Indices, threshold: float, most: int) -> NDArray[np.int32] | None:
+    """Pairs from a k-d tree; None if they are so many that rows find them sooner, or do not fit."""
     x = problem.vectors[points].astype(np.float64)
     norm = _NORMS[problem.geometry.form]
     radius = math.sqrt(threshold) if norm == 2 else threshold
     if not math.isfinite(radius):
         return None
     tree = KDTree(x)
-    if (tree.count_neighbors(tree, radius * (1 + _NEAR), p=norm) - len(x)) // 2 > most:
+    count = (tree.count_neighbors(tree, radius * (1 + _NEAR), p=norm) - len(x)) // 2
+    if count > min(most, _TREE_SHARE * len(x) ** 2 / 2):
         return None
     pairs = tree.query_pairs(radius * (1 + _NEAR), p=norm, output_type="ndarray")
     differences = np.abs(x[pairs[:, 0]] - x[pairs[:, 1]])

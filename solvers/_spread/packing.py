@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mmdp import Status
 from mmdp.arrays import Indices
+from mmdp.tables import rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,10 @@ class Packing:
     def is_optimal(self) -> bool:
         """Whether no larger set exists, by proof."""
         return self.status is Status.OPTIMAL
+
+    def of(self, table: Any) -> Any:
+        """The chosen rows of what the points came from, as :meth:`mmdp.Result.of` gives them."""
+        return rows_of(table, self.indices)
 
     def summary(self) -> str:
         """Return a few lines for a person."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ import numpy as np
 from mmdp import Clock, Incumbent, InvalidProblemError, Problem, SolverContractError, Status, Stop, TooLargeError
 from mmdp.arrays import Array, Indices, Vector, count_rows
 from mmdp.metrics import Metric
-from mmdp.tables import Table, is_table, open_table
+from mmdp.tables import Table, in_memory
 from mmdp.validation import fixed_picks
 from solvers._exact.reduced_thresholds import least_reduced_above
 from solvers._framework.base import checked_options
 from solvers._framework.distance_forms import KINDS
 from solvers._framework.first_pick import Rows
+from solvers._framework.grading import places_of
 from solvers._framework.interrupts import interrupted
 from solvers._framework.warm_up import kind_of, once, part_of
 from solvers._spread.clique_constraints import edge_clique_cover
@@ -43,6 +44,9 @@ def spread(
     metric: str | Metric | Callable[[Any, Any], float] = "euclidean",
     include: Sequence[int] = (),
     exclude: Sequence[int] = (),
+    columns: str | Collection[str] | None = None,
+    drop: str | Collection[str] = (),
+    drop_null: bool = False,
     stop: Stop | None = None,
     seed: int = 0,
     watch: Callable[[Incumbent], None] | None = None,
@@ -56,7 +60,7 @@ def spread(
 
     Parameters
     ----------
-    points : (n, d) array, path or table
+    points : (n, d) array, data frame, path or table
         As for :func:`solvers.solve`; with ``metric="precomputed"`` an (n, n) matrix of distances.
     distance : float
         The smallest distance allowed, in the unit of the metric, greater than 0. Two points at exactly this distance
@@ -64,6 +68,8 @@ def spread(
     metric : str, Metric or callable
     include, exclude : sequence of int
         Points that are chosen in any case, and points that never are.
+    columns, drop, drop_null
+        Of a data frame or file, as for :func:`solvers.solve`. Indices count all rows.
     stop : Stop, optional
         Limits; 10 seconds if not given. ``Stop()`` searches until the proof is complete, and ``Stop(seconds=0)``
         returns the first answer. ``target`` and ``gap`` count points.
@@ -102,9 +108,9 @@ def spread(
         raise InvalidProblemError(f"distance = {distance!r}: give the smallest distance allowed, a number > 0")
     if isinstance(points, Problem) or hasattr(points, "__dask_graph__"):
         raise InvalidProblemError("spread takes an array, a matrix or a file; a Problem has a k, and Dask partitions")
-    table = open_table(points) if is_table(points) else points
-    loaded: Any = table.load() if isinstance(table, Table) else table
+    loaded, metric, row_numbers = in_memory(points, metric, columns, drop, drop_null)
     n = count_rows(loaded)
+    include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
     include, exclude = fixed_picks(n, include, exclude)
     if len(exclude) == n:
         raise InvalidProblemError(f"exclude leaves none of {n} points")
@@ -128,7 +134,7 @@ def spread(
         raise SolverContractError(f"spread returned two points {closest!r} apart, closer than {distance!r}")
     bound = int(clock.upper_bound)
     return Packing(
-        indices,
+        indices if row_numbers is None else row_numbers[indices],
         distance=float(distance),
         upper_bound=bound,
         status=Status.OPTIMAL if bound == len(indices) else status,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, Problem, Result
+from mmdp import DataFileError, InvalidProblemError, Problem, Result
 from solvers import load, rank, solve
 from solvers._farthest_first.from_table import _Traversal
 from tests import naive
@@ -130,14 +130,6 @@ def test_a_share_is_that_many_points(share, n, k, tmp_path):
 def test_what_is_no_share_is_named(share):
     with pytest.raises(InvalidProblemError, match="a share of them lies between 0 and 1"):
         solve(np.eye(5), share)
-
-
-def test_partitions_take_whole_numbers_alone():
-    da = pytest.importorskip("dask.array")
-    points = da.ones((20, 2), chunks=(10, 2))
-    for asked in ({"k": 0.5}, {"k": 2, "include": [1]}, {"k": 2, "exclude": [1]}):
-        with pytest.raises(InvalidOptionError, match="no numbers before they are counted"):
-            solve(points, solver="coreset", **asked)
 
 
 def test_a_problem_has_its_own_fixed_picks():

@@ -1,5 +1,7 @@
 """Group counts on the command line: labels in a column or in a file, and what is wrong with them."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,8 @@ def table(folder, kind, labels, name="city"):
     path = folder / f"points{kind}"
     if kind == ".parquet":
         parquet.write_table(pa.table(columns), path)
+    elif kind == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in pa.table(columns).to_pylist()))
     else:
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         path.write_text("\n".join(",".join(map(str, row)) for row in [columns, *rows]))
@@ -53,7 +57,7 @@ def expected(solver, labels=CITIES, counts=COUNTS):
 
 
 @pytest.mark.parametrize("solver", ["fair", "ilp"])
-@pytest.mark.parametrize("kind", [".csv", ".parquet"])
+@pytest.mark.parametrize("kind", [".csv", ".parquet", ".jsonl"])
 def test_a_column_of_the_points(tmp_path, kind, solver):
     options = () if solver == "fair" else ("--solver", solver)
     chosen = select(tmp_path, table(tmp_path, kind, CITIES), "--groups", "city", *typed(TYPED), *options)
@@ -129,7 +133,7 @@ def test_what_is_wrong_is_named(tmp_path, name):
 def test_a_file_of_another_length_is_named(tmp_path, kind):
     np.save(tmp_path / "points.npy", X)
     labels = label_file(tmp_path, kind, CITIES[:50])
-    with pytest.raises(DataFileError, match=f"labels{kind}: 50 labels for 60 points"):
+    with pytest.raises(DataFileError, match=f"labels{kind}: 50 values for 60 points"):
         select(tmp_path, tmp_path / "points.npy", "--groups", labels, *typed(TYPED))
 
 
@@ -148,7 +152,7 @@ def test_files_that_hold_no_labels_are_named(tmp_path):
     for file, groups, message in (
         (tmp_path / "array.npy", "city", "an array has no column 'city'"),
         (tmp_path / "none.csv", "city", "no such file"),
-        (points, points, "one column of labels is needed, not 4"),
+        (points, points, "one column is needed, a value for each row, not 4"),
         (points, tmp_path / "holes.parquet", "row 1 has no label"),
         (points, tmp_path / "cut.npy", "cut.npy: not a whole .npy file"),
     ):

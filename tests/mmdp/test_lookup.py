@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import namedtuple
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -155,6 +156,24 @@ def test_gower_of_polars_and_arrow():
     frame = pytest.importorskip("polars").DataFrame(MIXED)
     for points in (frame, frame.lazy()):
         assert Problem(2, points=points, metric="gower").matrix() == pytest.approx(gower_by_hand(MIXED))
+
+
+def test_gower_compares_no_index_and_decimals_by_their_range():
+    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
+    frame = pd.DataFrame(MIXED, index=pd.Index([10, 20, 30, 40, 99], name="n"))
+    table = pa.Table.from_pandas(frame)
+    assert Problem(2, points=table, metric="gower").matrix() == pytest.approx(gower_by_hand(MIXED))
+    prices = {"price": [Decimal("1.5"), Decimal(2), Decimal("9.5")]}
+    for points in (prices, pd.DataFrame(prices), pa.table(prices)):
+        distances = Problem(2, points=points, metric="gower").matrix()
+        assert distances == pytest.approx(gower_by_hand({"price": [1.5, 2.0, 9.5]}))
+
+
+def test_gower_compares_numbers_as_categories_by_equality():
+    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
+    frame = pd.DataFrame({"kind": pd.Categorical([1, 2, 9])})
+    for points in (frame, pa.Table.from_pandas(frame)):
+        assert Problem(2, points=points, metric="gower").matrix() == pytest.approx(1 - np.eye(3))
 
 
 @settings(max_examples=60)

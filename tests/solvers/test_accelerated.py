@@ -86,14 +86,14 @@ def test_any_number_of_threads(threads, d):
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread only")
 def test_threads_divide_the_buckets():
-    problem = Problem(40, points=clouds(1, 60_000, 3, "clustered", np.float32))
+    problem = Problem(20, points=clouds(1, 400_000, 3, "clustered", np.float32))  # more than one thread does alone
     found = []
     before = numba.get_num_threads()
     for threads in (1, 2):
         numba.set_num_threads(threads)
         nearest = np.full(problem.n, np.inf)
         nearest[0] = -1.0
-        kernel = accelerated.in_buckets(problem.vectors, problem.geometry, nearest, problem.k, [0], size=32)
+        kernel = accelerated.in_buckets(problem.vectors, problem.geometry, nearest, problem.k, [0], size=256)
         found.append(accelerated.in_slices(kernel, [0], problem.k, problem.n))
     numba.set_num_threads(before)
     assert found[0] == found[1]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mmdp import DataFileError, InvalidOptionError, MMDPError
-from solvers import solve
-from solvers.__main__ import _in_flags, application
+from solvers import rank, solve, spread
+from solvers.__main__ import application
+from solvers._command.flags import in_flags
 from solvers._farthest_first import from_table
 from solvers.greedy import Greedy
 
@@ -121,8 +122,8 @@ def test_indices_in_every_format(table, suffix):
 
 
 def test_messages_speak_of_flags():
-    assert _in_flags("k = 7 is out of range") == "-k 7 is out of range"
-    assert _in_flags("separator = 'ab': give one") == "--separator 'ab': give one"
+    assert in_flags("k = 7 is out of range") == "-k 7 is out of range"
+    assert in_flags("separator = 'ab': give one") == "--separator 'ab': give one"
     command = [sys.executable, "-m", "solvers", "select", "x.npy", "-k", "3", "--seed", "-1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -169,3 +170,201 @@ def test_a_checkpoint_of_other_columns_is_refused(table):
     checkpoint.write_text(json.dumps(picks))
     with pytest.raises(DataFileError, match="belongs to"):
         select(table, "-k", 3, "--columns", "x", "--checkpoint", checkpoint)
+
+
+def chosen(capsys):
+    return [int(number) for number in capsys.readouterr().out.split()]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".csv", ".tsv", ".parquet", ".feather", ".jsonl"])
+def test_rows_of_an_earlier_run_are_kept_or_left_out(table, capsys, suffix):
+    earlier = table.with_name(f"earlier{suffix}")
+    select(table, "-k", 4, "--columns", "x,y", "-o", earlier)
+    first = solve(X[:, :2], 4).indices
+    for flag in ("include", "exclude"):
+        capsys.readouterr()
+        select(table, "-k", 9, "--columns", "x,y", f"--{flag}", earlier, f"--{flag}", f"7,8,{first[0]}")
+        assert chosen(capsys) == solve(X[:, :2], 9, **{flag: [*first, 7, 8]}).indices.tolist()
+
+
+@pytest.mark.parametrize("solver", ["greedy", "streaming", "local_search", "coreset"])
+def test_fixed_rows_of_a_file_that_is_read_in_blocks(tmp_path, capsys, solver):
+    large = np.random.default_rng(1).normal(size=(5000, 2))
+    np.save(tmp_path / "x.npy", large)
+    np.savetxt(tmp_path / "out.csv", np.arange(100), fmt="%d")
+    fixed = ["--include", "4000, 4001", "--exclude", tmp_path / "out.csv", "--exclude", 2500]
+    select(tmp_path / "x.npy", "-k", 6, "--solver", solver, *fixed, *(("--seconds", 0) if "local" in solver else ()))
+    rows = chosen(capsys)
+    assert len(rows) == 6
+    assert {4000, 4001} <= set(rows)
+    assert not {*range(100), 2500} & set(rows)
+    if solver == "greedy":
+        expected = solve(large, 6, include=[4000, 4001], exclude=[*range(100), 2500])
+        assert rows == expected.indices.tolist()
+
+
+def test_fixed_rows_with_groups_and_gaps(tmp_path, capsys):
+    frame = pd.DataFrame(X[:60], columns=["x", "y", "z"]).assign(city=["Oslo", "Bergen", "Rome"] * 20)
+    frame.loc[5, "x"] = np.nan
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    by_city = ["--groups", "city", "--count", "Oslo=2"]
+    select(tmp_path / "t.csv", "-k", 6, *by_city, "--drop-null", "--include", 9, "--exclude", "0,3,6")
+    rows = chosen(capsys)
+    assert 9 in rows
+    assert not {0, 3, 5, 6} & set(rows)
+    assert sum(row % 3 == 0 for row in rows) == 2
+    with pytest.raises(MMDPError, match="include: row 5 is no point, because a value is missing there"):
+        select(tmp_path / "t.csv", "-k", 6, "--drop", "city", "--drop-null", "--include", 5)
+
+
+def test_what_are_no_row_numbers_is_named(table):
+    frame = table.with_name("texts.csv")
+    frame.write_text("row\n3\n")
+    np.save(table.with_name("floats.npy"), [1.5])
+    for typed, error, message in (
+        ("x", InvalidOptionError, "--include x: give row numbers, such as 3,17, or a file of them"),
+        ("-1", InvalidOptionError, "--include -1: give row numbers"),
+        (frame, DataFileError, "texts.csv: holds texts, not row numbers; .* without a header"),
+        (table.with_name("floats.npy"), DataFileError, "floats.npy: holds float64, not row numbers"),
+        (table, DataFileError, "one column is needed"),
+        ("300", MMDPError, "include names .300., outside 0 ... 299"),
+    ):
+        with pytest.raises(error, match=message):
+            select(table, "-k", 3, "--columns", "x", "--include", typed)
+    assert in_flags("include names [300], outside").startswith("--include names")
+
+
+def test_a_share_and_all_in_their_order(table, capsys):
+    select(table, "-k", "0.05", "--columns", "x,y")
+    assert chosen(capsys) == solve(X[:, :2], 15).indices.tolist()
+    select(table, "-k", "all", "--columns", "x,y", "--exclude", "0,1")
+    assert chosen(capsys) == rank(X[:, :2], exclude=[0, 1]).indices.tolist()
+    with pytest.raises(InvalidOptionError, match="-k many: give a number of rows, such as 100, a share"):
+        select(table, "-k", "many", "--columns", "x")
+    with pytest.raises(MMDPError, match=r"not 1\.5; a share of them lies between 0 and 1"):
+        select(table, "-k", "1.5", "--columns", "x")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_the_nearest_chosen_row_of_each(table, capsys, suffix):
+    gaps = X.copy()
+    gaps[7, 0] = np.nan
+    pd.DataFrame(gaps[:, :2], columns=["x", "y"]).to_csv(table, index=False)
+    out = table.with_name(f"near{suffix}")
+    select(table, "-k", 4, "--drop-null", "--assignment", out)
+    shown = capsys.readouterr().err
+    kept = np.delete(np.arange(300), 7)
+    expected = solve(X[kept, :2], 4)
+    near = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda path: pd.read_json(path, lines=True)}
+    found = near[suffix](out)
+    assert found["row"].tolist() == kept.tolist()
+    assert found["nearest"].tolist() == kept[expected.indices[expected.assignment().labels]].tolist()
+    assert found["distance"].to_numpy() == pytest.approx(expected.assignment().distances)
+    assert f"coverage     {expected.coverage_radius:.6g}" in shown
+    with pytest.raises(DataFileError, match=r"--assignment .*t\.csv: is what is read"):
+        select(table, "-k", 4, "--assignment", table)
+    with pytest.raises(InvalidOptionError, match="--assignment: coreset leaves the points in their partitions"):
+        select(table, "-k", 4, "--assignment", out, "--solver", "coreset")
+
+
+MIXED = pd.DataFrame(
+    {
+        "id": [f"p{row}" for row in range(40)],
+        "age": [(7 * row) % 40 + 20 for row in range(40)],
+        "town": [["Oslo", "Bergen", "Narvik"][row % 3] for row in range(40)],
+        "since": pd.date_range("2020-01-01", periods=40)[::-1].astype(str),
+        "member": [row % 4 == 0 for row in range(40)],
+    },
+    index=np.arange(40)[::-1],
+)
+WRITTEN = {
+    ".csv": lambda frame, path: frame.to_csv(path),
+    ".parquet": lambda frame, path: frame.to_parquet(path),
+    ".feather": lambda frame, path: frame.to_feather(path),
+    ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+}
+
+
+@pytest.mark.parametrize("suffix", WRITTEN)
+def test_gower_of_a_file_with_columns_of_all_types(tmp_path, capsys, suffix):
+    frame = MIXED.astype({"since": "datetime64[ns]"}) if suffix in (".parquet", ".feather") else MIXED
+    path, out = tmp_path / f"t{suffix}", tmp_path / "out.csv"
+    WRITTEN[suffix](frame, path)
+    expected = solve(MIXED.assign(since=pd.to_datetime(MIXED["since"])).drop(columns="id"), 5, metric="gower")
+    select(path, "-k", 5, "--metric", "gower", "--drop", "id", "--rows", "--rank", "-o", out)
+    written = pd.read_csv(out)
+    assert written["id"].tolist() == [f"p{row}" for row in expected.indices]
+    assert written["distance"].to_numpy()[1:] == pytest.approx(expected.radii[1:])
+    assert f"objective    {expected.objective:.6g}" in capsys.readouterr().err
+    assert solve(path, 5, metric="gower", drop="id").indices.tolist() == expected.indices.tolist()
+
+
+def test_gower_of_gaps_and_names(tmp_path):
+    frame = MIXED.copy()
+    frame.iloc[3, 2] = None
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(MMDPError, match=r"column 'town': row 3 without a value; .*--drop-null"):
+        select(tmp_path / "t.csv", "-k", 5, "--metric", "gower", "--drop", "id")
+    select(tmp_path / "t.csv", "-k", 5, "--metric", "gower", "--drop", "id", "--drop-null", "-o", tmp_path / "o.npy")
+    kept = np.delete(np.arange(40), 3)
+    frame = MIXED.assign(since=pd.to_datetime(MIXED["since"])).drop(columns="id")
+    expected = solve(frame.iloc[kept], 5, metric="gower")
+    assert np.load(tmp_path / "o.npy").tolist() == kept[expected.indices].tolist()
+    with pytest.raises(DataFileError, match="has no column 'z'"):
+        select(tmp_path / "t.csv", "-k", 5, "--metric", "gower", "--columns", "z")
+
+
+LATIN = "Stra\u00dfe;H\u00f6he;L\u00e4nge\n" + "".join(f"Weg \u00e4{row};{row * row};{row}\n" for row in range(20))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ISO8859-15"])
+def test_a_text_file_in_another_encoding(tmp_path, encoding):
+    (tmp_path / "t.csv").write_bytes(LATIN.encode(encoding))
+    with pytest.raises(DataFileError, match=r"t\.csv: is no text in UTF-8 .*encoding='latin-1'.*--encoding latin-1"):
+        select(tmp_path / "t.csv", "-k", 3, "--columns", "L\u00e4nge")
+    options = ["--encoding", encoding, "--columns", "H\u00f6he,L\u00e4nge", "--rows"]
+    select(tmp_path / "t.csv", "-k", 3, *options, "-o", tmp_path / "o.csv")
+    lines = LATIN.splitlines()
+    points = np.column_stack([np.arange(20) ** 2, np.arange(20)])
+    expected = [lines[0], *(lines[1 + row] for row in solve(points, 3).indices)]
+    assert (tmp_path / "o.csv").read_text(encoding="utf-8").splitlines() == expected
+    with pytest.raises(InvalidOptionError, match=r"encoding = 'klingon': .*give one that Python knows"):
+        select(tmp_path / "t.csv", "-k", 3, "--encoding", "klingon")
+
+
+def test_an_answer_is_not_lost_with_its_rows(tmp_path, capsys):
+    lines = [f"caf\u00e9,{row * row % 71}" for row in range(40000)]
+    text = "\n".join(["name,x", *[line.replace("\u00e9", "e") for line in lines[:-1]], lines[-1]]) + "\n"
+    (tmp_path / "t.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataFileError, match=r"the chosen rows cannot be read .*--encoding latin-1.*standard output"):
+        select(tmp_path / "t.csv", "-k", 3, "--columns", "x", "--rows", "--include", 39999)
+    assert chosen(capsys)[0] == 39999
+    select(tmp_path / "t.csv", "-k", 3, "--columns", "x", "--rows", "--include", 39999, "--encoding", "latin-1")
+    assert capsys.readouterr().out.splitlines()[1] == lines[-1]
+
+
+def test_spread_reads_and_writes_as_select(table, capsys):
+    out = table.with_name("far.csv")
+    far = int(np.argmax(np.abs(X[:, :2] - X[3, :2]).sum(axis=1)))
+    expected = spread(X[:, :2], 1.5, include=[3, far], exclude=[0])
+    fixed = ["--distance", "1.5", "--include", f"3,{far}", "--exclude", "0"]
+    application(["spread", str(table), "--drop", 'name,"a,b"', *fixed, "--rows", "-o", str(out)], standalone_mode=False)
+    lines = table.read_text().splitlines()
+    assert out.read_text().splitlines() == [lines[0], *(lines[1 + row] for row in expected.indices)]
+    assert "coordinates  x, y" in capsys.readouterr().err
+    application(["spread", str(table), "--columns", "x,y", *fixed], standalone_mode=False)
+    assert chosen(capsys) == expected.indices.tolist()
+    with pytest.raises(DataFileError, match=r"-o .*: is what is read"):
+        application(["spread", str(table), "--distance", "1", "-o", str(table)], standalone_mode=False)
+
+
+def test_spread_of_a_mixed_file_with_gaps(tmp_path, capsys):
+    frame = MIXED.copy()
+    frame.iloc[3, 2] = None
+    frame.to_csv(tmp_path / "t.csv", sep=";", index=False)
+    command = ["spread", str(tmp_path / "t.csv"), "--distance", "0.5", "--metric", "gower", "--drop", "id"]
+    application([*command, "--drop-null"], standalone_mode=False)
+    found = spread(tmp_path / "t.csv", 0.5, metric="gower", drop=["id"], drop_null=True)
+    assert chosen(capsys) == found.indices.tolist()
+    assert 3 not in found.indices
+    assert found.of(frame)["id"].tolist() == [f"p{row}" for row in found.indices]

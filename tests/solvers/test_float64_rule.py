@@ -19,6 +19,7 @@ from solvers import solve
 from solvers._farthest_first import half_product as products
 from solvers._farthest_first import intervals, isolated, selection
 from solvers._farthest_first.half_product import half_product
+from solvers._farthest_first.sign_neighbours import likely_neighbours
 from solvers.greedy import Greedy
 from tests import naive
 
@@ -186,6 +187,36 @@ def test_the_most_isolated_point_without_all_pairs(given_input):
     found = selection._isolated(X, given_input.metric == "cosine", 1.0)
     if found is not None and X.shape[1] > 8:
         assert found.picks == naive.greedy(naive.float64_rule(X, given_input.metric), 1, "isolated")
+
+
+@pytest.mark.parametrize("d", [9, 31, 32, 130, 300])
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 40, 200])
+def test_near_neighbours_are_likely_by_their_signs(n, d):
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((n, d)).astype(np.float32) * rng.uniform(1, 2, (n, 1)).astype(np.float32)
+    x[n // 2 :] = x[: n - n // 2] + 0.1 * rng.standard_normal((n - n // 2, d))
+    named = likely_neighbours(x, (x * x).sum(1) / 2)
+    assert named.min() >= 0
+    assert named.max() < n
+    if d > 100 and n % 2 == 0:
+        partners = (np.arange(n) + n // 2) % n
+        assert (named == partners).any(axis=0).all()
+
+
+def test_signs_find_the_neighbours_that_few_columns_miss(monkeypatch):
+    """Every point has one near neighbour: without their signs almost all pairs have to be compared."""
+    rng = np.random.default_rng(0)
+    half = rng.standard_normal((1000, 64)).astype(np.float32)
+    x = np.concatenate([half, half + 0.1 * rng.standard_normal(half.shape).astype(np.float32)])
+    compared, keep = [], isolated._keep_nearest
+    monkeypatch.setattr(
+        isolated, "_keep_nearest", lambda products, *rest: compared.append(products.size) or keep(products, *rest)
+    )
+    found = selection._isolated(x, False, 1.0)
+    assert found.picks == [
+        int((((x[:, None] - x[None]) ** 2).sum(-1) + np.diag(np.full(2000, np.inf))).min(1).argmax())
+    ]
+    assert sum(compared) < 2000**2 / 4
 
 
 def test_few_of_many_points_begin_without_all_pairs(monkeypatch):

@@ -118,7 +118,38 @@ def test_utilities_and_queries_on_the_command_line(tmp_path, capsys):
     ):
         with pytest.raises(InvalidOptionError, match=message):
             application([*by_score, *extra], standalone_mode=False)
+    (tmp_path / "no.npy").write_text("x")
     with pytest.raises(DataFileError, match=r"not a \.npy file of numbers"):
-        application(["select", table, "-k", "2", "--query", table], standalone_mode=False)
+        application(["select", table, "-k", "2", "--query", str(tmp_path / "no.npy")], standalone_mode=False)
     with pytest.raises(InvalidOptionError, match="something else than numbers"):
         solve(X, 2, solver="gist", utility=["a"] * 30)
+
+
+def test_flags_beside_a_query_are_those_of_gist(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    X = np.random.default_rng(2).random((30, 2)).round(3)
+    np.savetxt(tmp_path / "x.csv", X, delimiter=",", header="x,y", comments="")
+    np.savetxt(tmp_path / "q.csv", X[:2], delimiter=",", header="x,y", comments="")
+    query = ["select", str(tmp_path / "x.csv"), "-k", "5", "--query", str(tmp_path / "q.csv")]
+    application([*query, "--seconds", "5", "--include", "3", "--exclude", "0,1"], standalone_mode=False)
+    expected = solve(X, 5, solver="gist", query=X[:2], include=[3], exclude=[0, 1])
+    assert [int(line) for line in capsys.readouterr().out.split()] == expected.indices.tolist()
+    for extra, message in (
+        (["--checkpoint", "c.json"], "--checkpoint: gist saves nothing"),
+        (["--workers", "2"], "--workers: gist takes"),
+    ):
+        with pytest.raises(InvalidOptionError, match=message):
+            application([*query, *extra], standalone_mode=False)
+    with pytest.raises(InvalidOptionError, match="--weight weighs distance against utility"):
+        application([*query[:-2], "--weight", "2"], standalone_mode=False)
+
+
+def test_utilities_belong_to_the_rows_that_stay(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    X, score = np.random.default_rng(3).random((30, 2)).round(3), np.arange(30.0)
+    lines = [f"{x},{y},{s}" for (x, y), s in zip(X.tolist(), score.tolist(), strict=True)]
+    lines[29] = ",0.5,29"
+    (tmp_path / "x.csv").write_text("\n".join(["x,y,score", *lines]) + "\n")
+    command = ["select", str(tmp_path / "x.csv"), "-k", "3", "--utility", "score", "--drop-null", "--weight", "0"]
+    application(command, standalone_mode=False)
+    assert sorted(map(int, capsys.readouterr().out.split())) == [26, 27, 28]

@@ -86,9 +86,15 @@ def test_what_cannot_be_points_is_refused(initial, message):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in TAKING])
 def test_a_method_that_constructs_its_answer_refuses_a_start(name):
-    assert not next(info for info in solvers.available() if info.name == name).initial
-    with pytest.raises(InvalidOptionError, match=f"{name} constructs its answer and takes no initial"):
+    assert not next(info for info in solvers.available() if info.name == name).takes_initial
+    with pytest.raises(InvalidOptionError, match=f"{name} constructs its answer and takes no initial.*available"):
         solvers.solve(X, 5, solver=name, initial=[0, 1, 2, 3, 4])
+
+
+def test_the_table_of_solvers_says_which_take_a_start():
+    told = {info.name: info.takes_initial for info in solvers.available() if not info.missing}
+    assert told == {name: solvers.load(name).takes_initial for name in told}
+    assert {name for name, takes in told.items() if takes} >= set(TAKING)
 
 
 def test_a_table_takes_no_start(tmp_path):

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, MMDPError
+from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, MMDPError, Problem
 from mmdp.tables import open_table
 from solvers import solve
 from solvers.__main__ import application
@@ -14,6 +14,7 @@ from solvers.coreset import Coreset
 from tests.import_graph import ROOT
 
 da = pytest.importorskip("dask.array")
+bag = pytest.importorskip("dask.bag")
 dd = pytest.importorskip("dask.dataframe")
 pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
@@ -53,6 +54,15 @@ def test_dask_arrays_give_their_rows_back():
     assert np.array_equal(result.of(unknown), X[result.indices])
 
 
+def test_names_that_are_numbers_and_a_single_column_of_dask():
+    frame = dd.from_pandas(pd.DataFrame(X), npartitions=4)
+    expected = solve(X[:, [0, 2]], 9, solver=IN_FOUR).indices.tolist()
+    assert solve(frame, 9, solver="coreset", columns=[0, 2]).indices.tolist() == expected
+    assert solve(frame, 9, solver="coreset", drop=1).indices.tolist() == expected
+    one = solve(X[:, :1], 9, solver=IN_FOUR).indices.tolist()
+    assert solve(frame[0], 9, solver="coreset").indices.tolist() == one
+
+
 def test_an_xarray_on_dask_takes_its_partitions():
     xarray = pytest.importorskip("xarray")
     points = xarray.DataArray(da.from_array(X, chunks=(100, 3)), dims=("row", "axis"))
@@ -78,6 +88,38 @@ def test_the_command_gives_rows_of_a_folder(tmp_path):
     written = parquet.read_table(tmp_path / "out.parquet")
     assert written.column("id").to_pylist() == [f"00{row}" for row in expected]
     assert np.array_equal(np.column_stack([written.column(name) for name in "abc"]), X[expected])
+
+
+@pytest.mark.parametrize("kind", ["folder", "data frame", "array"])
+def test_rows_that_are_fixed_or_excluded(tmp_path, kind):
+    points = {
+        "folder": lambda: folder_of(tmp_path / "parts"),
+        "data frame": lambda: dd.from_pandas(FRAME, npartitions=4),
+        "array": lambda: da.from_array(X, chunks=(100, 3)),
+    }[kind]()
+    names = {} if kind == "array" else {"columns": ["a", "b", "c"]}
+    free = solve(points, 9, solver="coreset", **names)
+    exclude = np.union1d(np.arange(100, 200), free.indices[:3]).tolist()  # a whole partition among them
+    include = [350, 3, 220]
+    assert not set(include) & set(exclude)
+    found = solve(points, 9, solver="coreset", include=include, exclude=exclude, **names)
+    assert found.indices[:3].tolist() == include
+    assert not set(exclude) & set(found.indices.tolist())
+    assert found.objective == Problem(2, points=X).objective(found.indices)[0]
+    best = solve(X, 9, include=include, exclude=exclude)
+    assert best.objective / 3 <= found.objective <= found.upper_bound
+    assert best.objective <= found.upper_bound
+    assert found.notes["approximation_factor"] == np.inf
+    without = solve(points, 9, solver="coreset", exclude=exclude, **names)
+    assert solve(X, 9, exclude=exclude, solver="local_search").objective <= without.upper_bound
+    assert without.notes["approximation_factor"] < np.inf
+    share = solve(points, 0.05, solver="coreset", **names)
+    assert share.indices.tolist() == solve(points, 20, solver="coreset", **names).indices.tolist()
+    assert share.radii[1:].min() == pytest.approx(share.objective)
+    with pytest.raises(InvalidProblemError, match=r"include names .400., outside 0 ... 399"):
+        solve(points, 9, solver="coreset", include=[400], **names)
+    with pytest.raises(InvalidProblemError, match="stayed in their partitions"):
+        share.assignment()
 
 
 def test_partitions_of_few_or_no_rows_change_nothing():
@@ -125,6 +167,8 @@ def test_what_is_no_matter_of_partitions_is_refused(tmp_path):
         (lambda: open_table(dd.from_pandas(FRAME, npartitions=2), drop_null=True), "call dropna"),
         (lambda: solve(da.ones((5, 3)), 3, solver="coreset", columns=["a"]), "a Dask array has no names"),
         (lambda: solve(da.ones((5, 3, 2)), 3, solver="coreset"), "two dimensions"),
+        (lambda: solve(dd.from_pandas(FRAME, npartitions=2), 3, metric="gower"), "compute.. the Dask collection first"),
+        (lambda: solve(bag.from_sequence([1, 2]), 2, solver="coreset"), "a Bag on Dask is neither an array nor"),
         (lambda: Coreset(workers=0), "workers = 0"),
     ):
         with pytest.raises(MMDPError, match=message):

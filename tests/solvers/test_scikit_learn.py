@@ -38,3 +38,55 @@ def test_a_share_is_that_many_rows():
     X = np.random.default_rng(0).random((40, 2))
     assert DiversitySelector(0.1).fit(X).indices_.tolist() == DiversitySelector(4).fit(X).indices_.tolist()
     assert DiversitySelector(4, metric="l1").fit(X).transform(X).shape == (40, 4)
+
+
+def test_landmarks_that_are_fixed_or_excluded():
+    X = np.random.default_rng(0).random((40, 2))
+    first = solve(X, 6).indices[:2].tolist()
+    fitted = DiversitySelector(6, include=[3, 17], exclude=first).fit(X)
+    assert fitted.indices_.tolist() == solve(X, 6, include=[3, 17], exclude=first).indices.tolist()
+    assert DiversitySelector(6, exclude=range(36)).fit(X).indices_.tolist() == [36, 37, 38, 39]
+    for asked, message in (
+        ({"include": [40]}, "include names .40."),
+        ({"include": [1], "exclude": [1]}, "both in include and in exclude"),
+        ({"exclude": "a"}, "exclude is a sequence of whole numbers"),
+        ({"include": range(7)}, "include fixes 7 points, more than k = 6"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DiversitySelector(6, **asked).fit(X)
+
+
+def test_tensors_blocks_and_sparse_rows_are_read():
+    torch, sparse = pytest.importorskip("torch"), pytest.importorskip("scipy.sparse")
+    X = np.random.default_rng(0).random((40, 3)).astype(np.float32)
+    expected = DiversitySelector(5, metric="cosine").fit(X)
+    blocks = (torch.tensor(X[start : start + 20], requires_grad=True) for start in (0, 20))
+    for points in (torch.tensor(X, requires_grad=True), blocks, sparse.csr_matrix(X), sparse.coo_array(X)):
+        fitted = DiversitySelector(5, metric="cosine").fit(points)
+        assert fitted.indices_.tolist() == expected.indices_.tolist()
+        assert fitted.transform(X) == pytest.approx(expected.transform(X), abs=1e-6)
+    for dtype in (torch.bfloat16, torch.float8_e4m3fn):
+        narrow = torch.tensor(X).to(dtype)
+        assert DiversitySelector(5).fit(narrow).indices_.tolist() == solve(narrow.float(), 5).indices.tolist()
+    with pytest.raises(ValueError, match=r"sparse tensor; convert with \.to_dense"):
+        DiversitySelector(5).fit(torch.tensor(X).to_sparse())
+
+
+def test_texts_become_landmarks_by_their_words():
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    words = [
+        f"{subject} {verb}" for subject in ("cat", "dog", "bank", "phone") for verb in ("sleeps", "closed", "broke")
+    ]
+    made = pipeline.make_pipeline(text.TfidfVectorizer(), DiversitySelector(4, metric="cosine"))
+    distances = made.fit_transform(words)
+    assert distances.shape == (12, 4)
+    landmarks = made[-1].indices_
+    assert distances[landmarks, range(4)] == pytest.approx(0, abs=1e-7)
+    assert distances == pytest.approx(made.transform(words))
+
+
+def test_a_column_of_text_is_named():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="column 'name' holds text, not numbers; drop it"):
+        DiversitySelector(2).fit(pd.DataFrame({"name": ["a", "b", "c"], "x": [1.0, 2.0, 3.0]}))

@@ -144,6 +144,11 @@ def test_the_pairs_of_a_tree_are_those_of_all_rows(metric, monkeypatch):
     threshold = 9.0 if metric == "euclidean" else 3.0
     rows = conflict_graph(problem, everyone, threshold, lambda: False)
     monkeypatch.setattr("solvers._spread.conflict_graph._TREE_POINTS", 1)
+    dense = conflict_graph(problem, everyone, 100 * threshold, lambda: False)
+    assert len(dense.members) > 0.05 * 400**2  # so rows were compared
+    assert np.array_equal(dense.dense(), problem.reduced_matrix() + 1e9 * np.eye(400) < 100 * threshold)
+    monkeypatch.setattr("solvers._spread.conflict_graph._from_rows", None)
+    assert conflict_graph(problem, everyone, threshold, lambda: True) is None
     tree = conflict_graph(problem, everyone, threshold, lambda: False)
     assert len(rows.members) > 400
     assert all(np.array_equal(a, b) for a, b in zip(rows, tree, strict=True))
@@ -228,8 +233,24 @@ def test_on_the_command_line(tmp_path, capsys):
     for suffix, read in ((".npy", np.load), (".csv", lambda path: np.loadtxt(path, dtype=int))):
         application([*arguments, "-o", str(tmp_path / f"chosen{suffix}")], standalone_mode=False)
         assert read(tmp_path / f"chosen{suffix}").tolist() == expected
-    with pytest.raises(DataFileError, match=r"write .npy or .csv"):
+    with pytest.raises(DataFileError, match=r"write one of .npy, .csv"):
         application([*arguments, "-o", "chosen.txt"], standalone_mode=False)
+
+
+def test_columns_of_a_frame_whose_rows_have_gaps():
+    pd = pytest.importorskip("pandas")
+    X = np.random.default_rng(5).random((40, 2))
+    X[7, 1] = np.nan
+    frame = pd.DataFrame(X, columns=["x", "y"]).assign(name="n")
+    kept = np.delete(np.arange(40), 7)
+    expected = spread(X[kept], 0.3, include=[7], exclude=[0])
+    for asked in ({"columns": ["x", "y"]}, {"drop": "name"}):
+        found = spread(frame, 0.3, **asked, drop_null=True, include=[8], exclude=[0])
+        assert found.indices.tolist() == kept[expected.indices].tolist()
+        assert found.n == 39
+    assert found.of(frame).equals(frame.iloc[found.indices])
+    with pytest.raises(InvalidProblemError, match="include: row 7 is no point"):
+        spread(frame, 0.3, drop="name", drop_null=True, include=[7])
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3])

@@ -1,6 +1,7 @@
 """What was once read wrongly: every kind, with the right values or the words that name row and column."""
 
 import gzip
+import io
 import json
 from decimal import Decimal
 
@@ -147,6 +148,42 @@ def test_an_index_can_be_asked_for(tmp_path):
     frame = pd.DataFrame({"y": [0.0, 1, 2]}, index=pd.Index([5.0, 7, 6], name="x"))
     frame.to_parquet(tmp_path / "t.parquet")
     assert open_table(tmp_path / "t.parquet", columns=["x", "y"]).load().tolist() == [[5, 0], [7, 1], [6, 2]]
+
+
+def test_an_index_without_a_name_is_no_coordinate_wherever_it_has_gone(tmp_path):
+    frame = pd.DataFrame(X[:, :3].astype(float), columns=list("abc")).sample(frac=1, random_state=0)
+    expected = solve(frame.to_numpy(), 5).indices.tolist()
+    frame.to_csv(tmp_path / "u.csv")
+    unnamed = pd.read_csv(tmp_path / "u.csv")
+    unnamed.to_parquet(tmp_path / "u.parquet")
+    unnamed.to_json(tmp_path / "u.jsonl", orient="records", lines=True)
+    frame.to_parquet(tmp_path / "i.parquet")
+    polars = pytest.importorskip("polars").read_parquet(tmp_path / "i.parquet")
+    polars.write_parquet(tmp_path / "p.parquet")
+    tables = [unnamed, polars, pa.table(polars.to_arrow()), unnamed.to_records(index=False)]
+    for table in (*tables, *(tmp_path / name for name in ("u.parquet", "u.jsonl", "p.parquet"))):
+        assert solve(table, 5).indices.tolist() == expected
+    assert open_table(tmp_path / "p.parquet", columns=["a", "__index_level_0__"]).d == 2
+
+
+def test_a_column_named_index_is_asked_about(tmp_path):
+    frame = pd.DataFrame(X[:, :3].astype(float), columns=list("abc"))
+    frame.reset_index().to_csv(tmp_path / "t.csv", index=False)
+    for table in (frame.to_records(), frame.reset_index(), tmp_path / "t.csv"):
+        with pytest.raises(InvalidProblemError, match=r"column 'index' may number the rows.*--drop index"):
+            solve(table, 5)
+        assert solve(table, 5, drop="index").indices.tolist() == solve(frame, 5).indices.tolist()
+        assert solve(table, 5, columns=["index", "a"]).k == 5
+    assert solve(frame.rename(columns={"a": "index"}), 5).indices.tolist() == solve(frame, 5).indices.tolist()
+
+
+def test_columns_whose_names_are_numbers():
+    frame = pd.DataFrame(X)
+    for asked in ({"columns": [0, 2]}, {"columns": ["0", "2"]}, {"drop": [1, *range(3, 12)]}):
+        assert solve(frame, 5, **asked).indices.tolist() == solve(X[:, [0, 2]], 5).indices.tolist()
+    assert solve(frame, 5, columns=3).indices.tolist() == solve(X[:, 3:4], 5).indices.tolist()
+    with pytest.raises(DataFileError, match="has no column '12'"):
+        solve(frame, 5, columns=[12])
 
 
 NUMBERED = {
@@ -351,6 +388,30 @@ NAMED = {
     "mixed objects": (lambda: solve(pd.DataFrame({"x": [1.0, "a"]}, dtype=object), 2), "column 'x' cannot be read"),
     "no such column": (lambda: solve(pd.DataFrame({"x": [1, 2]}), 2, columns=["y"]), "has no column 'y'; it has x"),
     "columns of an array": (lambda: solve(X, 2, columns=["y"]), "these points are an array"),
+    "texts alone": (lambda: solve(["a", "b"], 2), r"\[0\] is the text 'a'; to compare texts.*function of two"),
+    "a column of texts alone": (
+        lambda: solve(pd.Series(["a", "b"]), 2),
+        "'points' holds text, and no column holds numbers; metric='gower'",
+    ),
+    "a gap in a frame": (lambda: solve(pd.DataFrame({"x": [1, None]}), 2), "row 1 has no value.*drop_null=True"),
+    "lists as text": (
+        lambda: solve(pd.DataFrame({"e": [str([0.5, 1]), "[1, 2]"]}), 2, columns="e"),
+        r"column 'e' holds lists that were written as text, such as '\[0\.5, 1\]'; .*json\.loads",
+    ),
+    "lists as text, of any dtype": (
+        lambda: solve(pd.DataFrame({"e": ["[np.float64(0.5)]", "[1]"], "id": ["a", "b"]}, dtype="string"), 2),
+        "column 'e' holds lists that were written as text",
+    ),
+    "paths": (
+        lambda: solve(["a.csv", "b.csv"], 2, columns="x"),
+        r"a list of paths, such as 'a\.csv'.*a folder or a pattern",
+    ),
+    "an open file": (lambda: solve(io.BytesIO(b"x,y"), 2), "is an open file; give its path"),
+    "places in three columns": (
+        lambda: solve(np.ones((3, 3)), 2, metric="haversine"),
+        r"not 3 columns; .*columns=\['lat', 'lon'\] \(--columns lat,lon\)",
+    ),
+    "rows one by one": (lambda: solve(iter(X), 2), r"block 0 has shape \(12,\).*np\.stack\(list\(points\)\)"),
     "columns of blocks": (lambda: solve([X], 2, columns=["y"]), "not for a list"),
     "groups missing": (
         lambda: Problem(2, points=X[:3], groups=pd.Series(["a", None, "b"]), counts={"a": 1}),
@@ -410,6 +471,59 @@ def test_frames_of_several_types_just_work():
     assert Problem(2, points=frame).vectors.shape == (3, 6)
 
 
+def test_a_column_of_tensors_is_one_of_vectors():
+    torch = pytest.importorskip("torch")
+    tensors = [torch.tensor(row, requires_grad=place == 3) for place, row in enumerate(X)]
+    for rows in (tensors, [row.detach().bfloat16().float() for row in tensors]):
+        frame = pd.DataFrame({"id": range(64), "e": rows})
+        held = np.array([row.tolist() for row in rows])
+        assert solve(frame, 5, columns="e").indices.tolist() == solve(held, 5).indices.tolist()
+    with pytest.raises(InvalidProblemError, match="row 7 has no vector"):
+        solve(pd.Series([None if place == 7 else row for place, row in enumerate(tensors)]), 5)
+
+
+def test_narrow_tensors_are_widened():
+    torch = pytest.importorskip("torch")
+    narrow = torch.from_numpy(X).to(torch.float8_e4m3fn)
+    for solver in ("greedy", "exact"):
+        found = solve(narrow, 3, solver=solver)
+        assert found.indices.tolist() == solve(narrow.float(), 3, solver=solver).indices.tolist()
+
+
+def test_frames_that_come_one_after_the_other(tmp_path):
+    frame = pd.DataFrame(X[:, :3].astype(float), columns=list("abc")).assign(id="n")
+    frame.loc[40, "b"] = np.nan
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    kept = np.delete(np.arange(64), 40)
+    expected = kept[solve(X[kept, :2], 5).indices].tolist()
+
+    def read(act, **options):
+        with pd.read_csv(tmp_path / "t.csv", chunksize=20) as chunks:
+            return act(chunks, **options)
+
+    table = read(open_table, columns=["a", "b"], drop_null=True)
+    assert (table.columns, table.n) == (("a", "b"), 63)
+    assert read(solve, k=5, drop=["c", "id"], drop_null=True).indices.tolist() == expected
+    for options, message in (
+        ({"columns": ["a", "b"]}, "block 2, which begins with row 40: row 0 has no value in column 'b'"),
+        ({}, "block 0, which begins with row 0: column 'id' holds text"),
+    ):
+        with pytest.raises(InvalidProblemError, match=message):
+            read(solve, k=5, **options)
+    with pytest.raises(InvalidProblemError, match="block 1 has the coordinates c, a, and block 0 a, c"):
+        solve(iter([frame[["a", "c"]], frame[["c", "a"]]]), 5)
+    with pytest.raises(InvalidProblemError, match="block 0 is a ndarray"):
+        solve(iter([X]), 5, columns=["a"])
+
+
+def test_lists_that_a_text_file_holds_as_text_are_named(tmp_path):
+    frame = pd.DataFrame({"id": range(64), "e": X.tolist()})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for options in ({}, {"columns": "e"}):
+        with pytest.raises(InvalidProblemError, match=r"column 'e' holds lists that were written as text.*json"):
+            solve(tmp_path / "t.csv", 5, **options)
+
+
 def test_generators_of_tensors():
     torch = pytest.importorskip("torch")
     expected = solve(X, 5).indices.tolist()
@@ -456,6 +570,28 @@ def test_text_files(tmp_path, name):
         return
     with pytest.raises(MMDPError, match=message):
         open_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('x,y\n"1,200",1\n"13,400",2\n', "with commas between thousands, such as '1,200'; remove commas between"),
+        ("x;y\n1,5;\n;2\nNA;3\n", "column 'x' holds numbers with a decimal comma, such as '1,5'; say decimal=','"),
+        ("# of May\nx,y\n1,2\n3,4\n", "row 0 has 2 cells.*remove the comment above the table"),
+        ("id,x\n12345678901234567,1\n12345678901234569,2\n", r"more digits than float64.*drop='id' \(--drop id\)"),
+    ],
+)
+def test_what_text_files_hold_is_told_with_what_helps(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(MMDPError, match=message):
+        open_table(tmp_path / "t.csv")
+
+
+def test_formats_that_are_not_read_are_named(tmp_path):
+    for name, message in (("t.csv.zip", "unknown format .zip; unpack it, or pack it as .gz"), ("t.xlsx", "data frame")):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(DataFileError, match=message):
+            open_table(tmp_path / name)
 
 
 def test_decimal_commas(tmp_path):

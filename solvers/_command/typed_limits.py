@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import InvalidOptionError, Problem, Result
+from mmdp.metrics import Metric
 from mmdp.tables import Table
 from mmdp.tables.dialect import TextOptions
 from mmdp.tables.labels import apart, counts, labels_of, labels_of_points
+from solvers._framework.grading import places_of
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,15 @@ class TypedLimits:
     def __bool__(self) -> bool:
         return bool(self.files)
 
-    def problem(self, k: int | None, table: Table, metric: str) -> Problem:
-        """Choose among the rows of a table, all of them in memory."""
+    def problem(
+        self,
+        k: int | float | None,
+        table: Table,
+        metric: str | Metric,
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
+    ) -> Problem:
+        """Choose among the rows of a table, all of them in memory; ``include`` and ``exclude`` are rows of its file."""
         labels = {name: labels_of_points(all_, table, self.files[name]) for name, all_ in self.labels.items()}
         limits: dict[str, Any] = {} if k is None else {"k": k}
         if labels:
@@ -105,7 +114,14 @@ class TypedLimits:
             limits["apart"] = apart(self.apart, labels)
         if self.capacity is not None:
             limits["capacity"] = labels_of_points(self.capacity, table, self.files[""])
-        return Problem(points=table.load(), metric=metric, demand=self.demand, **limits)
+        return Problem(
+            points=table.load(),
+            metric=metric,
+            demand=self.demand,
+            include=places_of(include, table.row_numbers, "include"),
+            exclude=places_of(exclude, table.row_numbers, "exclude"),
+            **limits,
+        )
 
     def lines(self, result: Result) -> Iterator[str]:
         """Say what the chosen rows have of each group, and in all."""

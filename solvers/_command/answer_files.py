@@ -1,0 +1,141 @@
+"""What a command writes: row numbers, the chosen rows with all that stands in them, the chosen row nearest to each."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import unquote, urlparse
+
+import numpy as np
+
+from mmdp import DataFileError, InvalidOptionError, MMDPError, Result
+from mmdp.arrays import Indices, Vector
+from mmdp.tables import Partitions, Table
+from mmdp.tables.arrow import arrow
+from mmdp.tables.locations import is_remote, suffix_of
+from mmdp.tables.table_files import JSON, TEXT
+from mmdp.tables.writing import check_writable, write_columns, write_indices, write_rows
+from solvers._command.input import Input
+
+RANK, DISTANCE = "rank", "distance"
+Write = Callable[[Path | TextIO], None]
+
+
+def check_output(output: Path | None, asked: Input, rows: bool, rank: bool = False) -> None:
+    """Refuse what could not be written, before anything is computed.
+
+    Raises
+    ------
+    DataFileError
+        If the format is unknown or cannot hold the rows.
+    """
+    source = asked.source
+    if rank and source is None:
+        raise InvalidOptionError(f"--rank: the columns of {asked.points} have no names, so none can be added")
+    if rank and (taken := [column.name for column in source.columns if column.name in (RANK, DISTANCE)]):  # type: ignore[union-attr]
+        raise InvalidOptionError(f"--rank: {asked.points} has a column {taken[0]!r} already; rename it")
+    if output is not None:
+        check_writable(output, source.columns if rows and source is not None else ())
+
+
+def check_free(points: str, **paths: Path | None) -> None:
+    """Refuse paths that cannot be written, or that belong to the input."""
+    read = files_of(points)
+    for flag, path in paths.items():
+        if path is not None and any(path.resolve() == file or file in path.resolve().parents for file in read):
+            raise DataFileError(
+                f"{flag} {path}: is what is read, or lies inside; name another file, outside of {points}"
+            )
+    for path in paths.values():
+        if path is not None and not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise DataFileError(f"{path}: cannot be written; is there such a folder, and may you write to it?")
+
+
+def files_of(points: str) -> list[Path]:
+    """Local files and folders that a path, a pattern or a URI stands for."""
+    if is_remote(points):
+        return [Path(unquote(urlparse(points).path)).resolve()] if points.startswith("file://") else []
+    return [Path(points).resolve(), *(Path(found).resolve() for found in glob.glob(points, recursive=True))]  # noqa: PTH207, of absolute patterns too
+
+
+def write_answer(
+    output: Path | None,
+    indices: Indices,
+    asked: Input,
+    table: Table | Partitions,
+    rows: bool,
+    radii: Vector | None = None,
+) -> bool:
+    """Write row numbers, or with ``rows`` the rows; to the standard output if there is no file. Whether there is one.
+
+    ``radii`` adds the columns of ranks and distances. What has been computed is never lost: where rows cannot be read,
+    or a file cannot be written, the answer goes to the standard output.
+
+    Raises
+    ------
+    DataFileError
+        After that.
+    """
+    try:
+        write = _of_rows(indices, asked, table, output, radii) if rows else partial(write_indices, indices=indices)
+    except (MMDPError, OSError) as error:
+        write_indices(sys.stdout, indices)
+        raise DataFileError(
+            f"{asked.points}: the chosen rows cannot be read ({error}); their numbers are on the standard output"
+        ) from error
+    if output is None:
+        write(sys.stdout)
+        return False
+    try:
+        write(output)
+    except (OSError, ValueError, TypeError, NotImplementedError) as error:  # the last ones of pyarrow
+        write(sys.stdout)
+        raise DataFileError(f"{output}: cannot be written ({error}); the answer is on the standard output") from error
+    return True
+
+
+def write_assignment(path: Path, result: Result, table: Table | Partitions) -> float:
+    """Write which chosen row is nearest to each row and how far it is; return how far the farthest is."""
+    assert isinstance(table, Table)
+    nearest = result.assignment()
+    numbers = np.arange(table.n) if table.row_numbers is None else table.row_numbers
+    columns = {"row": numbers, "nearest": result.indices[nearest.labels], "distance": nearest.distances}
+    write_columns(path, columns)
+    return float(nearest.distances.max())
+
+
+def _of_rows(
+    indices: Indices, asked: Input, table: Table | Partitions, output: Path | None, radii: Vector | None
+) -> Write:
+    """Write the chosen rows: from text to text as they stand in the file, else with their types."""
+    source = asked.source
+    if source is None:
+        return partial(write_rows, rows=table.take(indices))
+    suffix = suffix_of(str(output) if output is not None else asked.points)
+    suffix = suffix if suffix in (*TEXT, *JSON) else ".csv"
+    is_text = output is None or suffix_of(str(output)) in TEXT
+    chosen = source.verbatim_rows(indices)
+    chosen = source.typed(chosen) if source.typed is not None and not is_text else chosen
+    if radii is not None:
+        chosen = _with_ranks(chosen, radii, source.decimal if is_text else ".")
+    return partial(
+        write_rows, rows=chosen, suffix=".jsonl" if suffix in JSON else suffix, separator=source.separator,
+        header=source.headed or radii is not None,
+    )  # fmt: skip
+
+
+def _with_ranks(rows: Any, radii: Vector, decimal: str) -> Any:
+    """The rows with the columns ``rank``, from 0 in the order of the picks, and ``distance``, none for the first."""
+    pa = arrow("pyarrow")
+    ranked = rows.append_column(RANK, pa.array(np.arange(len(radii))))
+    first = np.isinf(radii)
+    values = pa.array(radii, mask=first)
+    if decimal != ".":
+        told = [str(distance).replace(".", decimal) for distance in radii.tolist()]
+        values = pa.array(["" if is_first else text for is_first, text in zip(first, told, strict=True)])
+    return ranked.append_column(DISTANCE, values)
