@@ -91,8 +91,11 @@ def _weights_of(problem: Problem) -> tuple[Indices, Indices, int]:
 
 def _distances_apart(problem: Problem, points: Indices, clock: Clock) -> Matrix:
     """Distances among points, minus infinity for two that may not both be chosen, infinite on the diagonal."""
-    whole = problem.matrix(lambda: clock.remaining <= 0)
-    distances = whole.copy() if len(points) == problem.n else whole[np.ix_(points, points)]
+    distances = problem.matrix(lambda: clock.remaining <= 0)
+    if len(points) < problem.n:
+        distances = distances[np.ix_(points, points)]
+    elif problem.distances is not None:  # which may be the array of the problem itself
+        distances = distances.copy()
     if problem.separations is not None:
         distances[problem.separations.broken(distances, points, points)] = -np.inf
     np.fill_diagonal(distances, np.inf)
