@@ -12,6 +12,7 @@ import solvers
 from mmdp import InvalidOptionError, InvalidProblemError, NoSolutionError, Problem, Status, Stop
 from mmdp.bounds import upper_bound
 from mmdp.instances import mdg_b
+from solvers._framework.trimming import trimmed
 from solvers._local_search.heaviest_set import BEST, RESTARTS, TOTAL, advance, new_heavy_search, start_from
 from tests import naive
 
@@ -404,3 +405,33 @@ def test_the_search_finds_the_optimum_of_groups_apart(counts):
     stopped = solvers.solve(problem, solver="local_search", stop=Stop(target=best.objective))
     assert stopped.objective == best.objective
     assert stopped.iterations < 100_000
+
+
+def test_what_can_be_spared_leaves_from_the_closest_pairs():
+    problem = sites(include=[7])
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        whole = np.union1d(rng.choice(60, 40, replace=False), [7])
+        if problem.capacities.violation(whole):
+            continue
+        rest = trimmed(problem, whole)
+        assert set(rest.tolist()) <= set(whole.tolist())
+        assert 7 in rest
+        assert not problem.capacities.violation(rest)
+        objective, pair = problem.objective(rest)
+        assert objective >= problem.objective(whole)[0]
+        for i in set(pair) - {7}:
+            assert problem.capacities.violation(np.setdiff1d(rest, [i]))
+    exceeding = Problem(5, points=PLANE, groups=BEDS % 2, apart={(0, 1): 0.0}, include=[1, 2])
+    rest = trimmed(exceeding, np.arange(20))
+    assert len(rest) == 5
+    assert {1, 2} <= set(rest.tolist())
+
+
+def test_a_demand_that_apart_does_not_allow_is_proven_so():
+    problem = sites(demand=BEDS.sum() / 2, groups=BEDS % 2, apart={(0, 0): 2.0, (1, 1): 2.0})
+    for name in ("exact", "ilp"):
+        with pytest.raises(InvalidProblemError, match="no points with the capacity demanded keep"):
+            solvers.solve(problem, solver=name)
+    with pytest.raises(NoSolutionError, match="found no points with the capacity demanded"):
+        solvers.solve(problem, solver="local_search")
