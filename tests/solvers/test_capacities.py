@@ -218,7 +218,7 @@ def test_what_is_wrong_with_a_demand_is_named_before_any_search(name):
 
 
 WRONG_APART = {
-    "no labels": ({"groups": None, "apart": {(0, 1): 1.0}}, "give groups with one of the others"),
+    "no labels": ({"groups": None, "apart": {(0, 1): 1.0}}, "apart are about the labels: give both or neither"),
     "no pair": ({"apart": {0: 1.0}}, "apart names 0: give a pair"),
     "no such group": ({"apart": {(0, 5): 1.0}}, "names 5, and no point is of that group; known: 0, 1"),
     "negative": ({"apart": {(0, 1): -1.0}}, "give a distance"),
