@@ -159,8 +159,8 @@ class Problem:
         """Check what is said of groups against their labels."""
         if (self.groups is None) != (self.counts is None and self.apart is None):
             raise InvalidProblemError(
-                "groups labels the points, counts limits the labels and apart keeps them apart: give groups with one "
-                "of the others or both"
+                "groups labels the points, and counts and apart are about the labels: give both or neither, labels "
+                "and what is asked of them"
             )
         if self.counts is not None:
             assert self.groups is not None

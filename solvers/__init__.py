@@ -106,7 +106,7 @@ def solve(
         incumbent of a search and its bound.
     initial : sequence of int, optional
         A solution for a search or a proof to start from, of points in memory. One that is none is repaired: its points
-        are kept, the first ones first, as far as k, ``exclude`` and group counts allow, and
+        are kept, the first ones first, as far as k, ``exclude``, group counts and ``apart`` allow, and
         ``result.notes["initial"]`` tells. The result is never worse than this start.
     **options
         The solver's own fields, such as ``start="isolated"`` of greedy.

@@ -7,13 +7,11 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 import solvers
-from mmdp import DataFileError, InvalidOptionError, MMDPError, Stop
-from mmdp.tables import Partitions, Table, open_table
+from mmdp import MMDPError, Stop
+from mmdp.tables import Table
 from mmdp.tables.dialect import TextOptions
 from mmdp.tables.labels import labels_of, labels_of_points
 from solvers._command.answer_files import check_free, check_output, write_answer, write_assignment
@@ -36,8 +34,8 @@ from solvers._command.flags import (
     number_of_rows,
 )
 from solvers._command.input import Input, told_coordinates
+from solvers._command.solver_flags import check_flags, check_together, own_options, size_of
 from solvers._command.typed_limits import TypedLimits
-from solvers._framework.base import Solver
 from solvers._framework.grading import renumbered
 from solvers._framework.registry import available, make
 
@@ -173,21 +171,23 @@ def select(
     asked = Input(points, TextOptions(header, separator, decimal, encoding), columns, drop, drop_null)
     limits = TypedLimits.read(points, asked.text, groups or [], count or [], apart or [], capacity, demand)
     by_use = utility is not None or query is not None
-    _check_together(k, demand, rank, rows, by_use, bool(limits), solver, weight)
+    check_together(k, demand, rank, rows, by_use, bool(limits), solver, weight)
     keyword = solver or ("gist" if by_use else limits.solver)
-    _check_flags(make(keyword), seconds, checkpoint, bool(limits), workers, assignment)
+    check_flags(make(keyword), seconds, checkpoint, bool(limits), workers, assignment)
     check_output(output, asked, rows, rank)
     if assignment is not None:
         check_output(assignment, asked, rows=False)
-    check_free(points, **{"-o": output, "--assignment": assignment, "--checkpoint": checkpoint})
+    read = [*(include or ()), *(exclude or ()), *(groups or ()), capacity, utility, query]
+    check_free(points, read, **{"-o": output, "--assignment": assignment, "--checkpoint": checkpoint})
+    wanted = None if k is None else number_of_rows(k)
+    included, excluded = asked.fixed(include, exclude)
     use, column = (None, None) if utility is None else labels_of(points, utility, asked.text)
     beside = [*limits.columns, *([] if column is None else [column])]
     table, compared = asked.opened(metric, beside, make(keyword).reads_partitions and not limits)
     if use is not None and isinstance(table, Table):
         use = labels_of_points(use, table, utility or "")
-    method = make(keyword, **_options(workers, by_use, use, query, weight))
-    included, excluded = asked.fixed(include, exclude)
-    size = None if k is None else _size(number_of_rows(k), table, len(excluded))
+    method = make(keyword, **own_options(workers, by_use, use, query, weight))
+    size = None if wanted is None else size_of(wanted, table, len(excluded))
     stop = None if seconds is None else Stop(seconds=seconds)
     if limits:
         assert isinstance(table, Table)
@@ -247,9 +247,9 @@ def spread(
     """
     asked = Input(points, TextOptions(header, separator, decimal, encoding), columns, drop, drop_null)
     check_output(output, asked, rows)
-    check_free(points, **{"-o": output})
-    table, compared = asked.opened(metric)
+    check_free(points, [*(include or ()), *(exclude or ())], **{"-o": output})
     included, excluded = asked.fixed(include, exclude)
+    table, compared = asked.opened(metric)
     found = solvers.spread(
         table,
         distance,
@@ -270,83 +270,6 @@ def spread(
 def list_solvers() -> None:
     """List the methods: what each proves, keeps and starts from, where it computes, what it costs."""
     typer.echo(str(available()))
-
-
-def _check_together(
-    k: str | None,
-    demand: float | None,
-    rank: bool,
-    rows: bool,
-    by_use: bool,
-    limited: bool,
-    solver: str | None,
-    weight: float | None,
-) -> None:
-    """Refuse flags without those that give them a meaning."""
-    if (k is None) == (demand is None):
-        raise InvalidOptionError(
-            "-k is how many rows to choose, --demand how much they have together: give one of them"
-        )
-    if rank and not rows:
-        raise InvalidOptionError("--rank adds columns to the chosen rows: give --rows as well")
-    if by_use and (limited or solver not in (None, "gist")):
-        raise InvalidOptionError("--utility and --query are for --solver gist, without --groups and --demand")
-    if weight is not None and not by_use:
-        raise InvalidOptionError("--weight weighs distance against utility: give --utility or --query as well")
-
-
-def _check_flags(
-    method: Solver,
-    seconds: float | None,
-    checkpoint: Path | None,
-    limited: bool,
-    workers: int | None,
-    assignment: Path | None,
-) -> None:
-    """Refuse flags that the solver cannot keep."""
-    name = method.keyword()
-    if seconds is not None and not method.stops:
-        raise InvalidOptionError(
-            f"--seconds: {name} constructs one solution and always runs to its end; --solver local_search searches "
-            "for a better one until the time is up"
-        )
-    if checkpoint is not None and limited:
-        raise InvalidOptionError(
-            "--checkpoint: with --groups or --demand all points are in memory, and nothing is saved"
-        )
-    if checkpoint is not None and not method.resumable:
-        raise InvalidOptionError(f"--checkpoint: {name} saves nothing on the way; greedy does")
-    if workers is not None and not method.reads_partitions:
-        raise InvalidOptionError(f"--workers: {name} takes the threads of NUMBA_NUM_THREADS; coreset has workers")
-    if assignment is not None and method.reads_partitions:
-        raise InvalidOptionError(f"--assignment: {name} leaves the points in their partitions; greedy reads them again")
-
-
-def _options(
-    workers: int | None, by_use: bool, utility: NDArray[Any] | None, query: Path | None, weight: float | None
-) -> dict[str, Any]:
-    """The solver's own options, where there are some."""
-    options: dict[str, Any] = {} if workers is None else {"workers": workers}
-    if by_use:
-        options |= {"utility": utility, "query": None if query is None else _vectors(query)}
-        options |= {} if weight is None else {"weight": weight}
-    return options
-
-
-def _vectors(path: Path) -> Any:
-    """The vectors of queries in a file: a single one as an array of one dimension, or a table of points."""
-    if path.suffix != ".npy":
-        return open_table(path).load()
-    try:
-        return np.load(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataFileError(f"{path}: not a .npy file of numbers ({error})") from error
-
-
-def _size(k: int | float | str, table: Table | Partitions, excluded: int) -> Any:
-    if k != ALL:
-        return k
-    return (table.n if isinstance(table, Table) else sum(table.lengths())) - excluded
 
 
 def _note(message: Any, *_: Any, **__: Any) -> None:

@@ -50,6 +50,16 @@ BAD_INPUT = {
         r"sparse matrix, and the metric manhattan needs dense rows.*toarray",
     ),
     "sparse distances": (lambda: Problem(2, distances=csr_matrix(D)), InvalidProblemError, r"convert with .toarray"),
+    "counts beside points": (
+        lambda: solve(X, 2, solver="fair", groups=[1] * len(X), counts={1: 2}),
+        InvalidOptionError,
+        r"counts, groups belongs to the problem: solve\(Problem\(k, points=X, counts=\.\.\., groups=",
+    ),
+    "a decimal mark beside a path": (
+        lambda: solve("x.csv", 2, decimal=","),
+        InvalidOptionError,
+        r"decimal says how a file is read: solve\(open_table\(path, decimal=",
+    ),
     "gower of blocks": (
         lambda: make("greedy").solve_table(open_table([X, X]), 2, "gower"),
         InvalidProblemError,

@@ -25,7 +25,8 @@ def open_json_lines(location: Location) -> Source:
     except StopIteration:
         raise DataFileError(f"{location.name}: there are no rows") from None
     columns = columns_of(first.schema)
-    return Source(location.name, columns, partial(_batches, location, columns), partial(_records, location))
+    batches = partial(_batches, location, columns)
+    return Source(location.name, columns, batches, partial(_records, location), has_dates=False)
 
 
 def _batches(location: Location, columns: Sequence[Column], places: Sequence[int]) -> Iterator[list[Any]]:

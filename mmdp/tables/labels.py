@@ -134,8 +134,9 @@ def rows_typed(typed: Sequence[str] | None, flag: str, text: TextOptions = AS_FO
     """
     found: list[int] = []
     for said in typed or ():
-        if _NUMBERS.fullmatch(said):
-            found += [int(number) for number in said.replace(",", " ").split()]
+        numbers = said if _NUMBERS.fullmatch(said) else _numbers_of_text(Path(said))
+        if numbers is not None:
+            found += [int(number) for number in numbers.replace(",", " ").split()]
             continue
         if not Path(said).exists():
             raise InvalidOptionError(f"{flag} {said}: give row numbers, such as 3,17, or a file of them")
@@ -161,6 +162,14 @@ def _attribute(flag: str, text: str, labels: Mapping[str, NDArray[Any]]) -> tupl
     raise InvalidOptionError(
         f"{flag} {text}: with several --groups, begin with which one it is about and a colon: {next(iter(labels))}:..."
     )
+
+
+def _numbers_of_text(path: Path) -> str | None:
+    """What a text file holds, if it is whole numbers and nothing else; none at all are allowed."""
+    if path.suffix not in TEXT or not path.is_file():
+        return None
+    text = path.read_text(encoding="ascii", errors="replace")
+    return text if _NUMBERS.fullmatch(f"{text} ") else None
 
 
 def _like(label: str, labels: NDArray[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
 from mmdp.tables.table_files import NUMPY, open_source, read_file
 from mmdp.tables.taking import rows_of
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?Z?)?")
 
 
 def read_mixed(
@@ -73,13 +76,19 @@ def _of_frame(frame: Any, columns: str | Collection[str] | None, drop: str | Col
 
 def _of_source(source: Source, columns: str | Collection[str] | None, drop: str | Collection[str]) -> list[Compared]:
     places = asked_for(source.name, source.columns, columns, drop)
-    return [_with_gaps(source, compared_column(source.columns[at].name, source.column(at))) for at in places]
+    return [_read_text(source, compared_column(source.columns[at].name, source.column(at))) for at in places]
 
 
-def _with_gaps(source: Source, column: Compared) -> Compared:
-    """An empty cell of a text file is no text."""
-    if source.typed is None or column.values.dtype != object:
+def _read_text(source: Source, column: Compared) -> Compared:
+    """An empty cell of a text file is no text, and neither is a date where the format has no type for it."""
+    if column.values.dtype != object:
         return column
-    values = column.values.copy()
-    values[values == ""] = None
-    return replace(column, values=values)
+    if source.typed is not None:
+        values = column.values.copy()
+        values[values == ""] = None
+        return replace(column, values=values)
+    texts = [value for value in column.values if value is not None]
+    if source.has_dates or not texts or not all(isinstance(text, str) and _DATE.fullmatch(text) for text in texts):
+        return column
+    dates = [None if value is None else value.removesuffix("Z") for value in column.values]
+    return replace(column, values=np.array(dates, dtype="datetime64[ns]"))

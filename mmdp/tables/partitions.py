@@ -11,7 +11,7 @@ import numpy as np
 
 from mmdp.arrays import Indices, Points
 from mmdp.exceptions import DataFileError, InvalidProblemError
-from mmdp.tables.columns import Column, as_names
+from mmdp.tables.columns import Column, as_names, index_by_name
 from mmdp.tables.coordinates import Decoder
 from mmdp.tables.frames import is_frame, read_frame
 from mmdp.tables.parquet_files import Piece
@@ -72,7 +72,12 @@ class Partitions:
             asked = None if columns is None else as_names(columns)
             if missing := [name for name in [*drop, *(asked or ())] if name not in read_names]:
                 raise DataFileError(f"points: has no column {missing[0]!r}; it has {', '.join(read_names)}")
-            names = tuple(asked) if asked is not None else tuple(name for name in read_names if name not in drop)
+            left = [
+                name
+                for name, is_index in zip(read_names, index_by_name(read_names), strict=True)
+                if name not in drop and not is_index
+            ]
+            names = tuple(left if asked is None else asked)
             if not names:
                 raise DataFileError(f"points: no column is left; it has {', '.join(read_names)}")
         parts = list(np.ravel(collection.to_delayed()))

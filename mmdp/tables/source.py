@@ -38,6 +38,8 @@ class Source:
         Of a text file.
     headed : bool
         Whether the columns have names of their own.
+    has_dates : bool
+        Whether the format has a type for dates, so that a text is not one.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Source:
     separator: str = ","
     decimal: str = "."
     headed: bool = True
+    has_dates: bool = True
 
     def table(
         self, wanted: str | Collection[str] | None = None, drop: str | Collection[str] = (), drop_null: bool = False

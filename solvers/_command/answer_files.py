@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -43,10 +43,15 @@ def check_output(output: Path | None, asked: Input, rows: bool, rank: bool = Fal
         check_writable(output, source.columns if rows and source is not None else ())
 
 
-def check_free(points: str, **paths: Path | None) -> None:
-    """Refuse paths that cannot be written, or that belong to the input."""
+def check_free(points: str, beside: Sequence[str | Path | None], **paths: Path | None) -> None:
+    """Refuse paths that cannot be written, that belong to the input or to the files ``beside`` it, or are the same."""
+    others = {Path(typed).resolve() for typed in beside if typed is not None and Path(typed).is_file()}
     read = files_of(points)
     for flag, path in paths.items():
+        if path is not None and path.resolve() in others:
+            raise DataFileError(f"{flag} {path}: is what is read, or written already; name another file")
+        if path is not None:
+            others.add(path.resolve())
         if path is not None and any(path.resolve() == file or file in path.resolve().parents for file in read):
             raise DataFileError(
                 f"{flag} {path}: is what is read, or lies inside; name another file, outside of {points}"

@@ -98,6 +98,7 @@ class _Traversal:
             self.picks = [self.first]
             centres = self.table.vectors(self.picks, self.geometry)
         radius = np.inf
+        self.bar.update(len(self.picks) - self.bar.n)
         self.nearest[self.picks] = -1.0
         while len(self.picks) < self.k:
             self._pass(centres, self.pool)
@@ -188,9 +189,7 @@ class _Traversal:
             raise DataFileError(f"{self.checkpoint}: belongs to {saved}, not to {self._identity}; remove it")
         if not picks or len(set(picks)) < len(picks) or not 0 <= min(picks) <= max(picks) < self.table.n:
             raise DataFileError(f"{self.checkpoint}: its picks are not distinct rows of {self.table.name}; remove it")
-        picks = picks[: self.k - 1]
-        self.bar.update(len(picks))
-        return picks
+        return picks[: self.k - 1]
 
     def _save(self) -> None:
         if self.checkpoint is not None:

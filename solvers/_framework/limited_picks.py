@@ -29,7 +29,7 @@ def farthest_first_within(problem: Problem, kept: Iterable[int] = ()) -> Indices
     nearest[problem.candidates] = np.inf
 
     def take(point: int) -> None:
-        row = problem.reduced_distances(point)[0]
+        row = np.maximum(problem.reduced_distances(point)[0], 0.0)
         np.minimum(nearest, row, out=nearest)
         if problem.separations is not None:
             close = problem.separations.broken(problem.value(row)[None], np.array([point]), every)[0]
@@ -73,7 +73,7 @@ def is_packing(problem: Problem) -> bool:
 def no_solution_yet(keyword: str, problem: Problem) -> NoSolutionError:
     """Return the error of a run that ended without a solution and without a proof that there is none."""
     return NoSolutionError(
-        f"{keyword} found no {problem.k} points that keep the distances of apart before its limits ended it; there may "
+        f"{keyword} found no {_wanted(problem)} that keep the distances of apart before its limits ended it; there may "
         "be none: exact proves that, or finds some, if it is given the time"
     )
 
@@ -81,5 +81,10 @@ def no_solution_yet(keyword: str, problem: Problem) -> NoSolutionError:
 def no_solution(problem: Problem) -> InvalidProblemError:
     """Return the error of a problem that is proven to have no solution."""
     counted = " and the counts" if problem.group_counts is not None else ""
-    several = f"{problem.k} points" if problem.capacities is None else "points with the capacity demanded"
-    return InvalidProblemError(f"no {several} keep the distances of apart{counted}, by proof; shorten one of them")
+    return InvalidProblemError(
+        f"no {_wanted(problem)} keep the distances of apart{counted}, by proof; shorten one of them"
+    )
+
+
+def _wanted(problem: Problem) -> str:
+    return f"{problem.k} points" if problem.capacities is None else "points with the capacity demanded"

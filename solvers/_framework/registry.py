@@ -14,6 +14,8 @@ from mmdp import InvalidOptionError, MissingDependencyError, UnknownNameError
 from solvers._framework.base import Solver
 
 PACKAGE = __name__.partition(".")[0]
+_OF_PROBLEMS = ("groups", "counts", "apart", "capacity", "demand", "distances")
+_OF_TEXT = ("header", "separator", "decimal", "encoding")
 _EXTRAS = {"torch": "torch", "ortools": "ilp", "dask": "scale", "distributed": "scale", "triton": "gpu"}
 
 
@@ -165,5 +167,18 @@ def make(solver: str | Solver, **options: Any) -> Solver:
     known = [field.name for field in fields(method)]
     if unknown := sorted(set(options) - set(known)):
         takes = f"takes {', '.join(known)}" if known else "takes no options"
-        raise InvalidOptionError(f"solver {solver!r} has no option {', '.join(unknown)}; it {takes}")
+        raise InvalidOptionError(
+            f"solver {solver!r} has no option {', '.join(unknown)}; it {takes}{_elsewhere(unknown)}"
+        )
     return method(**options)
+
+
+def _elsewhere(unknown: list[str]) -> str:
+    """Where options belong that are no solver's."""
+    if stated := [name for name in unknown if name in _OF_PROBLEMS]:
+        said = ", ".join(f"{name}=..." for name in stated)
+        return f"; {', '.join(stated)} belongs to the problem: solve(Problem(k, points=X, {said}), ...)"
+    if read := [name for name in unknown if name in _OF_TEXT]:
+        said = ", ".join(f"{name}=..." for name in read)
+        return f"; {', '.join(read)} says how a file is read: solve(open_table(path, {said}), k), from mmdp.tables"
+    return ""

@@ -45,7 +45,7 @@ def demand_search(
     points, weight, needed = _weights_of(problem)
     distances = _distances_apart(problem, points, clock)
     fixed = np.isin(points, problem.include)
-    search = new_heavy_search(distances, weight, needed, fixed, int(rng.integers(2**60)))
+    search = new_heavy_search(distances, weight, needed, fixed, int(rng.integers(2**62)))
     slices = Slices(clock, rest)
     begun = np.isin(points, [] if first is None else first)
     z = -np.inf if first is None else _closest(distances, begun)
@@ -91,8 +91,11 @@ def _weights_of(problem: Problem) -> tuple[Indices, Indices, int]:
 
 def _distances_apart(problem: Problem, points: Indices, clock: Clock) -> Matrix:
     """Distances among points, minus infinity for two that may not both be chosen, infinite on the diagonal."""
-    whole = problem.matrix(lambda: clock.remaining <= 0)
-    distances = whole.copy() if len(points) == problem.n else whole[np.ix_(points, points)]
+    distances = problem.matrix(lambda: clock.remaining <= 0)
+    if len(points) < problem.n:
+        distances = distances[np.ix_(points, points)]
+    elif problem.distances is not None:  # which may be the array of the problem itself
+        distances = distances.copy()
     if problem.separations is not None:
         distances[problem.separations.broken(distances, points, points)] = -np.inf
     np.fill_diagonal(distances, np.inf)

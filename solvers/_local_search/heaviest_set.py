@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from mmdp.arrays import Indices, Matrix
 from solvers._framework.compilation import njit
+from solvers._local_search.threshold_search import draw
 
 Marks = NDArray[np.bool_]
 
-_TENURE = 7  # moves that a point has to stay out at least
+_TENURE, _SPREAD = 7, 10  # moves that a point has to stay out at least, and how many more it may be
 _KEPT_PARTS, _PARTS = 3, 4  # of the best set, that a restart keeps
 _FRESH = 5  # restarts of which one begins from nothing
 
@@ -29,7 +30,7 @@ class HeavySearch(NamedTuple):
     which v may not come in. ``barred`` are the points too close to a fixed one.
     """
 
-    distances: Matrix  # minus infinity for two points that may never both be chosen
+    distances: Matrix  # minus infinity for two points that may never both be chosen, infinite on the diagonal
     weight: Indices  # above 0, but for fixed points
     fixed: Marks
     threshold: NDArray[np.float64]  # z
@@ -39,33 +40,30 @@ class HeavySearch(NamedTuple):
     stays_out: Indices
     best: Marks
     counter: Indices
+    random: NDArray[np.uint64]
 
 
-TOTAL, BEST, NEEDED, MOVES, QUIET, RANDOM, RESTARTS = range(7)
+TOTAL, BEST, NEEDED, MOVES, QUIET, RESTARTS = range(6)
 
 
 def new_heavy_search(distances: Matrix, weight: Indices, needed: int, fixed: Marks, seed: int) -> HeavySearch:
     """Begin without a set; :func:`start_from` gives one."""
     m = len(weight)
-    marks = [np.zeros(m, np.bool_) for _ in range(3)]
-    numbers = [np.zeros(m, np.int64) for _ in range(2)]
-    counter = np.zeros(7, np.int64)
-    counter[NEEDED], counter[RANDOM] = needed, seed * 2 + 88172645463325252
-    chosen, barred, best = marks
+    counter = np.zeros(RESTARTS + 1, np.int64)
+    counter[NEEDED] = needed
     return HeavySearch(
-        distances, weight, fixed, np.full(1, -np.inf), chosen, barred, numbers[0], numbers[1], best, counter
+        distances,
+        weight,
+        fixed,
+        threshold=np.full(1, -np.inf),
+        chosen=np.zeros(m, np.bool_),
+        barred=np.zeros(m, np.bool_),
+        lost=np.zeros(m, np.int64),
+        stays_out=np.zeros(m, np.int64),
+        best=np.zeros(m, np.bool_),
+        counter=counter,
+        random=np.array([seed | 1], np.uint64),
     )
-
-
-@njit(cache=True, nogil=True)
-def _random(s: HeavySearch, below: int) -> np.int64:
-    """Return a number from 0 to below - 1, by Marsaglia's xorshift, so that a seed gives one run."""
-    x = np.uint64(s.counter[RANDOM])
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    s.counter[RANDOM] = np.int64(x)
-    return np.int64((x >> np.uint64(11)) % np.uint64(below))
 
 
 @njit(cache=True, nogil=True)
@@ -77,20 +75,17 @@ def _switch(s: HeavySearch, v: int, sign: int) -> None:
     for x in range(len(row)):
         if row[x] <= z:
             s.lost[x] += change
-    s.lost[v] -= change
 
 
 @njit(cache=True, nogil=True)
-def _put_in(s: HeavySearch, v: int) -> int:
-    """Put v in, and take out what is in its way; how many that are."""
-    z, row, out = s.threshold[0], s.distances[v], 0
+def _put_in(s: HeavySearch, v: int) -> None:
+    """Put v in, and take out what is in its way."""
+    z, row = s.threshold[0], s.distances[v]
     for x in range(len(row)):
         if s.chosen[x] and row[x] <= z:
             _switch(s, x, -1)
-            out += 1
-            s.stays_out[x] = s.counter[MOVES] + _TENURE
+            s.stays_out[x] = s.counter[MOVES] + _TENURE + draw(s.random, _SPREAD)
     _switch(s, v, 1)
-    return out
 
 
 @njit(cache=True, nogil=True)
@@ -132,10 +127,10 @@ def _restart(s: HeavySearch) -> None:
             _switch(s, v, -1)
     for v in range(len(s.weight)):
         kept = s.best[v] and not s.chosen[v]
-        if kept and not fresh and _random(s, _PARTS) < _KEPT_PARTS:
+        if kept and not fresh and draw(s.random, _PARTS) < _KEPT_PARTS:
             _switch(s, v, 1)
     for _ in range(len(s.weight) // 10):
-        v = int(_random(s, len(s.weight)))
+        v = int(draw(s.random, len(s.weight)))
         if not s.chosen[v] and not s.barred[v] and s.lost[v] == 0:
             _switch(s, v, 1)
     s.stays_out[:] = 0
@@ -170,13 +165,8 @@ def advance(s: HeavySearch, moves: int, patience: int) -> bool:
                 entering, largest, ties = v, gain, 1
             else:
                 ties += 1
-                if _random(s, ties) == 0:
+                if draw(s.random, ties) == 0:
                     entering = v
         if entering >= 0:
-            out = _put_in(s, entering)
-            if out > 0:
-                extra = _random(s, 10)
-                for x in range(m):
-                    if s.stays_out[x] == counter[MOVES] + _TENURE:
-                        s.stays_out[x] += extra
+            _put_in(s, entering)
     return bool(counter[TOTAL] >= counter[NEEDED])

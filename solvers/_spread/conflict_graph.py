@@ -10,11 +10,11 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from mmdp import Problem
 from mmdp.arrays import Indices
+from solvers._spread.independent_set import component_labels
 
 _NORMS = {"sqeuclidean": 2.0, "manhattan": 1.0, "chebyshev": math.inf}
 _TREE_POINTS, _TREE_DIMENSIONS = 4000, 6  # from and up to which a k-d tree finds the pairs sooner than all rows do
@@ -32,9 +32,8 @@ class ConflictGraph(NamedTuple):
 
     def components(self) -> list[Indices]:
         """Vertices of each connected component, the smallest component first."""
-        count, label = connected_components(self._as_matrix(), directed=False)
-        order = np.argsort(label, kind="stable")
-        parts = np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])
+        label = component_labels(self.start, self.members)
+        parts = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
         return sorted(parts, key=len)
 
     def part(self, vertices: Indices) -> ConflictGraph:

@@ -62,6 +62,28 @@ def new_search(start: Numbers, members: Members, first: Numbers, seed: int) -> S
 
 
 @njit(cache=True, nogil=True)
+def component_labels(start: Numbers, members: Members) -> Numbers:
+    """Number the connected components, (n,) int64; O(n + number of neighbours)."""
+    n = len(start) - 1
+    label, waiting = np.full(n, -1, np.int64), np.empty(n, np.int64)
+    components = 0
+    for first in range(n):
+        if label[first] >= 0:
+            continue
+        label[first], waiting[0], left = components, first, 1
+        while left:
+            left -= 1
+            v = waiting[left]
+            for place in range(start[v], start[v + 1]):
+                u = members[place]
+                if label[u] < 0:
+                    label[u], waiting[left] = components, u
+                    left += 1
+        components += 1
+    return label
+
+
+@njit(cache=True, nogil=True)
 def _begin(search: Search, first: Numbers) -> None:
     for v in first:
         _enter(search, v)

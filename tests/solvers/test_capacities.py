@@ -12,6 +12,8 @@ import solvers
 from mmdp import InvalidOptionError, InvalidProblemError, NoSolutionError, Problem, Status, Stop
 from mmdp.bounds import upper_bound
 from mmdp.instances import mdg_b
+from solvers._framework.trimming import trimmed
+from solvers._local_search.heaviest_set import BEST, RESTARTS, TOTAL, advance, new_heavy_search, start_from
 from tests import naive
 
 LIMITED_CASES = int(os.environ.get("LIMITED_CASES", "150"))
@@ -156,6 +158,32 @@ def test_every_solver_keeps_groups_apart_as_enumeration_does():
     assert infeasible > LIMITED_CASES // 10
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_search_keeps_its_books(seed):
+    rng = np.random.default_rng(seed)
+    m = 40
+    D = np.triu(rng.integers(1, 30, (m, m)), 1).astype(float)
+    D = D + D.T
+    D[rng.random((m, m)) < 0.01] = -np.inf
+    D = np.minimum(D, D.T)
+    np.fill_diagonal(D, np.inf)
+    weight, fixed = rng.integers(1, 9, m), np.arange(m) == 3
+    s = new_heavy_search(D, weight, int(weight.sum()), fixed, seed)
+    for z in (4.0, 9.0, 15.0):
+        start_from(s, z, rng.random(m) < 0.3)
+        for _ in range(30):
+            assert not advance(s, 7, 20)  # all points are never enough
+            chosen = s.chosen
+            assert chosen[3]
+            assert (D[np.ix_(chosen, chosen)] > z).all()
+            assert s.counter[TOTAL] == weight[chosen].sum()
+            assert s.lost.tolist() == [(D[v] <= z) @ (weight * chosen) for v in range(m)]
+            assert s.barred.tolist() == (D[3] <= z).tolist()
+            assert (D[np.ix_(s.best, s.best)] > z).all()
+            assert s.counter[BEST] == weight[s.best].sum()
+    assert s.counter[RESTARTS] > 2
+
+
 PLANE = np.random.default_rng(5).random((60, 2))
 BEDS = np.random.default_rng(6).integers(1, 100, 60)
 
@@ -190,7 +218,7 @@ def test_what_is_wrong_with_a_demand_is_named_before_any_search(name):
 
 
 WRONG_APART = {
-    "no labels": ({"groups": None, "apart": {(0, 1): 1.0}}, "give groups with one of the others"),
+    "no labels": ({"groups": None, "apart": {(0, 1): 1.0}}, "apart are about the labels: give both or neither"),
     "no pair": ({"apart": {0: 1.0}}, "apart names 0: give a pair"),
     "no such group": ({"apart": {(0, 5): 1.0}}, "names 5, and no point is of that group; known: 0, 1"),
     "negative": ({"apart": {(0, 1): -1.0}}, "give a distance"),
@@ -377,3 +405,33 @@ def test_the_search_finds_the_optimum_of_groups_apart(counts):
     stopped = solvers.solve(problem, solver="local_search", stop=Stop(target=best.objective))
     assert stopped.objective == best.objective
     assert stopped.iterations < 100_000
+
+
+def test_what_can_be_spared_leaves_from_the_closest_pairs():
+    problem = sites(include=[7])
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        whole = np.union1d(rng.choice(60, 40, replace=False), [7])
+        if problem.capacities.violation(whole):
+            continue
+        rest = trimmed(problem, whole)
+        assert set(rest.tolist()) <= set(whole.tolist())
+        assert 7 in rest
+        assert not problem.capacities.violation(rest)
+        objective, pair = problem.objective(rest)
+        assert objective >= problem.objective(whole)[0]
+        for i in set(pair) - {7}:
+            assert problem.capacities.violation(np.setdiff1d(rest, [i]))
+    exceeding = Problem(5, points=PLANE, groups=BEDS % 2, apart={(0, 1): 0.0}, include=[1, 2])
+    rest = trimmed(exceeding, np.arange(20))
+    assert len(rest) == 5
+    assert {1, 2} <= set(rest.tolist())
+
+
+def test_a_demand_that_apart_does_not_allow_is_proven_so():
+    problem = sites(demand=BEDS.sum() / 2, groups=BEDS % 2, apart={(0, 0): 2.0, (1, 1): 2.0})
+    for name in ("exact", "ilp"):
+        with pytest.raises(InvalidProblemError, match="no points with the capacity demanded keep"):
+            solvers.solve(problem, solver=name)
+    with pytest.raises(NoSolutionError, match="found no points with the capacity demanded"):
+        solvers.solve(problem, solver="local_search")

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from mmdp import DataFileError, InvalidOptionError, MMDPError
+from mmdp import DataFileError, InvalidOptionError, MMDPError, Stop
 from solvers import rank, solve, spread
 from solvers.__main__ import application
 from solvers._command.flags import in_flags
@@ -45,6 +45,19 @@ def test_the_input_is_not_overwritten(tmp_path, table, monkeypatch):
     with pytest.raises(DataFileError, match=r"--checkpoint .*t\.csv: is what is read"):
         select(table, "-k", 3, "--columns", "x", "--checkpoint", table)
     assert table.read_bytes() == before
+
+
+def test_files_beside_the_input_are_not_overwritten_and_answers_not_by_each_other(tmp_path, table):
+    seen = tmp_path / "seen.csv"
+    seen.write_text("3\n")
+    np.save(tmp_path / "q.npy", [1.0])
+    for flag, file in (("--exclude", seen), ("--include", seen), ("--query", tmp_path / "q.npy")):
+        for output in ("-o", "--assignment"):
+            with pytest.raises(DataFileError, match=f"{output} .*: is what is read, or written already"):
+                select(table, "-k", 3, "--columns", "x", flag, file, output, file)
+    with pytest.raises(DataFileError, match=r"--assignment .*: is what is read, or written already"):
+        select(table, "-k", 3, "--columns", "x", "-o", tmp_path / "a.csv", "--assignment", tmp_path / "a.csv")
+    assert seen.read_text() == "3\n"
 
 
 REFUSED = {
@@ -217,6 +230,16 @@ def test_fixed_rows_with_groups_and_gaps(tmp_path, capsys):
         select(tmp_path / "t.csv", "-k", 6, "--drop", "city", "--drop-null", "--include", 5)
 
 
+@pytest.mark.parametrize("text", ["3\n17\n", "3,17", " 3 17\n\n", "", "\n"])
+def test_row_numbers_in_a_text_file_need_no_reader_of_tables(table, capsys, monkeypatch, text):
+    rows = table.with_name("rows.txt")
+    rows.write_text(text)
+    np.save(table.with_suffix(".npy"), X)
+    monkeypatch.setattr("mmdp.tables.labels.open_source", None)
+    select(table.with_suffix(".npy"), "-k", 4, "--exclude", rows)
+    assert chosen(capsys) == solve(X, 4, exclude=[3, 17] if text.strip() else []).indices.tolist()
+
+
 def test_what_are_no_row_numbers_is_named(table):
     frame = table.with_name("texts.csv")
     frame.write_text("row\n3\n")
@@ -281,13 +304,13 @@ WRITTEN = {
     ".csv": lambda frame, path: frame.to_csv(path),
     ".parquet": lambda frame, path: frame.to_parquet(path),
     ".feather": lambda frame, path: frame.to_feather(path),
-    ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True, date_format="iso"),
 }
 
 
 @pytest.mark.parametrize("suffix", WRITTEN)
 def test_gower_of_a_file_with_columns_of_all_types(tmp_path, capsys, suffix):
-    frame = MIXED.astype({"since": "datetime64[ns]"}) if suffix in (".parquet", ".feather") else MIXED
+    frame = MIXED.astype({"since": "datetime64[ns]"}) if suffix != ".csv" else MIXED
     path, out = tmp_path / f"t{suffix}", tmp_path / "out.csv"
     WRITTEN[suffix](frame, path)
     expected = solve(MIXED.assign(since=pd.to_datetime(MIXED["since"])).drop(columns="id"), 5, metric="gower")
@@ -368,3 +391,14 @@ def test_spread_of_a_mixed_file_with_gaps(tmp_path, capsys):
     assert chosen(capsys) == found.indices.tolist()
     assert 3 not in found.indices
     assert found.of(frame)["id"].tolist() == [f"p{row}" for row in found.indices]
+
+
+@pytest.mark.parametrize("solver", ["greedy", "streaming", "local_search"])
+def test_progress_of_a_table_reaches_its_end(tmp_path, capsys, solver):
+    np.save(tmp_path / "x.npy", np.random.default_rng(1).random((5000, 2)))
+    stop = None if solver in ("greedy", "streaming") else Stop(iterations=10)
+    plain = solve(tmp_path / "x.npy", 6, solver=solver, stop=stop, include=[3])
+    capsys.readouterr()
+    shown = solve(tmp_path / "x.npy", 6, solver=solver, stop=stop, include=[3], progress=True)
+    assert shown.indices.tolist() == plain.indices.tolist()
+    assert "100%" in capsys.readouterr().err.splitlines()[-1].rpartition("\r")[2]
