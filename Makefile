@@ -85,7 +85,7 @@ test-lowest:
 	$(PYTHON) -m tests.lowest ilp scale experiments test > .venv-lowest/lowest.txt
 	.venv-lowest/bin/pip install --quiet --requirement .venv-lowest/lowest.txt
 	$(if $(TORCH),.venv-lowest/bin/pip install --quiet --constraint constraints.txt $(TORCH_INDEX) $(TORCH))
-	$(if $(TORCH),.venv-lowest/bin/pip install --quiet pillow==10.0.0 transformers==4.57.1)
+	$(if $(TORCH),.venv-lowest/bin/pip install --quiet pillow==10.0.0 transformers==4.57.6)
 	$(QUIET_THREADS) .venv-lowest/bin/python -m pytest -W default -n $(WORKERS) -m "not slow"
 
 test-newest:

