@@ -26,7 +26,8 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog=_COMMAND,
         usage=f"{_COMMAND} MODEL --keep KEEP [options of pruning] [options of vllm serve]",
-        description="vLLM's OpenAI-compatible server, with fewer visual tokens. Other options go to `vllm serve`.",
+        description="vLLM's OpenAI-compatible server, with fewer visual tokens.",
+        epilog="All other options go to `vllm serve`; vLLM's documentation lists them.",
         allow_abbrev=False,
     )
     options.add_argument("model", metavar="MODEL", help="a name on the Hugging Face Hub, or a folder")
@@ -34,11 +35,15 @@ def parser() -> argparse.ArgumentParser:
         "--keep", type=_number, required=True, help="what stays: a fraction such as 0.1, or a count such as 64"
     )
     options.add_argument("--max-keep", type=_number, help="the most that a request may ask for; by default KEEP")
-    options.add_argument("--solver", default="greedy", help="a solver or selector by its name (greedy)")
+    options.add_argument("--solver", help="a solver or selector by its name (greedy)")
     options.add_argument("--metric", help="distance for the solvers (cosine)")
     options.add_argument("--pruning", type=_mapping, default={}, help="further options of pruning and solver, as JSON")
     options.add_argument("--hf-overrides", "--hf_overrides", type=_mapping, default={}, help="as for vLLM, as JSON")
+    options.add_argument(
+        "--mm-processor-kwargs", "--mm_processor_kwargs", type=_mapping, default={}, help="as for vLLM, as JSON"
+    )
     options.add_argument("--revision", help="as for vLLM")
+    options.add_argument("--hf-token", "--hf_token", nargs="?", const=True, help="as for vLLM")
     return options
 
 
@@ -57,13 +62,26 @@ def vllm_arguments(arguments: Sequence[str]) -> list[str]:
     if dotted:
         raise InvalidOptionError(f"{dotted[0]}: write it as JSON, --hf-overrides '{{...}}', so that both are kept")
     named = {"keep": given.keep, "solver": given.solver, "max_keep": given.max_keep, "metric": given.metric}
+    twice = sorted({name for name, value in named.items() if value is not None and name in given.pruning})
+    if twice:
+        raise InvalidOptionError(f"--pruning names {', '.join(twice)}, which --{twice[0].replace('_', '-')} gives")
     pruning = {**{name: value for name, value in named.items() if value is not None}, **given.pruning}
     if isinstance(given.keep, int) and given.keep == 1:
         print("--keep 1 is a count and keeps one token of each image; --keep 1.0 keeps them all", file=sys.stderr)
+    if given.max_keep is not None and not _trusts_requests(rest):
+        print(
+            "--max-keep reserves memory, but without --trust-request-mm-kwargs no request may name a keep of its own",
+            file=sys.stderr,
+        )
+    Options.check_configured(given.mm_processor_kwargs)
     _ = Options.of(pruning).choose  # also the options of the solver, before a server starts
-    merged = overrides(given.model, pruning, given.hf_overrides, revision=given.revision)
-    revision = ["--revision", given.revision] if given.revision else []
-    return ["serve", given.model, "--hf-overrides", json.dumps(merged), *revision, *rest]
+    merged = overrides(given.model, pruning, given.hf_overrides, revision=given.revision, token=given.hf_token)
+    passed = ["--revision", given.revision] if given.revision else []
+    if given.hf_token:
+        passed += ["--hf-token", *([] if given.hf_token is True else [given.hf_token])]
+    if given.mm_processor_kwargs:
+        passed += ["--mm-processor-kwargs", json.dumps(given.mm_processor_kwargs)]
+    return ["serve", given.model, "--hf-overrides", json.dumps(merged), *passed, *rest]
 
 
 def serve(arguments: list[str]) -> None:
@@ -92,6 +110,8 @@ def _serve(arguments: list[str]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, and serve; what cannot be served ends in one line."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["-h"], ["--help"]):
+        given = ["serve", "--help"]
     if given[:1] != ["serve"]:
         sys.exit(f"usage: {_COMMAND} MODEL --keep KEEP [options of pruning] [options of vllm serve]")
     try:
@@ -99,6 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (MMDPError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     serve(translated)
+
+
+def _trusts_requests(rest: Sequence[str]) -> bool:
+    return "--trust-request-mm-kwargs" in [name.replace("_", "-") for name in rest]
 
 
 def _number(text: str) -> float | int:

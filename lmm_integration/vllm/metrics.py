@@ -47,6 +47,10 @@ class ChoiceLog:
             "visual pruning: keep %s of %s by %s", options.keep, " and ".join(options.modalities), options.solver
         )
 
+    def ready(self, seconds: float) -> None:
+        """Say that the rule is compiled."""
+        logger.info("visual pruning: ready to choose after %.1f s of compiling", seconds)
+
     def add(self, sizes: Sequence[Sizes], seconds: float) -> None:
         """Count items that were just encoded; what a cache answers is not chosen again."""
         _seconds().inc(seconds)

@@ -32,9 +32,20 @@ class PrunedModel(SupportsMultiModal):
         options = Options.of(getattr(vllm_config.model_config.hf_config, "visual_pruning", None))
         self._choose = options.choose
         self._log = metrics.ChoiceLog(options)
+        self._warm_up(vllm_config)
 
     def _refuse(self, vllm_config: Any) -> None:
         refusals.check(vllm_config, __version__, three_axes=False, has_grid=self.square)
+
+    def _warm_up(self, vllm_config: Any) -> None:
+        """Compile now: the first request does not wait for it, and the counters leave it out."""
+        if get_tp_group().rank_in_group:
+            return
+        config, started = vllm_config.model_config, time.perf_counter()
+        device = vllm_config.device_config.device
+        with torch.device("cpu"):  # vLLM builds models with another default device than it runs them
+            self._choose.warm_up(torch.empty(1, config.get_hidden_size(), dtype=config.dtype, device=device))
+        self._log.ready(time.perf_counter() - started)
 
     def embed_multimodal(self, **kwargs: object) -> tuple[Tensor, ...]:
         """Features of the tokens that stay of each item, as many as its placeholders in the prompt."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -95,7 +96,12 @@ class Options:
         check_keep(self.keep)
         if self.max_keep is not None:
             check_keep(self.max_keep)
-            if type(self.keep) is type(self.max_keep) and self.keep > self.max_keep:
+            if isinstance(self.keep, int) != isinstance(self.max_keep, int):
+                raise InvalidOptionError(
+                    f"keep={self.keep!r} and max_keep={self.max_keep!r}: give two counts (integers) or two fractions "
+                    "(floats); which one is larger would depend on the image"
+                )
+            if self.keep > self.max_keep:
                 raise InvalidOptionError(f"keep={self.keep!r} is above max_keep={self.max_keep!r}")
         if not isinstance(self.solver, str):
             raise InvalidOptionError(f"solver={self.solver!r}: give the name of a solver or selector")
@@ -133,8 +139,14 @@ class Options:
         Raises
         ------
         InvalidOptionError
-            If it is not a budget, or stands where it would have no effect.
+            If it is not a budget, or stands where it would have no effect, or if the request names another option of
+            pruning, which only the server has.
         """
+        for name in request:
+            if name in _SERVERS_OWN:
+                raise InvalidOptionError(f"a request cannot change {name}, which is the server's; it may name keep")
+            if name != "keep" and get_close_matches(name.lower(), ["keep"], cutoff=0.7):
+                raise InvalidOptionError(f"{name} has no effect; did you mean keep?")
         for scope, value in request.items():
             if isinstance(value, Mapping) and "keep" in value:
                 raise InvalidOptionError(f"{scope}.keep has no effect; write keep at the top of mm_processor_kwargs")
@@ -146,7 +158,9 @@ class Options:
     def check_configured(request: Mapping[str, Any]) -> None:
         """Refuse a ``keep`` in the processor's options of the whole server, which says it in ``visual_pruning``."""
         if any("keep" in named for named in (request, *(v for v in request.values() if isinstance(v, Mapping)))):
-            raise InvalidOptionError("keep in --mm-processor-kwargs: for the whole server, write it in visual_pruning")
+            raise InvalidOptionError(
+                "keep in --mm-processor-kwargs: for the whole server, write --keep, or keep in visual_pruning"
+            )
 
     def count(self, n: int, modality: str = "image") -> int:
         """How many of n tokens in a row stay; an image of fewer tokens than a count keeps all, as with ``prune``.
@@ -162,7 +176,7 @@ class Options:
         if self.max_keep is not None and k > (limit := _capped(n, self.max_keep)):
             raise InvalidOptionError(
                 f"keep={self.keep!r} asks for {k} of {n} tokens, and this server allows {limit}: "
-                f"ask for less, or start it with max_keep={self.keep!r}"
+                f"ask for less, or start it with --max-keep {self.keep!r}"
             )
         return k
 
@@ -182,6 +196,10 @@ class Options:
         return repr(
             [(name, sorted(value.items()) if isinstance(value, Mapping) else value) for name, value in named.items()]
         )
+
+
+_SERVERS_OWN = frozenset(known.name for known in fields(Options)) - {"keep", "rule"} | {"visual_pruning"}
+"""What a request may not name among its processor options."""
 
 
 def _capped(n: int, keep: float | int) -> int:

@@ -77,11 +77,54 @@ def test_a_count_and_a_fraction_differ(model, capsys, text, keep):
             UnsupportedModelError,
             "architecture GPT2",
         ),
+        (["--keep", "64", "--max-keep", "0.1"], InvalidOptionError, "two counts"),
+        (["--keep", "0.1", "--pruning", '{"keep": 0.5}'], InvalidOptionError, "names keep, which --keep gives"),
+        (
+            ["--keep", "0.1", "--solver", "stride", "--pruning", '{"solver": "greedy"}'],
+            InvalidOptionError,
+            "names solver, which --solver gives",
+        ),
+        (["--keep", "0.1", "--hf-overrides", '{"visual_pruning": {"keep": 0.5}}'], InvalidOptionError, "replaced"),
+        (["--keep", "0.1", "--mm-processor-kwargs", '{"keep": 0.5}'], InvalidOptionError, "write --keep"),
     ],
 )
 def test_what_cannot_be_served_is_refused(model, arguments, kind, message):
     with pytest.raises(kind, match=message):
         command.vllm_arguments([model, *arguments])
+
+
+@pytest.mark.parametrize("trusting", [[], ["--trust-request-mm-kwargs"], ["--trust_request_mm_kwargs"]])
+def test_a_max_keep_that_no_request_may_use_is_noted(model, capsys, trusting):
+    command.vllm_arguments([model, "--keep", "0.1", "--max-keep", "0.5", *trusting])
+    assert ("without --trust-request-mm-kwargs" in capsys.readouterr().err) == (not trusting)
+
+
+def test_a_folder_without_a_checkpoint_is_named(model, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for wrong in (tmp_path / "empty", tmp_path / "not-there"):
+        with pytest.raises(UnsupportedModelError, match=f"{wrong} is no folder with a config.json"):
+            pruned(str(wrong), keep=0.1)
+
+
+def test_processor_options_are_passed_on(model):
+    passed = command.vllm_arguments([model, "--keep", "0.1", "--mm_processor_kwargs", '{"do_resize": false}'])
+    assert passed[4:] == ["--mm-processor-kwargs", '{"do_resize": false}']
+
+
+@pytest.mark.parametrize(("given", "token"), [(["--hf-token", "secret"], "secret"), (["--hf-token"], True)])
+def test_a_token_also_reads_the_configuration(model, monkeypatch, given, token):
+    seen = []
+    monkeypatch.setattr(command, "overrides", lambda *names, **others: seen.append(others["token"]) or {})
+    assert command.vllm_arguments([model, "--keep", "0.1", *given])[4:] == given
+    assert seen == [token]
+
+
+def test_help_is_no_error(capsys):
+    for asked in (["--help"], ["serve", "--help"]):
+        with pytest.raises(SystemExit) as left:
+            command.main(asked)
+        assert left.value.code == 0
+        assert "--max-keep" in capsys.readouterr().out
 
 
 def test_the_model_comes_first(model):
@@ -111,7 +154,7 @@ def test_without_vllm_there_is_a_command(model, monkeypatch):
         raise launch.PackageNotFoundError(package)
 
     monkeypatch.setattr(launch, "version", missing)
-    with pytest.raises(MissingDependencyError, match="pip install vllm"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'vllm==0.32.\*'"):
         pruned(model, keep=0.1)
 
 

@@ -46,6 +46,8 @@ def test_what_is_not_pruned_stays():
         ({"keep": 0}, "a count is at least 1"),
         ({"keep": True}, "neither a fraction"),
         ({"keep": 0.2, "max_keep": 0.1}, "above max_keep"),
+        ({"keep": 64, "max_keep": 0.1}, "give two counts"),
+        ({"keep": 0.1, "max_keep": 64}, "or two fractions"),
         ({"keep": 0.1, "scope": "sample"}, "each has its own budget"),
         ({"keep": 0.1, "positions": "compact"}, "drop positions"),
         ({"keep": 0.1, "modalities": ["audio"]}, "choose from"),
@@ -86,10 +88,15 @@ def test_unknown_names():
     ("request_", "message"),
     [
         ({"keep": 0.2}, "asks for 20 of 100 tokens, and this server allows 10"),
-        ({"keep": 11}, "max_keep=11"),
+        ({"keep": 11}, "--max-keep 11"),
         ({"keep": 1.5}, "float above 1"),
         ({"keep": "0.1"}, "neither a fraction"),
         ({"images_kwargs": {"keep": 0.05}}, "has no effect"),
+        ({"keep": 0.05, "solver": "random"}, "cannot change solver"),
+        ({"max_keep": 0.5}, "cannot change max_keep"),
+        ({"visual_pruning": {"keep": 0.05}}, "cannot change visual_pruning"),
+        ({"kepe": 0.05}, "did you mean keep"),
+        ({"Keep": 0.05}, "did you mean keep"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_refused(request_, message):
@@ -115,7 +122,7 @@ def test_whatever_changes_the_choice_changes_the_cache_key(other):
 
 
 def test_a_keep_for_all_requests_stands_in_one_place():
-    with pytest.raises(InvalidOptionError, match="write it in visual_pruning"):
+    with pytest.raises(InvalidOptionError, match="or keep in visual_pruning"):
         Options.check_configured({"images_kwargs": {"keep": 0.1}})
     Options.check_configured({"images_kwargs": {"do_resize": False}})
 

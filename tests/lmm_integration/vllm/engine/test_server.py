@@ -118,6 +118,8 @@ def test_a_request_may_name_its_own_keep(server):
     [
         ({"mm_processor_kwargs": {"keep": 0.9}}, "allows 60"),
         ({"mm_processor_kwargs": {"keep": -1}}, "at least 1"),
+        ({"mm_processor_kwargs": {"kepe": 0.05}}, "did you mean keep"),
+        ({"mm_processor_kwargs": {"solver": "stride"}}, "cannot change solver"),
         ({"text": "<|image_pad|> again"}, "a placeholder, but no image"),
     ],
 )
@@ -141,7 +143,9 @@ def test_metrics_and_log(server):
     assert total("visual_pruning_items") > 0
     assert total("vllm:prompt_tokens") > 0
     assert total("visual_pruning_choice_seconds") > 0
-    assert "visual pruning: keep 0.1 of image and video by greedy" in log.read_text()
+    lines = log.read_text()
+    assert "visual pruning: keep 0.1 of image and video by greedy" in lines
+    assert 0 < lines.index("visual pruning: ready to choose") < lines.index("items encoded")
 
 
 def test_without_the_command_an_error_ends_in_a_sentence():
