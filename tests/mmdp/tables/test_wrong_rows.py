@@ -480,7 +480,8 @@ def test_a_column_of_tensors_is_one_of_vectors():
     tensors = [torch.tensor(row, requires_grad=place == 3) for place, row in enumerate(X)]
     for rows in (tensors, [row.detach().bfloat16().float() for row in tensors]):
         cells = np.empty(64, object)
-        cells[:] = rows
+        for place, row in enumerate(rows):
+            cells[place] = row
         frame = pd.DataFrame({"id": range(64), "e": cells})
         held = np.array([row.tolist() for row in rows])
         assert solve(frame, 5, columns="e").indices.tolist() == solve(held, 5).indices.tolist()
