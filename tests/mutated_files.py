@@ -180,9 +180,8 @@ def mutated_parquet(rng, folder):
             rows[row] = [None, [], rows[row], (rows[row] or [])[:-1], [*(rows[row] or []), 1.0], [None] * d][
                 int(rng.integers(0, 6))
             ]
-        is_null = [row is None for row in rows]
-        fixed = rng.random() < 0.3 and all(null or len(row) == d for null, row in zip(is_null, rows, strict=True))
-        fixed = fixed and (NULLS_OF_FIXED_LISTS or not any(is_null))
+        fixed = rng.random() < 0.3 and all(row is None or len(row) == d for row in rows)
+        fixed = fixed and (NULLS_OF_FIXED_LISTS or None not in rows)
         columns["e"] = pa.array(rows, pa.list_(pa.float64(), d) if fixed else pa.list_(pa.float64()))
     else:
         for name in rng.choice(NAMES, int(rng.integers(1, 4))):

@@ -32,12 +32,12 @@ def independent(
         Whether it is proven that there is no such set. Neither is found out where weights differ by too many orders.
     """
     started = time.perf_counter()
-    if weight.max(initial=1) > _SPREAD * weight.min(where=weight > 0, initial=weight.max(initial=1)):
+    largest = max(1, int(weight.max(initial=1)))
+    if largest > _SPREAD * weight.min(where=weight > 0, initial=largest):
         return None, False
     start, members = clique_cover(conflict)
     cliques = csr_array((np.ones(len(members)), members, start), shape=(len(start) - 1, len(conflict)))
     everyone = np.ones(len(conflict))
-    largest = max(1, int(weight.max(initial=1)))
     scaled, asked = weight / largest, need / largest * (1.0 if largest == 1 else 1 - _SLACK)
     constraints = [LinearConstraint(scaled, asked, np.inf)]
     if cliques.shape[0]:
