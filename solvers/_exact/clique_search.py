@@ -6,12 +6,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solvers._exact.bitsets import conflicts_of, full, pack, share_of_conflicts
 from solvers._exact.branch_and_bound import (
+    DEPTH,
     EXHAUSTED,
     FOUND,
     NODES,
@@ -86,6 +88,44 @@ class PacedSearch(ABC):
                     self._slice = max(1, self._slice // 2)
         self.outcome = FOUND if self._cliques else PAUSED if self._unfinished else EXHAUSTED
         return self.outcome
+
+
+class _Stack(Protocol):
+    """A search on its explicit stack; on FOUND the clique is ``path`` up to ``counter[DEPTH]``, inclusive."""
+
+    @property
+    def path(self) -> Numbers: ...
+
+    @property
+    def counter(self) -> Numbers: ...
+
+
+_S = TypeVar("_S", bound=_Stack)
+
+
+class SingleSearch(PacedSearch, Generic[_S]):
+    """A search of one stack, which is not divided among threads."""
+
+    _state: _S | None = None
+
+    @abstractmethod
+    def _search(self, state: _S, nodes: int) -> int:
+        """Run for at most so many nodes more; EXHAUSTED, FOUND or PAUSED."""
+
+    @property
+    def _unfinished(self) -> bool:
+        return self._state is not None
+
+    def _advance(self, pool: ThreadPoolExecutor, nodes: float) -> None:
+        state = self._state
+        assert state is not None
+        before = int(state.counter[NODES])
+        outcome = self._search(state, int(min(self._slice, nodes)))
+        self.nodes += int(state.counter[NODES]) - before
+        if outcome == FOUND:
+            self._cliques.append(state.path[: state.counter[DEPTH] + 1].copy())
+        elif outcome == EXHAUSTED:
+            self._state = None
 
 
 class CliqueSearch(PacedSearch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import numpy as np
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 from mmdp.arrays import Indices
 from mmdp.groups import GroupCounts
 from solvers._exact.bitsets import full, pack
-from solvers._exact.branch_and_bound import EXHAUSTED, FOUND, NODES, PAUSED
-from solvers._exact.clique_search import PacedSearch
+from solvers._exact.branch_and_bound import EXHAUSTED, PAUSED
+from solvers._exact.clique_search import SingleSearch
 from solvers._exact.counted_branching import CountedState, counted_search, new_counted_state
 from solvers._exact.threshold_graph import Adjacency, beside, core_in_order
 
@@ -22,7 +21,7 @@ _BLOCK = 2**24  # entries of the graph that are numbers at a time
 _MANY_GROUPS = 12  # of an attribute that are coloured one by one at most
 
 
-class CountedCliqueSearch(PacedSearch):
+class CountedCliqueSearch(SingleSearch[CountedState]):
     """Decides whether there are k pairwise adjacent vertices that keep group counts, the forced ones among them.
 
     Parameters
@@ -44,7 +43,6 @@ class CountedCliqueSearch(PacedSearch):
         taken = limits.taken(points[self._forced])
         wanted, room = _tightened(limits, np.maximum(limits.low - taken, 0), limits.high - taken, self._need)
         member = limits.member[points]
-        self._state: CountedState | None = None
         free = beside(adjacent, self._forced)
         if free is None:
             self.outcome = EXHAUSTED
@@ -71,20 +69,8 @@ class CountedCliqueSearch(PacedSearch):
                 room,
             )
 
-    @property
-    def _unfinished(self) -> bool:
-        return self._state is not None
-
-    def _advance(self, pool: ThreadPoolExecutor, nodes: float) -> None:
-        state = self._state
-        assert state is not None
-        before = int(state.counter[NODES])
-        outcome = counted_search(state, self._need, int(min(self._slice, nodes)))
-        self.nodes += int(state.counter[NODES]) - before
-        if outcome == FOUND:
-            self._cliques.append(state.path[: self._need].copy())
-        elif outcome == EXHAUSTED:
-            self._state = None
+    def _search(self, state: CountedState, nodes: int) -> int:
+        return counted_search(state, self._need, nodes)
 
 
 def unions(attribute: Indices, wanted: Indices, room: Indices) -> NDArray[np.bool_]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solvers._exact.bitsets import conflicts_of, full, pack, share_of_conflicts
-from solvers._exact.branch_and_bound import DEPTH, EXHAUSTED, FOUND, NODES, PAUSED
-from solvers._exact.clique_search import PacedSearch
+from solvers._exact.branch_and_bound import EXHAUSTED, PAUSED
+from solvers._exact.clique_search import SingleSearch
 from solvers._exact.threshold_graph import Adjacency, beside
 from solvers._exact.weighted_branching import WeightedState, new_weighted_state, weighted_search
 from solvers._framework.compilation import njit
@@ -18,7 +17,7 @@ from solvers._framework.compilation import njit
 _REMOVED = 2**63 - 1
 
 
-class WeightedCliqueSearch(PacedSearch):
+class WeightedCliqueSearch(SingleSearch[WeightedState]):
     """Decides whether there are pairwise adjacent vertices of a total weight, the forced ones among them.
 
     Parameters
@@ -34,7 +33,6 @@ class WeightedCliqueSearch(PacedSearch):
     def __init__(self, adjacent: Adjacency, weight: NDArray[np.int64], needed: int, forced: Sequence[int] = ()) -> None:
         super().__init__(forced)
         self._need = needed - int(weight[self._forced].sum())
-        self._state: WeightedState | None = None
         free = beside(adjacent, self._forced)
         if free is None:
             self.outcome = EXHAUSTED
@@ -56,20 +54,8 @@ class WeightedCliqueSearch(PacedSearch):
         """Return the same problem for ``packing.independent``: conflicts in search order, weight to reach, weights."""
         return conflicts_of(self._adjacent), self._need, self._weight
 
-    @property
-    def _unfinished(self) -> bool:
-        return self._state is not None
-
-    def _advance(self, pool: ThreadPoolExecutor, nodes: float) -> None:
-        state = self._state
-        assert state is not None
-        before = int(state.counter[NODES])
-        outcome = weighted_search(state, int(min(self._slice, nodes)))
-        self.nodes += int(state.counter[NODES]) - before
-        if outcome == FOUND:
-            self._cliques.append(state.path[: state.counter[DEPTH] + 1].copy())
-        elif outcome == EXHAUSTED:
-            self._state = None
+    def _search(self, state: WeightedState, nodes: int) -> int:
+        return weighted_search(state, nodes)
 
 
 @njit(cache=True, nogil=True)
