@@ -54,6 +54,7 @@ PRUNING = [
     )
 ]
 RECORD = ["tests/mmdp/test_check_certificate.py", *EXACT]
+CAPACITIES = ["tests/solvers/test_capacities.py", *EXACT]
 ATTENTION = ["tests/lmm_integration/test_attention.py", *PRUNING]
 TESTS = {  # of each file or folder, the tests that belong to it, the quickest first
     "mmdp/bounds.py": ["tests/mmdp/test_bounds.py"],
@@ -67,6 +68,9 @@ TESTS = {  # of each file or folder, the tests that belong to it, the quickest f
     "solvers/_exact": EXACT,
     "solvers/_exact/certificate_file.py": RECORD,
     "solvers/_exact/recorded_search.py": RECORD,
+    "solvers/_exact/packing.py": CAPACITIES,
+    "solvers/_exact/weighted_branching.py": CAPACITIES,
+    "solvers/_exact/weighted_clique.py": CAPACITIES,
     "lmm_integration/_pipeline": PRUNING,
     "lmm_integration/_pipeline/encoder_attention.py": ATTENTION,
     "lmm_integration/_pipeline/mergers.py": ATTENTION,
