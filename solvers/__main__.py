@@ -14,7 +14,8 @@ from mmdp import MMDPError, Stop
 from mmdp.tables import Table
 from mmdp.tables.dialect import TextOptions
 from mmdp.tables.labels import labels_of, labels_of_points
-from solvers._command.answer_files import check_free, check_output, write_answer, write_assignment
+from mmdp.tables.writing import check_writable
+from solvers._command.answer_files import AnswerFiles, check_free, write_assignment
 from solvers._command.flags import (
     ALL,
     Columns,
@@ -63,7 +64,7 @@ def select(
     ] = None,
     metric: MetricName = "euclidean",
     output: Output = None,
-    rows: Rows = False,
+    rows: Rows = None,
     rank: Annotated[
         bool,
         typer.Option(
@@ -154,9 +155,9 @@ def select(
 
     mmdp select points.npy -k 1000 -o indices.npy
 
-    mmdp select sites.csv -k 20 --columns lat,lon --metric haversine --rows -o chosen.csv
+    mmdp select sites.csv -k 20 --columns lat,lon --metric haversine --rows chosen.csv
 
-    mmdp select embeddings.parquet -k 500 --columns embedding --metric cosine --rows -o chosen.parquet
+    mmdp select embeddings.parquet -k 500 --columns embedding --metric cosine --rows chosen.parquet
 
     mmdp select people.csv -k 0.05 --metric gower --drop name --include 3,17 --exclude seen.csv
 
@@ -174,11 +175,12 @@ def select(
     check_together(k, demand, rank, rows, by_use, bool(limits), solver, weight)
     keyword = solver or ("gist" if by_use else limits.solver)
     check_flags(make(keyword), seconds, checkpoint, bool(limits), workers, assignment)
-    check_output(output, asked, rows, rank)
+    answer = AnswerFiles(asked, output, rows, rank)
+    answer.check()
     if assignment is not None:
-        check_output(assignment, asked, rows=False)
+        check_writable(assignment)
     read = [*(include or ()), *(exclude or ()), *(groups or ()), capacity, utility, query]
-    check_free(points, read, **{"-o": output, "--assignment": assignment, "--checkpoint": checkpoint})
+    check_free(points, read, **{"-o": output, "--rows": rows, "--assignment": assignment, "--checkpoint": checkpoint})
     wanted = None if k is None else number_of_rows(k)
     included, excluded = asked.fixed(include, exclude)
     use, column = (None, None) if utility is None else labels_of(points, utility, asked.text)
@@ -213,8 +215,8 @@ def select(
         typer.echo(told_coordinates(table), err=True)
     for line in limits.lines(result):
         typer.echo(line, err=True)
-    if write_answer(output, result.indices, asked, table, rows, result.radii if rank else None):
-        typer.echo(f"  written to   {output}", err=True)
+    for written in answer.write(result.indices, table, result.radii if rank else None):
+        typer.echo(f"  written to   {written}", err=True)
     if assignment is not None:
         farthest = write_assignment(assignment, result, table)
         typer.echo(f"  coverage     {farthest:.6g}  (no row is farther from a chosen one; see {assignment})", err=True)
@@ -226,7 +228,7 @@ def spread(
     distance: Annotated[float, typer.Option(help="The smallest distance allowed between two chosen rows.")],
     metric: MetricName = "euclidean",
     output: Output = None,
-    rows: Rows = False,
+    rows: Rows = None,
     columns: Columns = None,
     drop: Drop = None,
     drop_null: DropNull = False,
@@ -243,11 +245,12 @@ def spread(
 
     For example:
 
-    mmdp spread sites.csv --distance 5 --metric haversine --columns lat,lon --rows -o chosen.csv
+    mmdp spread sites.csv --distance 5 --metric haversine --columns lat,lon --rows chosen.csv
     """
     asked = Input(points, TextOptions(header, separator, decimal, encoding), columns, drop, drop_null)
-    check_output(output, asked, rows)
-    check_free(points, [*(include or ()), *(exclude or ())], **{"-o": output})
+    answer = AnswerFiles(asked, output, rows)
+    answer.check()
+    check_free(points, [*(include or ()), *(exclude or ())], **{"-o": output, "--rows": rows})
     included, excluded = asked.fixed(include, exclude)
     table, compared = asked.opened(metric)
     found = solvers.spread(
@@ -262,8 +265,8 @@ def spread(
     typer.echo(found.summary(), err=True)
     if table.columns:
         typer.echo(told_coordinates(table), err=True)
-    if write_answer(output, found.indices, asked, table, rows):
-        typer.echo(f"  written to   {output}", err=True)
+    for written in answer.write(found.indices, table):
+        typer.echo(f"  written to   {written}", err=True)
 
 
 @application.command("solvers")

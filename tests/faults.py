@@ -216,11 +216,11 @@ def _replacements(node: ast.AST) -> Iterator[str]:
 
 
 def all_faults(only: Sequence[str]) -> list[Fault]:
-    files = [
-        path.relative_to(ROOT).as_posix()
+    files = {  # each once, though some stand in TESTS by their folder and by their name
+        path.relative_to(ROOT).as_posix(): None
         for name in TESTS
         for path in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).glob("*.py")))
-    ]
+    }
     chosen = [file for file in files if not only or any(file.startswith(prefix) for prefix in only)]
     return [fault for file in chosen for fault in faults(file, (ROOT / file).read_bytes())]
 

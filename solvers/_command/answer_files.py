@@ -6,9 +6,10 @@ import glob
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 from urllib.parse import unquote, urlparse
 
 import numpy as np
@@ -23,24 +24,74 @@ from mmdp.tables.writing import check_writable, write_columns, write_indices, wr
 from solvers._command.input import Input
 
 RANK, DISTANCE = "rank", "distance"
+STANDARD_OUTPUT = Path("-")
 Write = Callable[[Path | TextIO], None]
 
 
-def check_output(output: Path | None, asked: Input, rows: bool, rank: bool = False) -> None:
-    """Refuse what could not be written, before anything is computed.
+@dataclass(frozen=True)
+class AnswerFiles:
+    """Where the answer goes: the numbers of the chosen rows, and the rows themselves.
 
-    Raises
-    ------
-    DataFileError
-        If the format is unknown or cannot hold the rows.
+    Parameters
+    ----------
+    asked : Input
+        What the rows are chosen from.
+    numbers : path, optional
+        Without it, and without ``rows``, the numbers go to the standard output.
+    rows : path, optional
+        ``-`` is the standard output.
+    rank : bool
+        Whether the rows get the columns ``rank`` and ``distance``.
     """
-    source = asked.source
-    if rank and source is None:
-        raise InvalidOptionError(f"--rank: the columns of {asked.points} have no names, so none can be added")
-    if rank and (taken := [column.name for column in source.columns if column.name in (RANK, DISTANCE)]):  # type: ignore[union-attr]
-        raise InvalidOptionError(f"--rank: {asked.points} has a column {taken[0]!r} already; rename it")
-    if output is not None:
-        check_writable(output, source.columns if rows and source is not None else ())
+
+    asked: Input
+    numbers: Path | None
+    rows: Path | None
+    rank: bool = False
+
+    def check(self) -> None:
+        """Refuse what could not be written, before anything is computed.
+
+        Raises
+        ------
+        DataFileError
+            If a format is unknown or cannot hold the rows.
+        """
+        source = self.asked.source
+        columns = () if source is None else source.columns
+        if self.rank and source is None:
+            raise InvalidOptionError(f"--rank: the columns of {self.asked.points} have no names, so none can be added")
+        if self.rank and (taken := [column.name for column in columns if column.name in (RANK, DISTANCE)]):
+            raise InvalidOptionError(f"--rank: {self.asked.points} has a column {taken[0]!r} already; rename it")
+        if self.numbers is not None:
+            check_writable(self.numbers)
+        if self.rows not in (None, STANDARD_OUTPUT):
+            check_writable(cast(Path, self.rows), columns)
+
+    def write(self, indices: Indices, table: Table | Partitions, radii: Vector | None = None) -> list[Path]:
+        """Write both, and return the files; ``radii`` are for ``rank``.
+
+        What has been computed is never lost: where rows cannot be read, or a file cannot be written, the answer goes
+        to the standard output.
+
+        Raises
+        ------
+        DataFileError
+            After that.
+        """
+        write_numbers = partial(write_indices, indices=indices)
+        if self.rows is None:
+            return _write(self.numbers or STANDARD_OUTPUT, write_numbers)
+        written = [] if self.numbers is None else _write(self.numbers, write_numbers)
+        try:
+            write = _of_rows(indices, self.asked, table, self.rows, radii if self.rank else None)
+        except (MMDPError, OSError) as error:
+            write_numbers(sys.stdout)
+            raise DataFileError(
+                f"{self.asked.points}: the chosen rows cannot be read ({error}); their numbers are on the standard "
+                "output"
+            ) from error
+        return written + _write(self.rows, write)
 
 
 def check_free(points: str, beside: Sequence[str | Path | None], **paths: Path | None) -> None:
@@ -68,42 +119,6 @@ def files_of(points: str) -> list[Path]:
     return [Path(points).resolve(), *(Path(found).resolve() for found in glob.glob(points, recursive=True))]  # noqa: PTH207, of absolute patterns too
 
 
-def write_answer(
-    output: Path | None,
-    indices: Indices,
-    asked: Input,
-    table: Table | Partitions,
-    rows: bool,
-    radii: Vector | None = None,
-) -> bool:
-    """Write row numbers, or with ``rows`` the rows; to the standard output if there is no file. Whether there is one.
-
-    ``radii`` adds the columns of ranks and distances. What has been computed is never lost: where rows cannot be read,
-    or a file cannot be written, the answer goes to the standard output.
-
-    Raises
-    ------
-    DataFileError
-        After that.
-    """
-    try:
-        write = _of_rows(indices, asked, table, output, radii) if rows else partial(write_indices, indices=indices)
-    except (MMDPError, OSError) as error:
-        write_indices(sys.stdout, indices)
-        raise DataFileError(
-            f"{asked.points}: the chosen rows cannot be read ({error}); their numbers are on the standard output"
-        ) from error
-    if output is None:
-        write(sys.stdout)
-        return False
-    try:
-        write(output)
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:  # the last ones of pyarrow
-        write(sys.stdout)
-        raise DataFileError(f"{output}: cannot be written ({error}); the answer is on the standard output") from error
-    return True
-
-
 def write_assignment(path: Path, result: Result, table: Table | Partitions) -> float:
     """Write which chosen row is nearest to each row and how far it is; return how far the farthest is."""
     assert isinstance(table, Table)
@@ -114,16 +129,27 @@ def write_assignment(path: Path, result: Result, table: Table | Partitions) -> f
     return float(nearest.distances.max())
 
 
-def _of_rows(
-    indices: Indices, asked: Input, table: Table | Partitions, output: Path | None, radii: Vector | None
-) -> Write:
+def _write(path: Path, write: Write) -> list[Path]:
+    """Write to a file or to the standard output; return the file."""
+    if path == STANDARD_OUTPUT:
+        write(sys.stdout)
+        return []
+    try:
+        write(path)
+    except (OSError, ValueError, TypeError, NotImplementedError) as error:  # the last ones of pyarrow
+        write(sys.stdout)
+        raise DataFileError(f"{path}: cannot be written ({error}); the answer is on the standard output") from error
+    return [path]
+
+
+def _of_rows(indices: Indices, asked: Input, table: Table | Partitions, path: Path, radii: Vector | None) -> Write:
     """Write the chosen rows: from text to text as they stand in the file, else with their types."""
     source = asked.source
     if source is None:
         return partial(write_rows, rows=table.take(indices))
-    suffix = suffix_of(str(output) if output is not None else asked.points)
+    suffix = suffix_of(asked.points if path == STANDARD_OUTPUT else str(path))
     suffix = suffix if suffix in (*TEXT, *JSON) else ".csv"
-    is_text = output is None or suffix_of(str(output)) in TEXT
+    is_text = path == STANDARD_OUTPUT or suffix_of(str(path)) in TEXT
     chosen = source.verbatim_rows(indices)
     chosen = source.typed(chosen) if source.typed is not None and not is_text else chosen
     if radii is not None:

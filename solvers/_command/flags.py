@@ -52,7 +52,12 @@ Output = Annotated[
     typer.Option("-o", help="Where the row numbers go: .npy, .csv, .tsv, .parquet, .feather or .jsonl."),
 ]
 Rows = Annotated[
-    bool, typer.Option("--rows", help="Write the chosen rows, with all their columns, instead of their numbers.")
+    Path | None,
+    typer.Option(
+        "--rows",
+        metavar="FILE",
+        help="Where the chosen rows go, with all their columns: a file as for -o, or - for the standard output.",
+    ),
 ]
 Columns = Annotated[
     list[str] | None,

@@ -18,7 +18,7 @@ def check_together(
     k: str | None,
     demand: float | None,
     rank: bool,
-    rows: bool,
+    rows: Path | None,
     by_use: bool,
     limited: bool,
     solver: str | None,
@@ -29,7 +29,7 @@ def check_together(
         raise InvalidOptionError(
             "-k is how many rows to choose, --demand how much they have together: give one of them"
         )
-    if rank and not rows:
+    if rank and rows is None:
         raise InvalidOptionError("--rank adds columns to the chosen rows: give --rows as well")
     if by_use and (limited or solver not in (None, "gist")):
         raise InvalidOptionError("--utility and --query are for --solver gist, without --groups and --demand")

@@ -84,7 +84,7 @@ def test_rows_are_written_with_their_labels(tmp_path):
     path = table(tmp_path, ".csv", CITIES)
     lines = path.read_text().splitlines()
     out = tmp_path / "chosen.csv"
-    command = ["select", str(path), "-k", "9", "--groups", "city", *typed(TYPED), "--rows", "-o", str(out)]
+    command = ["select", str(path), "-k", "9", "--groups", "city", *typed(TYPED), "--rows", str(out)]
     application(command, standalone_mode=False)
     assert out.read_text().splitlines() == [lines[0], *(lines[1 + row] for row in expected("fair"))]
 

@@ -70,7 +70,7 @@ REFUSED = {
     "checkpoint": (["--checkpoint", "c.json", "--solver", "random"], InvalidOptionError, "--checkpoint: random saves"),
     "workers": (["--workers", 2], InvalidOptionError, "--workers: greedy takes"),
     "rank": (["--rank"], InvalidOptionError, "--rank adds columns to the chosen rows: give --rows"),
-    "an array of text": (["--rows", "-o", "o.npy"], DataFileError, "column 'name' would be lost; write .parquet"),
+    "an array of text": (["--rows", "o.npy"], DataFileError, "column 'name' would be lost; write .parquet"),
     "a format": (["-o", "o.xlsx"], DataFileError, "unknown kind of file; write one of .npy"),
     "a packed array": (["-o", "o.npy.gz"], DataFileError, "unknown kind of file"),
     "a column": (["--drop", "z"], DataFileError, "has no column 'z'"),
@@ -89,10 +89,10 @@ def test_what_is_refused(table, monkeypatch, name):
 def test_rank_does_not_hide_a_column(table):
     table.write_text(table.read_text().replace("name", "rank", 1))
     with pytest.raises(InvalidOptionError, match=r"--rank: .* has a column 'rank' already"):
-        select(table, "-k", 3, "--columns", "x", "--rows", "--rank")
+        select(table, "-k", 3, "--columns", "x", "--rank", "--rows", "-")
     np.save(table.with_suffix(".npy"), X)
     with pytest.raises(InvalidOptionError, match=r"the columns of .* have no names"):
-        select(table.with_suffix(".npy"), "-k", 3, "--rows", "--rank")
+        select(table.with_suffix(".npy"), "-k", 3, "--rank", "--rows", "-")
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,22 @@ def test_several_columns_with_commas_between(table, capsys, columns):
 
 
 def test_rows_on_the_standard_output_keep_their_form(table, capsys):
-    select(table, "-k", 4, "--columns", "x", "--rows")
+    select(table, "-k", 4, "--columns", "x", "--rows", "-")
     lines = table.read_text().splitlines()
     assert capsys.readouterr().out.splitlines() == [lines[0], *(lines[1 + i] for i in solve(X[:, :1], 4).indices)]
+
+
+def test_numbers_and_rows_at_once(table, capsys):
+    numbers, rows = table.with_name("numbers.csv"), table.with_name("rows.csv")
+    select(table, "-k", 4, "--columns", "x", "-o", numbers, "--rows", rows)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert [line.split()[-1] for line in told.err.splitlines() if "written to" in line] == [str(numbers), str(rows)]
+    lines, indices = table.read_text().splitlines(), solve(X[:, :1], 4).indices
+    assert list(map(int, numbers.read_text().split())) == indices.tolist()
+    assert rows.read_text().splitlines() == [lines[0], *(lines[1 + i] for i in indices)]
+    with pytest.raises(DataFileError, match=r"--rows .*: is what is read, or written already"):
+        select(table, "-k", 4, "--columns", "x", "-o", rows, "--rows", rows)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".csv", ".tsv", ".parquet", ".feather", ".jsonl"])
@@ -314,7 +327,7 @@ def test_gower_of_a_file_with_columns_of_all_types(tmp_path, capsys, suffix):
     path, out = tmp_path / f"t{suffix}", tmp_path / "out.csv"
     WRITTEN[suffix](frame, path)
     expected = solve(MIXED.assign(since=pd.to_datetime(MIXED["since"])).drop(columns="id"), 5, metric="gower")
-    select(path, "-k", 5, "--metric", "gower", "--drop", "id", "--rows", "--rank", "-o", out)
+    select(path, "-k", 5, "--metric", "gower", "--drop", "id", "--rank", "--rows", out)
     written = pd.read_csv(out)
     assert written["id"].tolist() == [f"p{row}" for row in expected.indices]
     assert written["distance"].to_numpy()[1:] == pytest.approx(expected.radii[1:])
@@ -345,8 +358,8 @@ def test_a_text_file_in_another_encoding(tmp_path, encoding):
     (tmp_path / "t.csv").write_bytes(LATIN.encode(encoding))
     with pytest.raises(DataFileError, match=r"t\.csv: is no text in UTF-8 .*encoding='latin-1'.*--encoding latin-1"):
         select(tmp_path / "t.csv", "-k", 3, "--columns", "L\u00e4nge")
-    options = ["--encoding", encoding, "--columns", "H\u00f6he,L\u00e4nge", "--rows"]
-    select(tmp_path / "t.csv", "-k", 3, *options, "-o", tmp_path / "o.csv")
+    options = ["--encoding", encoding, "--columns", "H\u00f6he,L\u00e4nge"]
+    select(tmp_path / "t.csv", "-k", 3, *options, "--rows", tmp_path / "o.csv")
     lines = LATIN.splitlines()
     points = np.column_stack([np.arange(20) ** 2, np.arange(20)])
     expected = [lines[0], *(lines[1 + row] for row in solve(points, 3).indices)]
@@ -360,9 +373,9 @@ def test_an_answer_is_not_lost_with_its_rows(tmp_path, capsys):
     text = "\n".join(["name,x", *[line.replace("\u00e9", "e") for line in lines[:-1]], lines[-1]]) + "\n"
     (tmp_path / "t.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataFileError, match=r"the chosen rows cannot be read .*--encoding latin-1.*standard output"):
-        select(tmp_path / "t.csv", "-k", 3, "--columns", "x", "--rows", "--include", 39999)
+        select(tmp_path / "t.csv", "-k", 3, "--columns", "x", "--rows", "-", "--include", 39999)
     assert chosen(capsys)[0] == 39999
-    select(tmp_path / "t.csv", "-k", 3, "--columns", "x", "--rows", "--include", 39999, "--encoding", "latin-1")
+    select(tmp_path / "t.csv", "-k", 3, "--columns", "x", "--rows", "-", "--include", 39999, "--encoding", "latin-1")
     assert capsys.readouterr().out.splitlines()[1] == lines[-1]
 
 
@@ -371,7 +384,7 @@ def test_spread_reads_and_writes_as_select(table, capsys):
     far = int(np.argmax(np.abs(X[:, :2] - X[3, :2]).sum(axis=1)))
     expected = spread(X[:, :2], 1.5, include=[3, far], exclude=[0])
     fixed = ["--distance", "1.5", "--include", f"3,{far}", "--exclude", "0"]
-    application(["spread", str(table), "--drop", 'name,"a,b"', *fixed, "--rows", "-o", str(out)], standalone_mode=False)
+    application(["spread", str(table), "--drop", 'name,"a,b"', *fixed, "--rows", str(out)], standalone_mode=False)
     lines = table.read_text().splitlines()
     assert out.read_text().splitlines() == [lines[0], *(lines[1 + row] for row in expected.indices)]
     assert "coordinates  x, y" in capsys.readouterr().err

@@ -83,7 +83,7 @@ def test_a_parquet_folder_is_read_row_group_by_row_group(tmp_path, monkeypatch, 
 def test_the_command_gives_rows_of_a_folder(tmp_path):
     folder = folder_of(tmp_path / "parts")
     arguments = ["select", str(folder), "-k", "9", "--columns", "a,b,c", "--solver", "coreset", "--workers", "2"]
-    application([*arguments, "--rows", "-o", str(tmp_path / "out.parquet")], standalone_mode=False)
+    application([*arguments, "--rows", str(tmp_path / "out.parquet")], standalone_mode=False)
     expected = solve(X, 9, solver=IN_FOUR).indices
     written = parquet.read_table(tmp_path / "out.parquet")
     assert written.column("id").to_pylist() == [f"00{row}" for row in expected]

@@ -317,7 +317,7 @@ def cli(*arguments):
 @pytest.mark.parametrize("written", KINDS)
 def test_command_line_round_trip(tmp_path, kind, written):
     X = data()
-    arguments = ["select", str(write(X, tmp_path, kind)), "-k", "7", "--rows", "-o", str(tmp_path / f"chosen{written}")]
+    arguments = ["select", str(write(X, tmp_path, kind)), "-k", "7", "--rows", str(tmp_path / f"chosen{written}")]
     application(arguments, standalone_mode=False)
     chosen = open_table(tmp_path / f"chosen{written}").load()
     assert np.allclose(chosen, X[solve(X, 7).indices])

@@ -276,7 +276,7 @@ def test_written_rows_are_the_lines_of_the_file(tmp_path, suffix):
     opened = gzip.open if suffix.endswith(".gz") else open
     with opened(source, "wt", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
-    done = cli("select", source, "-k", 3, "--columns", "price,x", "--rows", "-o", out)
+    done = cli("select", source, "-k", 3, "--columns", "price,x", "--rows", out)
     assert done.exception is None, done.exception
     with opened(out, "rt", encoding="utf-8") as file:
         written = file.read().splitlines()
@@ -311,25 +311,24 @@ def test_rows_of_a_parquet_file_keep_types_lists_and_names(tmp_path):
             "--columns",
             "embedding",
             "--rows",
-            "-o",
             tmp_path / f"o{suffix}",
         )
         assert done.exception is None, done.exception
         assert "coordinates  embedding" in done.stderr
     back = parquet.read_table(tmp_path / "o.parquet")
     assert back.equals(expected.cast(back.schema))
-    cli("select", tmp_path / "in.parquet", "-k", 6, "--columns", "embedding", "--rows", "-o", tmp_path / "o.csv")
+    cli("select", tmp_path / "in.parquet", "-k", 6, "--columns", "embedding", "--rows", tmp_path / "o.csv")
     written = pd.read_csv(tmp_path / "o.csv", dtype={"price": str})
     assert written["id"].tolist() == picks.tolist()
     assert written["price"].tolist() == [f"{row}.70" for row in picks]
     assert np.array_equal(np.array(written["embedding"].map(json.loads).tolist(), np.float32), X[picks])
-    cli("select", tmp_path / "in.parquet", "-k", 6, "--columns", "embedding", "--rows", "-o", tmp_path / "o.jsonl")
+    cli("select", tmp_path / "in.parquet", "-k", 6, "--columns", "embedding", "--rows", tmp_path / "o.jsonl")
     assert [json.loads(line)["id"] for line in (tmp_path / "o.jsonl").read_text().splitlines()] == picks.tolist()
 
 
 def test_rank_and_distance_beside_the_rows(tmp_path):
     pd.DataFrame({"name": list("abcde"), "x": [0.0, 1, 5, 9, 2]}).to_csv(tmp_path / "in.csv", index=False)
-    done = cli("select", tmp_path / "in.csv", "-k", 3, "--columns", "x", "--rows", "--rank", "-o", tmp_path / "out.csv")
+    done = cli("select", tmp_path / "in.csv", "-k", 3, "--columns", "x", "--rank", "--rows", tmp_path / "out.csv")
     assert done.exception is None, done.exception
     picks = solve(np.array([[0.0], [1], [5], [9], [2]]), 3).indices
     x = np.array([0.0, 1, 5, 9, 2])[picks]
@@ -612,7 +611,7 @@ def test_decimal_commas(tmp_path):
     assert table.load().tolist() == [[1.5, 2.5], [3.5, 4.25], [9, 4.25]]
     assert table.take(np.array([1])).column("x").to_pylist() == [3.5]
     out = tmp_path / "out.csv"
-    cli("select", path, "-k", 2, "--columns", "x", "--decimal", ",", "--rows", "--rank", "-o", out)
+    cli("select", path, "-k", 2, "--columns", "x", "--decimal", ",", "--rank", "--rows", out)
     assert out.read_text().splitlines() == ["name;x;note;y;rank;distance", "c;9,0;;4,25;0;", "a;1,5;;2,5;1;7,5"]
 
 
