@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 from urllib.parse import unquote, urlparse
 
 import numpy as np
@@ -66,7 +66,7 @@ class AnswerFiles:
         if self.numbers is not None:
             check_writable(self.numbers)
         if self.rows not in (None, STANDARD_OUTPUT):
-            check_writable(cast(Path, self.rows), columns)
+            check_writable(self.rows, columns)
 
     def write(self, indices: Indices, table: Table | Partitions, radii: Vector | None = None) -> list[Path]:
         """Write both, and return the files; ``radii`` are for ``rank``.
