@@ -96,7 +96,7 @@ def open_table(
 
     Notes
     -----
-    .npy files are read in place, in each pass. Other files are decoded once; what exceeds 64 MB goes as plain numbers
+    .npy files are read in place, in each pass. Other files are decoded once; what exceeds 256 MB goes as plain numbers
     into a temporary file (in ``TMPDIR``) until the table is no longer used.
 
     Examples

@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdp.arrays import Indices
 from mmdp.exceptions import MissingDependencyError
 from mmdp.tables.columns import NO_VALUES, Column, Kind, index_by_name
 
@@ -23,6 +27,26 @@ def arrow(name: str, what: str = "this file") -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise MissingDependencyError(f"{what} needs pyarrow: pip install 'mmdp[tables]'") from error
+
+
+def as_numpy(values: Any) -> NDArray[Any]:
+    """Numbers or booleans of Arrow as an array of numpy that may be read-only; a null becomes NaN.
+
+    Where there is no null they stay where they are: ``to_numpy`` imports pandas, which takes as long as a million rows.
+    """
+    kind = str(values.type)
+    if values.null_count or "decimal" in kind or kind == "null":
+        return np.asarray(values.to_numpy(zero_copy_only=False))
+    if kind == "bool":
+        return np.from_dlpack(values.cast("uint8")).view(bool)
+    return np.from_dlpack(values)
+
+
+def as_arrow(rows: Indices) -> Any:
+    """Row numbers as an array of Arrow, likewise."""
+    pa = arrow("pyarrow")
+    numbers = np.ascontiguousarray(rows, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def column_of(name: str, kind: Any, is_index: bool = False) -> Column:

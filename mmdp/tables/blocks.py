@@ -17,7 +17,7 @@ from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.metrics import Metric, warn_of_packed_bits
 
 BLOCK_BYTES = 2**22
-HELD_BYTES = 2**26  # of rows that come only once; what is more goes into a temporary file
+HELD_BYTES = 2**28  # of rows that come only once; what is more goes into a temporary file
 
 
 @dataclass(frozen=True)

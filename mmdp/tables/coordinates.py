@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mmdp.arrays import Indices, Points, check_whole
 from mmdp.exceptions import InvalidProblemError
+from mmdp.tables.arrow import as_arrow, as_numpy
 from mmdp.tables.columns import Column, Kind
 
 _FILL = "fill it, or leave such rows out with drop_null=True (--drop-null)"
@@ -81,9 +82,8 @@ class Decoder:
         if not len(array):
             return array
         check_whole(f"{self.table}: numbers of column {column.name!r}", array)
-        finite = np.isfinite(array).all(axis=1) if array.dtype.kind == "f" else np.ones(len(array), bool)
-        if not finite.all():
-            row = int((~finite).argmax())
+        if not _all_finite(array):
+            row = int((~np.isfinite(array).all(axis=1)).argmax())
             entry = f", entry {int((~np.isfinite(array[row])).argmax())}" if column.kind is Kind.VECTORS else ""
             raise InvalidProblemError(
                 f"{self.table}: row {self._start + numbers[row]} holds infinity in column {column.name!r}{entry}; "
@@ -114,12 +114,14 @@ def _missing(column: Column, values: Any) -> NDArray[np.bool_]:
         gaps = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
         return np.asarray(gaps if gaps.ndim == 1 else gaps.any(axis=1))
     values = getattr(values, "storage", values)
-    missing = _boolean(values.is_null())
+    missing: NDArray[np.bool_] = _boolean(values.is_null())
     if column.kind is Kind.NUMBERS:
         return missing | _boolean(_nan(values))
     lengths = _lengths(values)
-    missing |= lengths == 0
+    missing = missing | (lengths == 0)
     entries = values.flatten()
+    if not entries.null_count and _all_finite(_numbers(entries)):
+        return missing
     gaps = _boolean(_nan(entries))
     if gaps.any():
         owner = np.repeat(np.arange(len(values)), np.where(_boolean(values.is_null()), 0, lengths))
@@ -127,12 +129,21 @@ def _missing(column: Column, values: Any) -> NDArray[np.bool_]:
     return missing
 
 
+def _all_finite(values: NDArray[Any]) -> bool:
+    """Whether no number is NaN or infinite: a sum shows it, unless the sum itself is too large."""
+    if values.dtype.kind != "f":
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = values.sum(dtype=np.result_type(values.dtype, np.float32))
+    return bool(np.isfinite(total)) or bool(np.isfinite(values).all())
+
+
 def _nan(values: Any) -> Any:
     return values.is_null(nan_is_null=str(values.type) in ("float", "double", "halffloat"))
 
 
 def _boolean(values: Any) -> NDArray[np.bool_]:
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=bool)
+    return np.asarray(as_numpy(values), dtype=bool)
 
 
 def _lengths(values: Any) -> Indices:
@@ -141,19 +152,14 @@ def _lengths(values: Any) -> Indices:
         lengths = np.full(len(values), values.type.list_size, np.int64)
         lengths[_boolean(values.is_null())] = 0
         return lengths
-    return np.asarray(values.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
+    lengths = values.value_lengths()
+    return np.asarray(as_numpy(lengths.fill_null(0) if lengths.null_count else lengths), dtype=np.int64)
 
 
 def _taken(values: Any, rows: Indices) -> Any:
     if isinstance(values, np.ndarray):
         return values[rows]
-    return getattr(values, "storage", values).take(_arrow_indices(rows))
-
-
-def _arrow_indices(rows: Indices) -> Any:
-    import pyarrow  # the values came from it
-
-    return pyarrow.array(rows)
+    return getattr(values, "storage", values).take(as_arrow(rows))
 
 
 def _numbers(values: Any) -> Points:
@@ -163,4 +169,4 @@ def _numbers(values: Any) -> Points:
         values = values.cast("float64")
     if str(values.type) == "null":
         return np.empty(len(values))
-    return np.asarray(values.to_numpy(zero_copy_only=False))
+    return as_numpy(values)

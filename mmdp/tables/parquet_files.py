@@ -89,14 +89,16 @@ def _columns(
 ) -> Iterator[list[Any]]:
     if missing := [name for name in names if name not in parquet.schema_arrow.names]:
         raise DataFileError(f"{file}: has no column {missing[0]!r}, unlike the first file of {location.name}")
-    for batch in _iter(location, file, parquet, columns=list(dict.fromkeys(names)), row_groups=groups):
+    for batch in _iter(
+        location, file, parquet, columns=list(dict.fromkeys(names)), row_groups=groups, use_threads=False
+    ):
         yield [batch.column(name) for name in names]
 
 
 def _iter(location: Location, file: str, parquet: Any, **options: Any) -> Iterator[Any]:
     lib = arrow("pyarrow.lib")
     try:
-        yield from parquet.iter_batches(ROWS, use_threads=False, **options)
+        yield from parquet.iter_batches(ROWS, **options)
     except (lib.ArrowException, OSError) as error:
         raise DataFileError(f"{location.says(file)}: cannot be read to its end ({error})") from error
 

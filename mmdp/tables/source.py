@@ -10,7 +10,7 @@ import numpy as np
 
 from mmdp.arrays import Indices
 from mmdp.exceptions import DataFileError
-from mmdp.tables.arrow import arrow
+from mmdp.tables.arrow import arrow, as_arrow
 from mmdp.tables.blocks import Table, spooled
 from mmdp.tables.columns import Column, chosen
 from mmdp.tables.coordinates import Decoder
@@ -91,12 +91,12 @@ class Source:
             end = start + len(table)
             low, high = np.searchsorted(ascending, (start, end))
             if high > low or not parts:
-                parts.append(table.take(pa.array(ascending[low:high] - start)))
+                parts.append(table.take(as_arrow(ascending[low:high] - start)))
             if end > ascending[-1]:
                 break
         if end <= ascending[-1]:
             raise DataFileError(f"{self.name}: has fewer rows now, and row {ascending[-1]} was chosen; has it changed?")
-        return pa.concat_tables(parts, promote_options="permissive").take(pa.array(np.argsort(order)))
+        return pa.concat_tables(parts, promote_options="permissive").take(as_arrow(np.argsort(order)))
 
 
 def counted(tables: Iterable[Any]) -> Iterator[tuple[int, Any]]:

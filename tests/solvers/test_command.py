@@ -415,3 +415,17 @@ def test_progress_of_a_table_reaches_its_end(tmp_path, capsys, solver):
     shown = solve(tmp_path / "x.npy", 6, solver=solver, stop=stop, include=[3], progress=True)
     assert shown.indices.tolist() == plain.indices.tolist()
     assert "100%" in capsys.readouterr().err.splitlines()[-1].rpartition("\r")[2]
+
+
+def test_a_parquet_file_is_read_without_pandas(tmp_path):
+    vectors = pd.Series(list(X.astype(np.float32)))
+    pd.DataFrame({"id": range(300), "text": "t", "v": vectors}).to_parquet(tmp_path / "t.parquet")
+    script = (
+        "import sys; from solvers.__main__ import application;"
+        "application(sys.argv[1:], standalone_mode=False); print('pandas' in sys.modules)"
+    )
+    options = ["-k", "5", "--columns", "v", "--rows", str(tmp_path / "o.parquet")]
+    command = [sys.executable, "-c", script, "select", str(tmp_path / "t.parquet"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+    assert pd.read_parquet(tmp_path / "o.parquet")["id"].tolist() == solve(X.astype(np.float32), 5).indices.tolist()
