@@ -149,7 +149,7 @@ class LocalSearch(Solver):
             return clock.indices
         if problem.group_counts is not None:
             fair_solution(problem, problem.group_counts, clock)
-            return np.sort(clock.best())
+            return clock.best()
         if clock.indices is not None:
             return np.sort(clock.indices)
         return np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
@@ -187,7 +187,7 @@ class LocalSearch(Solver):
         if first is not None:
             own.report(first, stated.objective(first)[0])
         fair_solution(stated, stated.group_counts, own)
-        yield from told(problem, clock, own, self._search(stated, own, np.sort(own.best()), rng))
+        yield from told(problem, clock, own, self._search(stated, own, own.best(), rng))
 
     def _search_from_many_starts(
         self, problem: Problem, clock: Clock, first: Indices | None, rng: np.random.Generator

@@ -58,6 +58,7 @@ def counted_search(
     limits = problem.group_counts
     if limits is None or problem.k > _MOST_PICKS:
         return
+    first = np.sort(first)  # so that a solution leads to the same search in whatever order it comes
     run = SearchRun(problem, clock, first, rng, rest)
     run.fixed = np.union1d(run.fixed, _without_choice(problem, limits)).astype(np.int64)
     usable = problem.candidates[(limits.high > 0)[limits.member[problem.candidates]].all(axis=1)]
