@@ -8,6 +8,7 @@ m is the number of required points.
 |----------------------|------------------------------------|--------------|--------|
 | farthest_first_bound | forms with a triangle inequality   | O(n k d)     | O(n)   |
 | averaging_bound      | the squared Euclidean form         | O(n d)       | O(n)   |
+| area_bound           | one or two coordinates             | O(n)         | O(n)   |
 | included_bound       | two or more required points        | O(m^2 d)     | O(m^2) |
 | counts_bound         | group counts, as cheap_bound holds | O(n k d)     | O(n)   |
 | degree_bound         | anything                           | O(n^2)       | O(n^2) |
@@ -25,11 +26,13 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from mmdp.arrays import Matrix
+from mmdp.convex_region import LATTICE_AREA, Polygon, widest
 from mmdp.pairs import Pairs
 from mmdp.problem import Problem
 from mmdp.traversal import farthest_first
 
 _CLUSTERING_LIMIT = 3000  # points up to which the quadratic bounds take about a second
+_NUMBERS_A_POINT = 20  # that area_bound takes at a time
 _ROUNDING = 1e-14  # relative; a reduced distance may be rounded down, and near half a turn an arc magnifies that
 _CLAIM_ROUNDING = 1e-9  # relative; a bound this little below a value that distances take may have been rounded down
 
@@ -93,6 +96,40 @@ def averaging_bound(problem: Problem) -> float:
         spread[block] = problem.geometry.pairwise(centre, problem.vectors[block])[0]
     farthest = np.partition(spread[candidates], len(candidates) - k)[len(candidates) - k :]
     return _distance(problem, 2.0 / (k - 1) * float(farthest.sum()))
+
+
+def area_bound(problem: Problem) -> float:
+    """K points of a convex region of the plane that are t apart need some of its area and of its perimeter.
+
+    It is Oler's inequality (Acta Mathematica 105, 1961) for a polygon around the points: see
+    :mod:`mmdp.convex_region`. It is strong if the points fill a convex region, and the stronger the larger k is.
+    Infinite for more than two coordinates, and for distances other than Euclidean, Manhattan and Chebyshev.
+    """
+    region = _region(problem)
+    if region is None:
+        return math.inf
+    distance = region.largest_distance(problem.k)
+    return _distance(problem, distance**2 if problem.geometry.form == "sqeuclidean" else distance)
+
+
+def size_bound(problem: Problem, reduced_distance: float) -> float:
+    """How many points can be at least so far apart in pairs, by the same inequality; infinite where that is."""
+    region = _region(problem)
+    if region is None:
+        return math.inf
+    is_squared = problem.geometry.form == "sqeuclidean"
+    most = region.most_points(math.sqrt(reduced_distance) if is_squared else reduced_distance)
+    return math.floor(most) if math.isfinite(most) else most
+
+
+def _region(problem: Problem) -> Polygon | None:
+    form = problem.geometry.form
+    if form not in LATTICE_AREA or problem.vectors.shape[1] > 2:
+        return None
+    points = problem.vectors if len(problem.exclude) == 0 else problem.vectors[problem.candidates]
+    centre = points[0].astype(np.float64)
+    blocks = (points[block] for block in problem.blocks(_NUMBERS_A_POINT))
+    return Polygon.around(np.max([widest(rows, centre) for rows in blocks if len(rows)], axis=0), form)
 
 
 def included_bound(problem: Problem) -> float:
@@ -197,7 +234,7 @@ def _dsatur(conflicts: NDArray[np.bool_], colours: int) -> NDArray[np.int64] | N
 
 def cheap_bound(problem: Problem) -> float:
     """The best bound that needs no n x n matrix of points, in O(n k d) time; O(n^2) if all distances are known."""
-    linear = (farthest_first_bound, averaging_bound, included_bound, counts_bound)
+    linear = (farthest_first_bound, averaging_bound, area_bound, included_bound, counts_bound)
     pairs = problem.geometry.function
     is_known = problem.distances is not None or (isinstance(pairs, Pairs) and pairs.is_complete)
     return min(bound(problem) for bound in ((*linear, degree_bound) if is_known else linear))

@@ -23,7 +23,7 @@ from mmdp import (
     TooLargeError,
 )
 from mmdp.arrays import Indices, Points, describe_rows
-from mmdp.bounds import attainable, averaging_bound, cheap_bound, included_bound
+from mmdp.bounds import area_bound, attainable, averaging_bound, cheap_bound, included_bound
 from mmdp.coverage import in_blocks, in_memory
 from mmdp.metrics import METRICS, Metric
 
@@ -111,7 +111,7 @@ def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, object
         with suppress(TooLargeError):  # distances that take longer than the time that is left
             claimed = cheap_bound(problem)
     else:
-        claimed = min(claimed, averaging_bound(problem), included_bound(problem))
+        claimed = min(claimed, averaging_bound(problem), area_bound(problem), included_bound(problem))
     if claimed < objective * (1 - ROUNDING):
         if clock.stop.upper_bound is not None and claimed == clock.stop.upper_bound:
             raise InvalidOptionError(f"Stop(upper_bound={claimed!r}): {objective!r} has been reached")

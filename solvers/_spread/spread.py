@@ -12,6 +12,7 @@ import numpy as np
 
 from mmdp import Clock, Incumbent, InvalidProblemError, Problem, SolverContractError, Status, Stop, TooLargeError
 from mmdp.arrays import Array, Indices, Vector, count_rows
+from mmdp.bounds import size_bound
 from mmdp.metrics import Metric
 from mmdp.tables import Table, in_memory
 from mmdp.validation import fixed_picks
@@ -91,7 +92,8 @@ def spread(
     -----
     O(n^2 d) time for the pairs, and memory for those that are too close; many points of up to 6 dimensions are compared
     through a k-d tree. Where the pairs fit neither, the first answer stands, and the bound is the number of balls of
-    half the distance that cover all points. The proof takes exponential time in the worst case.
+    half the distance that cover all points. On a plane, the size is also bounded by the area that so many points need
+    (:func:`mmdp.bounds.size_bound`). The proof takes exponential time in the worst case.
 
     The problem is that of a largest independent set. The local search is due to Andrade, Resende, Werneck (Journal of
     Heuristics 18(4), 2012).
@@ -172,8 +174,7 @@ class _Spread:
         """Choose greedily, then search and prove until the set is the largest or the clock expires."""
         clock = self._clock
         far = self._farthest_first()
-        if not len(far):
-            clock.report(upper_bound=len(self._include))
+        clock.report(upper_bound=size_bound(self._problem, self._threshold) if len(far) else len(self._include))
         if clock.expired:
             return
         graph = conflict_graph(self._problem, far, self._threshold, lambda: clock.remaining <= 0)

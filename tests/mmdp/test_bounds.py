@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from mmdp import Problem, bounds
 from mmdp.instances import gkd_c, ran
+from tests import naive
 from tests.strategies import cases
 
 EVERY_BOUND = (
     bounds.farthest_first_bound,
     bounds.averaging_bound,
+    bounds.area_bound,
     bounds.included_bound,
     bounds.degree_bound,
     bounds.clustering_bound,
@@ -168,11 +170,57 @@ def test_dsatur_colours_a_wheel_and_a_path_with_as_few_as_there_are():
     assert bounds._dsatur(wheel, 2) is None
 
 
+def triangle_of_points(side):
+    return np.array([(i + j / 2, j * np.sqrt(3) / 2) for j in range(side + 1) for i in range(side + 1 - j)])
+
+
+SQUARE = np.array([(i, j) for i in range(5) for j in range(5)], dtype=float)
+LATTICES = {
+    "triangles": (triangle_of_points(6), "euclidean", 1.0),
+    "squares": (SQUARE, "chebyshev", 1.0),
+    "diamonds": (SQUARE @ [[0.5, 0.5], [0.5, -0.5]], "manhattan", 1.0),
+    "a line": (3.0 * np.arange(12)[:, None], "euclidean", 3.0),
+    "a line, squared": (3.0 * np.arange(12)[:, None], "sqeuclidean", 9.0),
+}
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 2.0**40])
+@pytest.mark.parametrize("name", LATTICES)
+def test_the_area_bound_is_attained_by_lattices(name, scale):
+    points, metric, apart = LATTICES[name]
+    scaled = apart * (scale**2 if metric == "sqeuclidean" else scale)
+    problem = Problem(len(points), points=7.0 + scale * points, metric=metric)
+    assert bounds.area_bound(problem) == pytest.approx(scaled, rel=1e-6)
+    reduced = scaled**2 if metric == "euclidean" else scaled
+    assert bounds.size_bound(problem, reduced) == len(points)
+    assert bounds.size_bound(problem, reduced / 9) > len(points)
+
+
+@settings(max_examples=300)
+@given(
+    seed=st.integers(0, 2**32),
+    n=st.integers(2, 9),
+    d=st.integers(1, 2),
+    width=st.sampled_from([3, 8, 1000]),
+    metric=st.sampled_from(["euclidean", "sqeuclidean", "manhattan", "chebyshev", "euc_2d"]),
+)
+def test_no_more_points_are_apart_than_the_size_bound_says(seed, n, d, width, metric):
+    rng = np.random.default_rng(seed)
+    points = rng.integers(0, width, (n, d)) * rng.choice([1.0, 1e-3], d)
+    problem = Problem(2, points=points, metric=metric)
+    matrix = problem.reduced_matrix()
+    apart = rng.choice(matrix[np.triu_indices(n, 1)])
+    largest = max(
+        len(chosen) for chosen in naive.subsets(n, range(2, n + 1)) if naive.objective(matrix, chosen) >= apart
+    )
+    assert bounds.size_bound(problem, apart) >= largest
+
+
 def test_which_bounds_take_part():
     matrix = ran(40, seed=1).problem(20)
     assert bounds.cheap_bound(matrix) == bounds.degree_bound(matrix) < np.inf
     points = on_a_line(0, 1, 10, 12, 30, 33, k=4)
-    linear = (bounds.farthest_first_bound, bounds.averaging_bound, bounds.included_bound)
+    linear = (bounds.farthest_first_bound, bounds.averaging_bound, bounds.area_bound, bounds.included_bound)
     assert bounds.cheap_bound(points) == min(bound(points) for bound in linear)
     quadratic = (bounds.degree_bound, bounds.clustering_bound)
     assert bounds.upper_bound(points) == min(bound(points) for bound in (*linear, *quadratic))
