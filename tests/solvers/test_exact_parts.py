@@ -17,7 +17,7 @@ from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._exact.packing import independent
 from solvers._exact.relaxation import Relaxation
 from solvers._exact.threshold_graph import core, core_in_order, pairs_above
-from solvers._exact.weighted_clique import WeightedCliqueSearch
+from solvers._exact.weighted_clique import WeightedCliqueSearch, heavy_core_in_order
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS
 
@@ -94,6 +94,21 @@ def test_the_core_keeps_every_clique_and_has_enough_neighbours(adjacent, k, data
         before = order[: place + 1]
         degrees = adjacent[np.ix_(before, before)].sum(axis=1)
         assert degrees[place] == degrees.min(), vertex
+
+
+@settings(max_examples=150)
+@given(adjacent=graphs(), need=st.integers(1, 20), data=st.data())
+def test_the_heavy_core_keeps_every_heavy_clique_and_has_enough_weight(adjacent, need, data):
+    n = len(adjacent)
+    weight = np.array(data.draw(st.lists(st.integers(0, 6), min_size=n, max_size=n)))
+    order = heavy_core_in_order(adjacent, np.arange(n), weight, need)
+    every = [list(c) for size in range(1, n + 1) for c in cliques(adjacent, size)]
+    assert {v for c in every if weight[c].sum() >= need for v in c} <= set(order.tolist())
+    for place in range(len(order)):
+        before = order[: place + 1]
+        reach = (adjacent | np.eye(n, dtype=bool))[np.ix_(before, before)] @ weight[before]
+        assert reach[place] == reach.min()
+        assert place < len(order) - 1 or reach.min() >= need
 
 
 def test_pairs_above_a_distance():
