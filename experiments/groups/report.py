@@ -41,7 +41,7 @@ def write_report(rows: Sequence[Row], folder: Path, console: Console) -> list[Pa
     rivals = ", ".join(sorted({row["rival"] for row in rows if row.get("rival")}))
     parts.append(
         "Medians over the seeds, and in brackets the share missing to the optimum, or to the smallest proven bound. A "
-        "dash marks a median run that violates a count. One thread each; the seconds of all include stating the "
+        "dash: not run on so many points, or the median run violates a count. One thread each; the seconds of all include stating the "
         f"problem.\n\n{rivals + '. ' if rivals else ''}Measured on {origin(rows)}\n"
     )
     report, plot = folder / "groups.md", folder / "groups.png"
