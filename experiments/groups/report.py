@@ -41,8 +41,8 @@ def write_report(rows: Sequence[Row], folder: Path, console: Console) -> list[Pa
     rivals = ", ".join(sorted({row["rival"] for row in rows if row.get("rival")}))
     parts.append(
         "Medians over the seeds, and in brackets the share missing to the optimum, or to the smallest proven bound. A "
-        "dash: not run on so many points, or the median run violates a count. One thread each; the seconds of all include stating the "
-        f"problem.\n\n{rivals + '. ' if rivals else ''}Measured on {origin(rows)}\n"
+        "dash: not run on so many points, or the median run violates a count. One thread each; the seconds of all "
+        f"include stating the problem.\n\n{rivals + '. ' if rivals else ''}Measured on {origin(rows)}\n"
     )
     report, plot = folder / "groups.md", folder / "groups.png"
     report.write_text("\n".join(parts), encoding="utf-8")

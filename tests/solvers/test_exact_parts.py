@@ -474,6 +474,31 @@ def test_a_clique_of_cells_is_refined_to_points_or_dissolves(points, form, k, co
             assert not is_split[cell]
 
 
+def test_cells_that_are_split_into_many_parts():
+    """Three cells in six dimensions, whose boxes tell little, at the last threshold that they reach and the next."""
+    kind, splits = KINDS["sqeuclidean"], []
+    corners = np.pad([[0.0, 0.0], [1.0, 0.0], [0.5, 0.87]], ((0, 0), (0, 4)))
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        points = np.concatenate([corner + 0.45 * rng.random((400, 6)) for corner in corners])
+        tree = kd_tree.build(points)
+        sizes, owner = tree.last - tree.first, tree.points[tree.first] // 400
+        cells = np.array([np.flatnonzero((sizes >= 160) & (sizes <= 400) & (owner == c))[0] for c in range(3)])
+        one, two, three = (tree.points[tree.first[cell] : tree.last[cell]] for cell in cells)
+        D = ((points[:, None] - points) ** 2).sum(axis=2)
+        best = max(np.minimum(np.minimum(D[a, two, None], D[a, three]), D[np.ix_(two, three)]).max() for a in one)
+        values = np.unique(D)
+        for t, outcome in ((best, cell_splitting.REAL), (values[values > best][0], cell_splitting.DISSOLVED)):
+            is_split = np.zeros(len(tree.first), dtype=bool)
+            found, nodes = cell_splitting.refine(kind, tree, cells, t, is_split, 1000)
+            assert found == outcome
+            splits.append(int(is_split.sum()))
+            if outcome == cell_splitting.REAL:
+                picks = tree.points[tree.first[nodes]]
+                assert D[np.ix_(picks, picks)][np.triu_indices(3, 1)].min() >= t
+    assert max(splits) > 64
+
+
 def refined_far(kind, tree, cells, t):
     return all(kd_tree.may_be_far(kind, tree, a, b, t) for a, b in itertools.combinations(cells, 2))
 
