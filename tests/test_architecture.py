@@ -18,7 +18,7 @@ LAYERS = {  # inside a package, what each part may import beside itself; a part 
     "solvers._local_search": {"solvers._framework", "solvers._farthest_first"},
     "solvers._exact": {"solvers._framework", "solvers._farthest_first", "solvers._local_search"},
     "solvers._ilp": {"solvers._framework", "solvers._exact"},
-    "solvers._spread": {"solvers._framework", "solvers._exact"},
+    "solvers._spread": {"solvers._framework", "solvers._farthest_first", "solvers._exact"},
     "solvers.*": {
         *("solvers._framework", "solvers._farthest_first", "solvers._local_search", "solvers._exact", "solvers._ilp"),
     },

@@ -18,6 +18,7 @@ from solvers._spread.independent_set import component_labels
 
 _NORMS = {"sqeuclidean": 2.0, "manhattan": 1.0, "chebyshev": math.inf}
 _TREE_POINTS, _TREE_DIMENSIONS = 4000, 6  # from and up to which a k-d tree finds the pairs sooner than all rows do
+_SAMPLE = 1000  # points whose neighbours tell how many pairs there are, about; to count all takes as long as listing
 _TREE_SHARE = 0.05  # of all pairs that are too close, from which on rows are sooner all the same
 _NEAR = 1e-9  # relative; a pair this close to the threshold is compared again as the referee does
 _MEMORY_SHARE = 0.25  # of the free memory, for the pairs: they are sorted, which takes as much again
@@ -102,7 +103,8 @@ def _from_tree(problem: Problem, points: Indices, threshold: float, most: int) -
     if not math.isfinite(radius):
         return None
     tree = KDTree(x)
-    count = (tree.count_neighbors(tree, radius * (1 + _NEAR), p=norm) - len(x)) // 2
+    some = KDTree(np.random.default_rng(0).choice(x, min(len(x), _SAMPLE), replace=False))
+    count = (some.count_neighbors(tree, radius * (1 + _NEAR), p=norm) / some.n - 1) * len(x) / 2
     if count > min(most, _TREE_SHARE * len(x) ** 2 / 2):
         return None
     pairs = tree.query_pairs(radius * (1 + _NEAR), p=norm, output_type="ndarray")

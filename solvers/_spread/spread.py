@@ -17,12 +17,13 @@ from mmdp.metrics import Metric
 from mmdp.tables import Table, in_memory
 from mmdp.validation import fixed_picks
 from solvers._exact.reduced_thresholds import least_reduced_above
+from solvers._farthest_first import accelerated
 from solvers._framework.base import checked_options
 from solvers._framework.distance_forms import KINDS
 from solvers._framework.first_pick import Rows
 from solvers._framework.grading import places_of
 from solvers._framework.interrupts import interrupted
-from solvers._framework.warm_up import kind_of, once, part_of
+from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 from solvers._spread.clique_constraints import edge_clique_cover
 from solvers._spread.component_proof import ComponentProof
 from solvers._spread.conflict_graph import ConflictGraph, conflict_graph
@@ -33,6 +34,7 @@ DEFAULT_STOP = Stop(seconds=10.0)
 _SEARCH_SHARE = 0.3  # of the time left, for the local search of each turn
 _PATIENCE = 40  # moves without a gain for each point, until a turn of the local search ends
 _LEAST_PATIENCE = 4_000
+_COMPARED = 2**22  # points that picks are compared with until the last of them is looked at
 _SLICE = 500  # moves between two looks at the clock
 _PART = 40  # points of a warm-up
 _ROUNDING = 1e-9  # relative; of a radius whose ball holds one chosen point
@@ -167,8 +169,9 @@ class _Spread:
             i, j = (include[place] for place in close[0])
             apart = problem.objective([i, j])[0]
             raise InvalidProblemError(f"include: points {i} and {j} are {apart:.6g} apart, closer than {distance:.6g}")
+        self._excluded = list(exclude)
         self._nearest: Vector = np.full(problem.n, np.inf)
-        self._nearest[list(exclude)] = -1.0
+        self._nearest[self._excluded] = -1.0
 
     def run(self) -> None:
         """Choose greedily, then search and prove until the set is the largest or the clock expires."""
@@ -210,14 +213,35 @@ class _Spread:
                 picks = [int(sweep.argmax())]
                 rows.lower(nearest, picks[0])
                 nearest[picks] = -1.0
-            while nearest[pick := int(nearest.argmax())] >= self._threshold:
-                picks.append(pick)
-                rows.lower(nearest, pick)
-                nearest[pick] = -1.0
+            if accelerated.applies(self._problem):
+                picks = self._extended(picks, 1 + int((nearest >= self._threshold).sum()))
+            else:
+                while nearest[pick := int(nearest.argmax())] >= self._threshold:
+                    picks.append(pick)
+                    rows.lower(nearest, pick)
+                    nearest[pick] = -1.0
         finally:  # also where the distances take longer than there is time
             picks = picks or [int(far[0])]
             self._clock.report(picks, len(picks), len(self._include) + len(np.setdiff1d(far, self._include)))
         return far
+
+    def _extended(self, picks: list[int], most: int) -> list[int]:
+        """Extend picks by up to ``most`` others in the same order, with most distances skipped."""
+        problem = self._problem
+        nearest = np.full(problem.n, np.inf)
+        nearest[[*self._excluded, *picks]] = -1.0
+        room = min(len(picks) + most, problem.n - len(self._excluded))
+        kernel = accelerated.kernel(problem.vectors, problem.geometry, nearest, room, picks)
+        order, count = np.array(picks + [-1] * (room - len(picks))), len(picks)
+        while count < room:
+            stop = min(room, count + max(1, _COMPARED // problem.n))
+            if kernel(order, count, stop) < self._threshold:
+                near = (
+                    problem.reduced_distances(order[p], order[:p]).min() < self._threshold for p in range(count, stop)
+                )
+                return list(map(int, order[: count + list(near).index(True)]))
+            count = stop
+        return list(map(int, order))
 
     def _count_balls(self, far: Indices) -> None:
         """Bound the size by balls that hold one chosen point each, where a triangle inequality holds."""
@@ -267,6 +291,9 @@ def _warm_up(problem: Problem) -> None:
     if problem.geometry.form in KINDS:
         rows = Rows(part_of(problem, _PART, 2))
         once(("spread", *kind_of(problem)), lambda: rows.lower(np.full(rows.problem.n, np.inf), 0))
+    if accelerated.applies(problem):
+        many = part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 2)
+        once(("spread", "many", *kind_of(problem)), lambda: accelerated.traverse(many, np.full(many.n, np.inf), [0]))
 
 
 def _try_all() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mmdp import DataFileError, InvalidProblemError, Problem, Status, Stop
 from solvers import spread
 from solvers.__main__ import application
+from solvers._farthest_first import accelerated
 from solvers._spread.clique_constraints import edge_clique_cover, fractional_bound, largest_independent
 from solvers._spread.conflict_graph import conflict_graph
 from solvers._spread.independent_set import BEST, SIZE, advance, clique_cover, new_search
@@ -100,6 +101,20 @@ def test_greedy_alone_is_not_the_most_and_the_proof_is():
     assert best.objective >= 0.15
     assert "41 of 300 points at least 0.15 apart" in best.summary()
     assert "gap at most" in first.summary()
+
+
+@pytest.mark.parametrize("d", [2, 12])
+@pytest.mark.parametrize("fixed", [{}, {"include": (5, 17), "exclude": (0, 3)}])
+def test_the_first_answer_among_many_points_is_the_farthest_first_order(monkeypatch, d, fixed):
+    monkeypatch.setattr(accelerated, "MANY_COORDINATES", 10_000)
+    X = np.random.default_rng(d).random((4000, d))
+    X = np.concatenate([X, X[:2000] + 1e-9])
+    assert accelerated.applies(Problem(2, points=X))
+    for distance in (0.02, 0.06, 0.2):
+        first = spread(X, distance, stop=Stop(seconds=0), **fixed)
+        with monkeypatch.context() as plain:
+            plain.setattr(accelerated, "applies", lambda problem: False)
+            assert first.indices.tolist() == spread(X, distance, stop=Stop(seconds=0), **fixed).indices.tolist()
 
 
 @pytest.mark.slow
