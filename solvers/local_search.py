@@ -67,7 +67,8 @@ class LocalSearch(Solver):
         How many moves without fewer conflicts lead to a restart from rarely chosen points. The number doubles with each
         restart that brings no improvement, up to 64 times ``patience``.
     starts : int
-        How many independent searches to run; the best answer counts.
+        How many independent searches to run; the best answer counts. If several reach ``Stop(target=)``, which of them
+        is told first depends on the speed of the machine.
     threads : int
         How many starts run at the same time. It changes the speed, not the answer.
     tie_break : bool

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mmdp import (
     Clock,
@@ -173,6 +174,8 @@ class Solver(ABC):
             start, repairs = starting_solution(problem, initial)
         if run is None:
             self.warm_up(problem)
+        else:
+            run = replace(run, notes=self._notes_of_only_solution(problem, run.indices))
         clock = Clock(self.default_stop if stop is None else stop, watch, tell)
         takes_long = isinstance(problem.geometry.function, FunctionPairs) and np.isfinite(clock.remaining)
         try:
@@ -340,6 +343,10 @@ class Solver(ABC):
                 raise no_solution(problem)
             return Run(self._order(problem, rng), status=Status.OPTIMAL)
         return None
+
+    def _notes_of_only_solution(self, problem: Problem, indices: ArrayLike) -> Mapping[str, Any]:
+        """What the method's notes say of a problem that has one solution alone; by default nothing."""
+        return {}
 
     def _order(self, problem: Problem, rng: np.random.Generator) -> Indices:
         """All candidates in the order in which the method would choose them; by default farthest first."""
