@@ -3,6 +3,8 @@
 ``LIMITED_CASES=20000`` in the environment runs as many.
 """
 
+import functools
+import operator
 import os
 
 import numpy as np
