@@ -189,8 +189,6 @@ class Solver(ABC):
                 if start is not None and clock.satisfied:
                     run = run or Run(start, status=Status.STOPPED if self.exact else Status.HEURISTIC)
                 run = run or self._run(problem, clock, generator)
-            if repairs:
-                run = replace(run, notes={**run.notes, "initial": repairs})
         except TooLargeError:
             if clock.remaining > 0 or clock.indices is None:
                 raise
@@ -199,6 +197,8 @@ class Solver(ABC):
             if clock.indices is None or not interrupted(stopped):
                 raise
             run = Run(clock.indices, status=Status.INTERRUPTED)
+        if repairs:
+            run = replace(run, notes={**run.notes, "initial": repairs})
         runtime = clock.elapsed
         indices = checked_indices(self.keyword(), problem, run.indices)
         objective, pair = problem.objective(indices)
