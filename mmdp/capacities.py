@@ -140,9 +140,7 @@ def _in_units(given: Vector, demand: float) -> tuple[Indices, int]:
     places = max((-int(value.normalize().as_tuple().exponent) for value in values if value < reached), default=0)
     kept = min(max(places, 0), _digits_after(largest, max(sum(values, Decimal(0)), reached)))
     needed = int(reached.scaleb(kept).to_integral_value(ROUND_CEILING))
-    units = [
-        needed if value >= reached else int(value.scaleb(kept).to_integral_value(ROUND_FLOOR)) for value in values
-    ]
+    units = [needed if value >= reached else int(value.scaleb(kept).to_integral_value(ROUND_FLOOR)) for value in values]
     return np.array(units, dtype=np.int64), needed
 
 

@@ -394,6 +394,11 @@ def warn_of_packed_bits(metric: Metric, x: Array) -> None:
         )
 
 
+def compares_objects(metric: object) -> bool:
+    """Whether a function of two points is the metric, so that these may be any objects."""
+    return metric.function is not None if isinstance(metric, Metric) else callable(metric)
+
+
 def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:
     """Return the metric of that name, a metric as it is, or a function of two vectors wrapped as a non-metric.
 

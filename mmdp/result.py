@@ -197,7 +197,7 @@ class Result:
         >>> solve([[0.0], [1.0], [5.0]], k=2, solver="exact").of(["a", "b", "c"])
         ['c', 'a']
         """
-        return rows_of(table, self.indices)
+        return rows_of(table, self.indices, self.n)
 
     def summary(self) -> str:
         """Return a few lines for a person."""

@@ -150,7 +150,7 @@ def solve(
         problem = points
     elif k is None:
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
-    elif is_table(points) and metric != "gower":
+    elif is_table(points, metric) and metric != "gower":
         if initial is not None:
             raise InvalidOptionError("initial is for points in memory; pass an array instead of a table")
         table = open_table(points, columns, drop, drop_null=drop_null, partitioned=method.reads_partitions)

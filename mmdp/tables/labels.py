@@ -55,12 +55,11 @@ def labels_of_points(labels: NDArray[Any], table: Table, groups: str) -> NDArray
     DataFileError
         If there are more or fewer labels than rows.
     """
-    if table.row_numbers is not None and len(table.row_numbers) and table.row_numbers[-1] < len(labels):
-        return labels[table.row_numbers]
-    if len(labels) != table.n:
+    rows = table.n if table.rows_in_all is None else table.rows_in_all
+    if len(labels) != rows:
         header = "; its first line must not be a header" if suffix_of(groups) in TEXT else ""
-        raise DataFileError(f"{groups}: {len(labels)} values for {table.n} points{header}")
-    return labels
+        raise DataFileError(f"{groups}: {len(labels)} values for {rows} points{header}")
+    return labels if table.row_numbers is None else labels[table.row_numbers]
 
 
 def counts(typed: Sequence[str], labels: Mapping[str, NDArray[Any]]) -> Counts | Mapping[str, Counts]:

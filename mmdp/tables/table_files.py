@@ -81,10 +81,6 @@ def read_partitions(
     return Partitions.of_pieces(source, [source.columns[place] for place in places], pieces(location))
 
 
-def _not_text(path: str | Path) -> InvalidOptionError:
-    return InvalidOptionError(f"{path}: header, separator, decimal and encoding are for text files ({', '.join(TEXT)})")
-
-
 def existing(path: str | Path) -> Path:
     """Return the path, or name it if nothing is there."""
     if not Path(path).exists():
@@ -103,7 +99,13 @@ def _complete(table: Table) -> Table:
     """The rows of an array without NaN."""
     decoder = Decoder(table.name, [Column("points", Kind.VECTORS, "numbers")], drop_null=True)
     blocks = decoder.blocks([block] for block in table.read())
-    return spooled(blocks, table.name, row_numbers=decoder.row_numbers, whole_rows=table.take)
+    return spooled(
+        blocks,
+        table.name,
+        row_numbers=decoder.row_numbers,
+        rows_in_all=decoder.rows_in_all,
+        whole_rows=table.take,
+    )
 
 
 def _located(path: str | Path) -> tuple[Location, str]:

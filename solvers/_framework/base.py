@@ -28,7 +28,7 @@ from mmdp import (
 )
 from mmdp.arrays import Array, Indices, Points, is_tensor, namespace, to_numpy
 from mmdp.bounds import cheap_bound
-from mmdp.metrics import Metric, resolve
+from mmdp.metrics import PRECOMPUTED, Metric, resolve
 from mmdp.pairs import FunctionPairs
 from mmdp.problem import selection_problem
 from mmdp.tables import Partitions, Table
@@ -280,13 +280,15 @@ class Solver(ABC):
             k = whole_k(n, k)
             include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
             include, exclude = checked_picks(n, k, include, exclude)
+        is_matrix = metric is PRECOMPUTED or metric == PRECOMPUTED.name
+        geometry = PRECOMPUTED if is_matrix else resolve(metric)
         asked = TableProblem(
-            table, k, resolve(metric), stop, seed, where, progress, include=tuple(include), exclude=tuple(exclude)
+            table, k, geometry, stop, seed, where, progress, include=tuple(include), exclude=tuple(exclude)
         )
         checked_options(stop, seed, certify_seconds)
         if progress and isinstance(table, Partitions):
             raise InvalidOptionError("progress: there is no bar where partitions are read")
-        if not self._reads(asked):
+        if is_matrix or not self._reads(asked):
             self._check_loading(asked)
             problem = Problem(k, points=table.load(), metric=metric, include=include, exclude=exclude)
             with shown(k, watch) if progress else nullcontext((watch, None)) as (hears, tell):

@@ -14,7 +14,7 @@ from mmdp import Clock, Incumbent, InvalidProblemError, Problem, SolverContractE
 from mmdp.arrays import Array, Indices, Vector, count_rows
 from mmdp.bounds import size_bound
 from mmdp.metrics import Metric
-from mmdp.tables import Table, in_memory
+from mmdp.tables import Table, in_memory, is_dask
 from mmdp.validation import fixed_picks
 from solvers._exact.reduced_thresholds import least_reduced_above
 from solvers._farthest_first import accelerated
@@ -110,7 +110,7 @@ def spread(
     is_number = isinstance(distance, (int, float, np.number)) and not isinstance(distance, bool)
     if not is_number or not 0 < distance < math.inf:
         raise InvalidProblemError(f"distance = {distance!r}: give the smallest distance allowed, a number > 0")
-    if isinstance(points, Problem) or hasattr(points, "__dask_graph__"):
+    if isinstance(points, Problem) or is_dask(points):
         raise InvalidProblemError("spread takes an array, a matrix or a file; a Problem has a k, and Dask partitions")
     loaded, metric, row_numbers = in_memory(points, metric, columns, drop, drop_null)
     n = count_rows(loaded)

@@ -147,6 +147,18 @@ def test_indices_in_every_format(table, suffix):
         assert read(out)["index"].tolist() == expected
 
 
+def test_an_array_does_not_round_what_the_file_holds(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text("id,x\n9007199254740993,0.5\n9007199254740995,1.5\n3,7.5\n")
+    options = ["select", str(path), "-k", "2", "--columns", "x", "--rows"]
+    with pytest.raises(DataFileError, match=r"column 'id' reaches 9007199254740993, .* write \.parquet, \.csv"):
+        application([*options, str(tmp_path / "rows.npy")], standalone_mode=False)
+    assert "9007199254740993" in capsys.readouterr().out
+    path.write_text("id,x\n9007199254740991,0.5\n,1.5\n3,7.5\n")
+    application([*options, str(tmp_path / "rows.npy")], standalone_mode=False)
+    assert np.load(tmp_path / "rows.npy").tolist() == [[3, 7.5], [2**53 - 1, 0.5]]
+
+
 def test_messages_speak_of_flags():
     assert in_flags("k = 7 is out of range") == "-k 7 is out of range"
     assert in_flags("separator = 'ab': give one") == "--separator 'ab': give one"

@@ -9,7 +9,7 @@ import pytest
 
 from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, MissingDependencyError, Problem
 from mmdp.tables import Table, blocks, delimited, open_table, parquet_files
-from solvers import solve
+from solvers import rank, solve
 from solvers.__main__ import application
 from solvers._farthest_first import from_table
 from solvers.greedy import Greedy
@@ -363,6 +363,27 @@ def test_an_answer_that_cannot_be_written_is_printed(tmp_path, capsys):
     with pytest.raises(DataFileError, match=r"picks\.npy: cannot be written .*the answer is on the standard output"):
         application(["select", str(points), "-k", "3", "-o", str(tmp_path / "picks.npy")], standalone_mode=False)
     assert list(map(int, capsys.readouterr().out.split())) == solve(data(), 3).indices.tolist()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".csv"])
+def test_a_file_of_distances(tmp_path, capsys, suffix):
+    D = Problem(2, points=data(50)).matrix()
+    path = tmp_path / f"D{suffix}"
+    np.save(path, D) if suffix == ".npy" else np.savetxt(path, D, delimiter=",")
+    tables = [path, *([np.load(path, mmap_mode="r")] if suffix == ".npy" else [])]
+    for solver in ("greedy", "exact", "streaming", "coreset"):
+        expected = solve(D, 3, metric="precomputed", solver="greedy" if solver != "exact" else "exact")
+        for table in tables:
+            result = solve(table, 3, metric="precomputed", solver=solver)
+            assert result.metric == "precomputed"
+            if solver in ("greedy", "exact"):
+                assert result.indices.tolist() == expected.indices.tolist()
+    assert rank(path, metric="precomputed").indices.tolist() == rank(D, metric="precomputed").indices.tolist()
+    application(["select", str(path), "-k", "3", "--metric", "precomputed"], standalone_mode=False)
+    expected = solve(D, 3, metric="precomputed").indices.tolist()
+    assert [int(line) for line in capsys.readouterr().out.split()] == expected
+    application(["spread", str(path), "--distance", "0.4", "--metric", "precomputed"], standalone_mode=False)
+    assert "at least 0.4 apart, precomputed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("solver", [Greedy(), Greedy("sweep"), Greedy("random"), Greedy(17)], ids=str)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdp import DataFileError, InvalidProblemError, Problem, Status, Stop
-from solvers import spread
+from solvers import rank, spread
 from solvers.__main__ import application
 from solvers._farthest_first import accelerated
 from solvers._spread.clique_constraints import edge_clique_cover, fractional_bound, largest_independent
@@ -215,6 +215,19 @@ def test_one_point_a_file_and_a_matrix(tmp_path):
     matrix = Problem(2, points=X).matrix()
     assert spread(matrix, 0.3, metric="precomputed").upper_bound == here.upper_bound
     assert spread(X, 99).size == spread(X, 99).upper_bound == 1
+
+
+def test_frames_of_every_kind():
+    X = np.random.default_rng(2).random((60, 2))
+    here = spread(X, 0.3).indices.tolist()
+    order = rank(X).indices.tolist()
+    xr, pl = pytest.importorskip("xarray"), pytest.importorskip("polars")
+    columns = {"x": X[:, 0], "y": X[:, 1]}
+    frames = [xr.Dataset({name: ("i", values) for name, values in columns.items()}), xr.DataArray(X)]
+    for frame in (*frames, pl.DataFrame(columns), pl.DataFrame(columns).lazy()):
+        assert spread(frame, 0.3).indices.tolist() == here
+        assert rank(frame).indices.tolist() == order
+        assert rank(frame, metric=lambda a, b: float(np.hypot(*(a - b)))).k == 60
 
 
 @pytest.mark.parametrize(
