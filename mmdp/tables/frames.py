@@ -87,7 +87,7 @@ def read_frame(
 def _read(name: str, column: Column, values: Any) -> Any:
     try:
         return _pandas_values(values) if _is_pandas(values) else values
-    except (ValueError, TypeError, NotImplementedError) as error:  # pyarrow's errors are among them
+    except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's errors are among them
         raise InvalidProblemError(
             f"{name}: column {column.name!r} cannot be read as {column.holds} ({error})"
         ) from error

@@ -18,7 +18,7 @@ from mmdp.tables.blocks import Table
 from mmdp.tables.dialect import AS_FOUND, TextOptions
 from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
-from mmdp.tables.table_files import FORMATS, NUMPY, TEXT, existing, open_source
+from mmdp.tables.table_files import FORMATS, TEXT, existing, holds_arrays, open_source
 
 _NUMBERS = re.compile(r"[\d,\s]+")
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
@@ -179,7 +179,7 @@ def _like(label: str, labels: NDArray[Any]) -> Any:
 
 
 def _column(path: str | Path, name: str, text: TextOptions) -> NDArray[Any]:
-    if suffix_of(str(path)) in NUMPY:
+    if holds_arrays(path):
         raise DataFileError(f"{path}: an array has no column {name!r}; give the labels as a file of their own")
     source = open_source(path, text)
     places = [place for place, column in enumerate(source.columns) if column.name == name]

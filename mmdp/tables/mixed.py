@@ -17,9 +17,8 @@ from mmdp.tables.blocks import Table, listed
 from mmdp.tables.columns import asked_for
 from mmdp.tables.dialect import AS_FOUND, TextOptions
 from mmdp.tables.frames import described
-from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
-from mmdp.tables.table_files import NUMPY, open_source, read_file
+from mmdp.tables.table_files import holds_arrays, open_source, read_file
 from mmdp.tables.taking import rows_of
 
 _TO_MICROSECONDS = len("2024-01-31 12:00:00.000000")  # of which a table reaches from year 0 to 9999
@@ -45,7 +44,7 @@ def read_mixed(
         If a value is missing, or a column has too many different ones that are not numbers.
     """
     is_path = isinstance(points, (str, Path))
-    if is_path and suffix_of(str(points)) in NUMPY:
+    if is_path and holds_arrays(points):
         table = read_file(points, columns, drop, drop_null, text)
         matrix, metric = of_columns([Compared(place, values, False) for place, values in enumerate(table.load().T)])
         return replace(

@@ -11,9 +11,8 @@ import numpy as np
 from mmdp.arrays import Indices, is_tensor
 from mmdp.exceptions import InvalidProblemError
 from mmdp.tables.blocks import Table
-from mmdp.tables.locations import suffix_of
 from mmdp.tables.partitions import Partitions
-from mmdp.tables.table_files import NUMPY, open_source, read_file
+from mmdp.tables.table_files import holds_arrays, open_source, read_file
 
 
 def is_list_of_blocks(points: object) -> bool:
@@ -43,7 +42,7 @@ def rows_of(table: Any, indices: Indices, n: int | None = None) -> Any:
     """
     places = np.asarray(indices)
     if isinstance(table, (str, Path)):
-        return read_file(table).take(places) if suffix_of(str(table)) in NUMPY else open_source(table).rows(places)
+        return read_file(table).take(places) if holds_arrays(table) else open_source(table).rows(places)
     if isinstance(table, (Table, Partitions)):
         return table.take(places)
     if getattr(table, "__dask_graph__", lambda: None)() is not None:

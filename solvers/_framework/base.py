@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ from mmdp.metrics import PRECOMPUTED, Metric, resolve
 from mmdp.pairs import FunctionPairs
 from mmdp.problem import selection_problem
 from mmdp.tables import Partitions, Table
-from mmdp.validation import checked_picks, whole_k
+from mmdp.validation import checked_picks, tables, whole_k
 from solvers._framework.certify import prover
 from solvers._framework.first_answer import first_answer
 from solvers._framework.grading import (
@@ -275,10 +276,10 @@ class Solver(ABC):
         """
         where = None if checkpoint is None else Path(checkpoint)
         row_numbers = table.row_numbers if isinstance(table, Table) else None
-        if isinstance(table, Table) or len(include) or len(exclude) or isinstance(k, float):
+        include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
+        if isinstance(table, Table) or include or exclude or isinstance(k, float):
             n = table.n if isinstance(table, Table) else sum(table.lengths())
             k = whole_k(n, k)
-            include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
             include, exclude = checked_picks(n, k, include, exclude)
         is_matrix = metric is PRECOMPUTED or metric == PRECOMPUTED.name
         geometry = PRECOMPUTED if is_matrix else resolve(metric)
@@ -363,6 +364,11 @@ class Solver(ABC):
         InvalidProblemError
             As for a Problem, k out of range included.
         """
+        points = tables(points)
+        if points.ndim > 2 and not len(points):
+            check_k(points.shape[-2], k)
+            none = np.empty((*points.shape[:-2], k), dtype=np.int64)
+            return namespace(points).as_tensor(none, device=points.device) if is_tensor(points) else none
         if points.ndim > 2:
             return namespace(points).stack([self.select(item, k, metric) for item in points])
         check_k(len(points), k)
@@ -393,7 +399,7 @@ def checked_options(stop: Any, seed: Any, certify_seconds: Any) -> np.random.Gen
     if not (is_number and certify_seconds >= 0):
         raise InvalidOptionError(f"certify_seconds = {certify_seconds!r}: give seconds, a number >= 0")
     try:
-        return np.random.default_rng(seed)
+        return np.random.default_rng(operator.index(seed))
     except (TypeError, ValueError) as error:
         raise InvalidOptionError(f"seed = {seed!r}: give a whole number >= 0") from error
 

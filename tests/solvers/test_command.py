@@ -147,6 +147,43 @@ def test_indices_in_every_format(table, suffix):
         assert read(out)["index"].tolist() == expected
 
 
+def test_an_assignment_that_cannot_be_written_is_printed(table, tmp_path, capsys):
+    (tmp_path / "full.csv").symlink_to("/dev/full")
+    with pytest.raises(DataFileError, match=r"full\.csv: cannot be written .*the answer is on the standard output"):
+        select(table, "-k", 3, "--columns", "x", "-o", tmp_path / "o.npy", "--assignment", tmp_path / "full.csv")
+    assert capsys.readouterr().out.startswith("row,nearest,distance\n0,")
+
+
+def test_rows_on_the_standard_output_need_no_folder(table, capsys, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    select(table, "-k", 3, "--columns", "x", "--rows", "-")
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    with pytest.raises(DataFileError, match="cannot be written; is there such a folder"):
+        select(table, "-k", 3, "--columns", "x", "--rows", table.parent / "o.csv")
+
+
+@pytest.mark.parametrize("command", ["select", "spread"])
+def test_ctrl_c_is_told_in_one_line(table, monkeypatch, capsys, command):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Greedy, "_run", interrupt)
+    monkeypatch.setattr("solvers._spread.spread.conflict_graph", interrupt)
+    monkeypatch.setattr("solvers._spread.spread.Clock.report", interrupt)
+    arguments = [command, str(table), "--columns", "x", *(["-k", "3"] if command == "select" else ["--distance", "1"])]
+    with pytest.raises(SystemExit) as ended:
+        application(arguments)
+    assert (ended.value.code, capsys.readouterr().err) == (130, "interrupted\n")
+    if command == "select":
+        monkeypatch.setattr(Greedy, "_run_table", interrupt)
+        with pytest.raises(SystemExit):
+            application([*arguments, "--checkpoint", str(table.parent / "c.json")])
+        assert capsys.readouterr().err == "interrupted; the same command goes on from its checkpoint\n"
+    with pytest.raises(SystemExit) as ended:
+        application([command, "--no-such-flag"])
+    assert ended.value.code == 2
+
+
 def test_an_array_does_not_round_what_the_file_holds(tmp_path, capsys):
     path = tmp_path / "t.csv"
     path.write_text("id,x\n9007199254740993,0.5\n9007199254740995,1.5\n3,7.5\n")
