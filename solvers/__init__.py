@@ -80,7 +80,8 @@ def solve(
         A keyword of :func:`available`, or an instance.
     metric : str, Metric or callable
         A name in ``mmdp.METRICS``, "gower" for columns of any types, "precomputed" where ``points`` are distances, or a
-        symmetric function of two points, which may then be any objects; omit it with a Problem.
+        symmetric function of two points, which may then be any objects, such as a list of images; omit it with a
+        Problem.
     stop : Stop, optional
         Limits on a search. ``greedy`` and ``streaming`` construct a single solution and ignore them.
     seed : int
