@@ -138,7 +138,8 @@ def solved_union(objective, upper_bound):
         ("sqeuclidean", (2.0, 100.0, "greedy"), 1000.0, 36.0),
         ("sqeuclidean", (4.0, 4.0, "exact"), 1.0, 2.25),  # (1 + sqrt(1 / 4)) squared
         ("euclidean", (0.0, 0.0, "greedy"), 1.0, 6.0),
-        ("euclidean", (0.0, 5.0, "exact"), 1.0, 6.0),
+        ("euclidean", (0.0, 0.0, "exact"), 1.0, 6.0),
+        ("euclidean", (0.0, 5.0, "exact"), 1.0, np.inf),  # a search that was stopped, at an answer of any quality
         ("euc_2d", (2.0, 2.0, "exact"), 1.0, np.inf),
     ],
 )
