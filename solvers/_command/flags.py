@@ -45,8 +45,8 @@ MetricName = Annotated[
     str,
     typer.Option(
         "--metric",
-        help=f"One of {', '.join(METRICS)}; gower, which compares numbers, texts and dates alike; or precomputed, for a "
-        "square table of distances.",
+        help=f"One of {', '.join(METRICS)}; gower, which compares numbers, texts and dates alike; or precomputed, "
+        "for a square table of distances.",
     ),
 ]
 Output = Annotated[
