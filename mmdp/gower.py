@@ -174,9 +174,10 @@ def _moments(name: Any, values: NDArray[Any]) -> NDArray[Any]:
             f"column {name!r}: {describe_rows(np.flatnonzero(~has_zone))} without a time zone, and others with one; "
             "give all of them one, or none"
         )
-    if has_zone.any():
-        values = np.array([value.astimezone(dt.UTC).replace(tzinfo=None) for value in values])
-    return values.astype("datetime64[us]")
+    if not has_zone.any():
+        return values.astype("datetime64[us]")
+    shown = np.array([value.replace(tzinfo=None) for value in values], dtype="datetime64[us]")
+    return np.asarray(shown - np.array([value.utcoffset() for value in values], dtype="timedelta64[us]"))
 
 
 def _by_range(name: Any, numbers: Vector) -> Matrix:

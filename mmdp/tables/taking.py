@@ -47,7 +47,7 @@ def rows_of(table: Any, indices: Indices, n: int | None = None) -> Any:
         return table.take(places)
     if getattr(table, "__dask_graph__", lambda: None)() is not None:
         return Partitions.of_dask(table).take(places) if hasattr(table, "to_delayed") else _at_places(table, places)
-    if is_list_of_blocks(table) and (len(table) != n or sum(map(len, table)) == n):
+    if is_list_of_blocks(table) and len(table) and (len(table) != n or sum(map(len, table)) == n):
         table = np.concatenate(table)
     if hasattr(table, "__len__") and not hasattr(table, "data_vars") and len(table) <= places.max():
         raise InvalidProblemError(f"row {places.max()} was chosen, and this table has {len(table)} rows")

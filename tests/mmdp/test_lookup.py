@@ -121,6 +121,8 @@ def test_a_function_compares_the_arrays_of_a_list_and_not_their_rows():
             assert (result.n, result.indices.tolist()) == (10, expected.indices.tolist())
             assert all(found is items[i] for found, i in zip(result.of(items), result.indices, strict=True))
             assert (rank(items, metric=metric).k, spread(items, 0.1, metric=metric).n) == (10, 10)
+    with pytest.raises(InvalidProblemError, match="was chosen, and this table has 0 rows"):
+        solve(images, 3).of([])
     blocks = solve(images, 3)
     assert (blocks.n, blocks.of(images).tolist()) == (40, np.concatenate(images)[blocks.indices].tolist())
 
@@ -214,6 +216,9 @@ def test_gower_of_times_with_a_zone_is_that_of_utc():
     objects = [far[0].tz_convert("America/New_York").to_pydatetime(), *far[1:].to_pydatetime()]
     for frame in (pd.DataFrame({"t": far}), {"t": objects}):
         assert Problem(2, points=frame, metric="gower").matrix() == pytest.approx(expected)
+    behind = dt.timezone(dt.timedelta(hours=-5))
+    ends = [dt.datetime(9999, 12, 31, hour, tzinfo=zone) for hour, zone in ((23, behind), (22, dt.UTC), (0, behind))]
+    assert Problem(2, points={"t": ends}, metric="gower").matrix()[0].tolist() == pytest.approx([0, 6 / 23, 1])
     with pytest.raises(InvalidProblemError, match="column 't': row 2 without a time zone, and others with one"):
         gower({"t": [*objects[:2], dt.datetime(2022, 6, 1)]})
 
