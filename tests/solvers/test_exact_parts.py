@@ -174,6 +174,13 @@ def test_a_heavy_packing_is_found_or_refuted(conflict, data):
         assert refuted
 
 
+def test_a_packing_that_is_lighter_by_less_than_rounding_is_none():
+    weight = np.full(3, 10**9)
+    chosen, refuted = independent(np.zeros((3, 3), dtype=bool), int(weight.sum()) + 1000, weight, np.inf)
+    assert chosen is None
+    assert not refuted
+
+
 # colours
 
 
