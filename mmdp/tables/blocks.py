@@ -163,6 +163,9 @@ def listed(blocks: Sequence[Points], name: str = "blocks") -> Table:
     for number, block in enumerate(blocks):
         _check_block(number, block, d)
     dtype = np.result_type(*{block.dtype for block in blocks})
+    for number, block in enumerate(blocks):
+        if dtype.kind == "f" and len(block):
+            check_whole(f"{name}: points of block {number}", block)  # before they are widened to what rounds them
     parts = [(len(block), partial(np.asarray, block, dtype)) for block in blocks]
     return Table(name, sum(map(len, blocks)), d, lambda: iter(parts))
 

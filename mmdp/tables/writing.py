@@ -168,6 +168,8 @@ def _cell(value: Any) -> Any:
 
 def _check_digits(name: str, values: Any) -> None:
     """Refuse whole numbers that an array of floats rounds."""
+    values = values.combine_chunks()
+    values = values.flatten() if hasattr(values.type, "value_type") else values
     if str(values.type) not in ("int64", "uint64"):
         return
     numbers = np.asarray(values.drop_null())
@@ -188,6 +190,7 @@ def _matrix(table: Any) -> NDArray[Any]:
             if hasattr(values.type, "value_type")
             else values.to_numpy(zero_copy_only=False)
         )
+        array = array.astype(np.float64) if array.dtype.kind == "O" else array  # decimals, and truths with gaps
         parts.append(array.reshape(len(values), -1))
     matrix = np.column_stack(parts)
     if matrix.dtype.kind == "f":

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -194,6 +195,23 @@ def test_an_array_does_not_round_what_the_file_holds(tmp_path, capsys):
     path.write_text("id,x\n9007199254740991,0.5\n,1.5\n3,7.5\n")
     application([*options, str(tmp_path / "rows.npy")], standalone_mode=False)
     assert np.load(tmp_path / "rows.npy").tolist() == [[3, 7.5], [2**53 - 1, 0.5]]
+
+
+def test_decimals_and_vectors_become_numbers_of_an_array(tmp_path):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {
+        "price": [Decimal("1.5"), Decimal("2.25"), Decimal("9.5")],
+        "is_open": [True, None, False],
+        "x": [0, 1, 9],
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+    options = ["-k", 2, "--columns", "x", "--rows", tmp_path / "rows.npy"]
+    select(tmp_path / "t.parquet", *options)
+    assert np.load(tmp_path / "rows.npy").tolist() == [[9.5, 0, 9], [1.5, 1, 0]]
+    vectors = {"ids": [[2**60], [1], [2]], "x": [0.5, 1.5, 9.5]}
+    parquet.write_table(pa.table(vectors), tmp_path / "t.parquet")
+    with pytest.raises(DataFileError, match="column 'ids' reaches 1152921504606846976"):
+        select(tmp_path / "t.parquet", *options)
 
 
 def test_messages_speak_of_flags():

@@ -127,6 +127,12 @@ def test_resumed_from_any_pass(tmp_path, monkeypatch):
     assert not checkpoint.exists()
 
 
+def test_a_checkpoint_on_a_full_disk_is_named(tmp_path):
+    (tmp_path / "c.tmp").symlink_to("/dev/full")
+    with pytest.raises(DataFileError, match=r"c\.json: cannot be written \(.*No space left"):
+        solve([data()], 3, checkpoint=tmp_path / "c.json")
+
+
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     (tmp_path / "run.json").write_text('{"n": 3, "picks": [1]}')
     with pytest.raises(DataFileError, match="belongs to"):
@@ -208,6 +214,7 @@ def test_blocks_of_several_dtypes_are_the_table_they_make():
     ("blocks", "message"),
     [
         ([np.ones((3, 2)), np.ones((3, 3))], r"block 1 has shape \(3, 3\), not \(rows, 2\)"),
+        ([np.full((3, 2), 0.5), np.full((3, 2), 2**60)], "block 1 reach 1152921504606846976: float64 rounds"),
         ([np.ones((0, 2))], "there are no points, but 0 rows"),
         ([np.full((5000, 2), 1e200)], "block 0 reach 1e.200: squared distances would overflow"),
     ],
