@@ -288,7 +288,7 @@ def test_fair_without_counts_begins_as_farthest_first(points, k):
     D = np.abs(points - points.T)
     D[1 if len(points) > k else [], :] = D[:, 1 if len(points) > k else []] = -1.0
     first = int(D[0].argmax())
-    picks = fair._farthest_first(problem, fair.one_group(problem))
+    picks = fair.within_counts(problem, fair.one_group(problem))
     assert naive.objective(D, picks) == naive.objective(D, naive.farthest_first(D, k, [first]))
     assert picks[0] == first
 
