@@ -138,9 +138,9 @@ def test_the_integer_program_keeps_the_limit(monkeypatch):
     monkeypatch.setattr(matrix_proof, "call", recorded)
     monkeypatch.setattr(matrix_proof, "_TURN_NODES", 1000)
     problem = Problem(150, points=np.random.default_rng(0).random((500, 10)))
-    result = solvers.solve(problem, solver="exact", heuristics=("greedy",), stop=Stop(seconds=3))
+    result = solvers.solve(problem, solver="exact", heuristics=("greedy",), stop=Stop(seconds=5))
     assert calls
-    assert max(calls) <= 3  # what is left when it begins, never a time of its own
+    assert max(calls) <= 5  # what is left when it begins, never a time of its own
     assert result.status is Status.STOPPED
 
 
