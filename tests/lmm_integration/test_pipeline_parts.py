@@ -196,9 +196,7 @@ def chosen_by(rule, keep=2, pooled=False, needs=(), attention=None, square=True,
     rule.needs, rule.seed = needs, 3
     family = SimpleNamespace(cut=lambda modality: "run", square=square)
     embed = torch.nn.Embedding(20, 2)
-    return Choice(
-        rule, keep, pooled, attention, family, config, embed, {"image": (10,), "video": (11,)}, "Tower"
-    ), embed
+    return Choice(rule, keep, pooled, attention, family, config, embed, [10, 11], "Tower"), embed
 
 
 def test_a_rule_sees_each_image_with_its_context():
