@@ -35,7 +35,8 @@ def frequencies(model: Any, inner: Any) -> Tensor:
     ):
         raise UnsupportedModelError(
             f"positions='restore' needs a text model of {', '.join(_PLAIN)} with full attention and positions on one "
-            f"axis, and this {model.config.model_type!r} model has {text.model_type!r}; give positions='original'"
+            f"axis, and this {model.config.model_type!r} model has {text.model_type!r}"
+            f"{' with a sliding window' if 'sliding_attention' in layers else ''}; give positions='original'"
         )
     if kernel not in ("eager", "sdpa"):
         raise UnsupportedModelError(

@@ -26,6 +26,7 @@ from mmdp.exceptions import InvalidOptionError, SolverContractError, UnknownName
 from tests.lmm_integration.families import tiny  # noqa: E402
 
 NEW = 4
+OF_VIDEOS = ("evs", "dycoke")
 BOTH = pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
 modern = pytest.mark.skipif(tiny.VERSION < 5, reason="needs transformers 5")
 
@@ -35,7 +36,22 @@ def generated(model: Any, inputs: dict[str, Any], **options: Any) -> Any:
 
 
 def rules() -> list[str]:
-    return [*(info.name for info in solvers.available() if not info.missing), *selectors.names()]
+    """Those for images; EVS and DyCoke compare the frames of a video."""
+    names = [*(info.name for info in solvers.available() if not info.missing), *selectors.names()]
+    return [name for name in names if name not in OF_VIDEOS]
+
+
+@pytest.mark.parametrize("rule", OF_VIDEOS)
+def test_a_rule_for_videos_prunes_them_and_refuses_images(rule: str) -> None:
+    with (
+        pytest.raises(InvalidOptionError, match=r"modalities=\('video',\)"),
+        prune(tiny.build("llava"), solver=rule, keep=3),
+    ):
+        tiny.build("llava")(**tiny.batch("llava"))
+    model, inputs = tiny.build("qwen2_5_vl:video"), tiny.batch("qwen2_5_vl:video", (1,))
+    with prune(model, solver=rule, keep=0.3, scope="sample", modalities=("video",)) as pruning:
+        generated(model, inputs)
+    assert pruning.last[0].grid[0] == 3
 
 
 @BOTH
