@@ -209,11 +209,11 @@ def prune(
             f"{type(model).__name__} is not a Hugging Face model with generate(); select rows of your own features "
             "with lmm_integration.select_tokens(features, keep)"
         )
-    if family is None:
-        family = family_of(config.model_type, getattr(getattr(config, "vision_config", None), "model_type", None))
+    types = config.model_type, getattr(getattr(config, "vision_config", None), "model_type", None)
+    family = family or family_of(*types)
     preparation = Preparation(
         pruned,
-        family=replace(family, merger=family.merger or merger_of(config.model_type)),
+        family=replace(family, merger=family.merger or merger_of(*types)),
         choose=chooser(solver, metric, seed, centre=centre, stop=stop, **options),
         keep=check_keep(keep),
         pooled=scope == "sample",

@@ -23,7 +23,16 @@ def run(
     prepare: Preparation, running: Running, model: Any, original: Callable[..., Any], *args: Any, **arguments: Any
 ) -> Any:
     """Generate behind a pruned prompt, or behind the cache of one; anything else goes to the model as it is."""
-    own = model.generation_config
+    outer = running.call  # a criterion may generate, too
+    output = _generate(prepare, running, model.generation_config, original, *args, **arguments)
+    if outer is not None:
+        prepare.restore_offset(outer)
+    return output
+
+
+def _generate(
+    prepare: Preparation, running: Running, own: Any, original: Callable[..., Any], *args: Any, **arguments: Any
+) -> Any:
     arguments |= dict(zip(inspect.signature(original).parameters, args, strict=False))
     if arguments.get("input_ids") is None:
         arguments["input_ids"] = arguments.pop("inputs", None)

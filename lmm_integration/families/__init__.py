@@ -105,7 +105,7 @@ def family_of(model_type: str, encoder_type: str | None = None) -> Family:
     if model_type in {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}:
         module = import_module(f"{__name__}.{model_type}")
         family: Family = getattr(module, "WITH_ENCODER", {}).get(encoder_type, module.FAMILY)
-        return replace(family, merger=merger_of(model_type))
+        return replace(family, merger=merger_of(model_type, encoder_type))
     elsewhere = "Elsewhere, select rows with lmm_integration.select_tokens(features, keep) in your own forward"
     if model_type in WHY_NOT:
         raise UnsupportedModelError(f"cannot prune a {model_type!r} model: {WHY_NOT[model_type]}. {elsewhere}")
@@ -113,4 +113,4 @@ def family_of(model_type: str, encoder_type: str | None = None) -> Family:
         raise UnsupportedModelError(
             f"cannot prune the remote code of a {model_type!r} model; {REMOTE_CODE[model_type]}. {elsewhere}"
         )
-    return Family(merger=merger_of(model_type))
+    return Family(merger=merger_of(model_type, encoder_type))
