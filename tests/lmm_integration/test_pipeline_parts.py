@@ -222,6 +222,20 @@ def test_a_rule_sees_each_image_with_its_context():
         assert context.seed == 3
 
 
+def test_padding_and_placeholders_of_any_modality_are_no_prompt():
+    prompts = []
+
+    def rule(features, k, context):
+        prompts.append(context.prompt)
+        return torch.arange(k)
+
+    choice, embed = chosen_by(rule, needs=("prompt",))
+    ids = torch.tensor([[0, 0, 10, 10, 10, 2], [10, 10, 10, 3, 11, 4]])
+    arguments = {"attention_mask": (ids != 0).long()}
+    choice("image", ids == 10, Encoded.of(torch.rand(2, 3, 2)), ids, arguments)
+    assert [prompt.tolist() for prompt in prompts] == [embed(torch.tensor(text)).tolist() for text in ([2], [3, 4])]
+
+
 def test_pooled_images_share_a_budget_and_have_no_grid():
     choice, _ = chosen_by(lambda features, k, context: torch.arange(k), keep=3, pooled=True)
     ids = torch.tensor([[10, 10, 10, 10, 5, 10, 10, 10, 10]])
