@@ -79,7 +79,16 @@ def check(certificate: Certificate, problem: Problem, objective: float) -> bool:
         return True
     free = [i for i in problem.candidates.tolist() if i not in chosen]
     points = {i for i in free if all(D[i, a] >= certificate.threshold for a in chosen)}
-    return _Checker(problem, D, certificate.threshold).refutes(certificate.tree, chosen, points)
+    try:
+        return _Checker(problem, D, certificate.threshold).refutes(certificate.tree, chosen, points)
+    except (TypeError, ValueError, LookupError):  # nodes that are no lists of points
+        return False
+
+
+def _is_union(groups: Any, attribute: NDArray[np.int64]) -> bool:
+    """Whether these are numbers of groups, all of one attribute."""
+    known = all(type(g) is int and 0 <= g < len(attribute) for g in groups)
+    return known and len({int(attribute[g]) for g in groups}) == 1
 
 
 class _Checker:
@@ -96,7 +105,7 @@ class _Checker:
             points = {i for i in points if addable[i]}
         covered = points
         if union:
-            if limits is None or len({int(limits.attribute[g]) for g in union[0]}) != 1:
+            if limits is None or not _is_union(union[0], limits.attribute):
                 return False
             need = limits.least_of(union[0], taken, self._k)
             covered = {i for i in points if np.isin(limits.member[i], union[0]).any()}

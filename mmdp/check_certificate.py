@@ -1,5 +1,8 @@
 """Check a recorded proof that no k points are farther apart than a bound: ``python check_certificate.py DATA PROOF``.
 
+A proof about the sets that contain some points, or none of some, is accepted only if these are what is asked for:
+``--include 3,17 --exclude 0``.
+
 This file stands alone: it needs Python and numpy, and shares no code with the search that wrote the proof. Read it, and
 nothing else has to be believed. docs/certificates.md describes the format.
 
@@ -11,10 +14,11 @@ ones, and the last lemma is about all cells and k. A set of cells is an int whos
 
 from __future__ import annotations
 
+import argparse
 import json
 import lzma
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -42,7 +46,9 @@ class Verdict:
 
     Attributes
     ----------
-    k : int
+    n, k : int
+    include, exclude : tuple of int
+        If there are any, it is proven only of points with all of ``include`` among them and none of ``exclude``.
     metric : str
     bound : float
     objective : float
@@ -51,7 +57,10 @@ class Verdict:
         The size of the proof.
     """
 
+    n: int
     k: int
+    include: tuple[int, ...]
+    exclude: tuple[int, ...]
     metric: str
     bound: float
     objective: float
@@ -63,6 +72,20 @@ class Verdict:
         """Whether the named subset is proven to be optimal."""
         return self.objective == self.bound
 
+    def __str__(self) -> str:
+        """The claim in words."""
+        fixed = [
+            f"{word} {', '.join(map(str, points))}"
+            for word, points in (("contain", self.include), ("do not contain", self.exclude))
+            if points
+        ]
+        which = f" that {' and '.join(fixed)}" if fixed else ""
+        optimal = "optimal" if self.optimal else f"not shown to be optimal: it reaches {self.objective!r}"
+        return (
+            f"no {self.k} of {self.n} points{which} are pairwise more than {self.bound!r} apart ({self.metric}), and "
+            f"the subset of the certificate is {optimal}. {self.cells} cells, {self.lemmas} lemmas."
+        )
+
 
 # Distances: value(sum of coordinates(x - y)) of embedded points, and every rounded step is monotone
 
@@ -72,6 +95,8 @@ def _as_is(x: Floats) -> Floats:
 
 
 def _sphere(degrees: Floats) -> Floats:
+    if degrees.shape[1] != 2:
+        raise RejectedError(f"latitude and longitude are two columns, and the data has {degrees.shape[1]}")
     latitude, longitude = degrees[:, 0] * (np.pi / 180), degrees[:, 1] * (np.pi / 180)
     flat = np.cos(latitude)
     return np.stack((flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)), axis=1)
@@ -86,7 +111,11 @@ def _arc(s: Floats) -> Floats:
 
 
 def _directions(x: Floats) -> Floats:
-    length = np.sqrt(_combine("squares", np.abs(x)))
+    with np.errstate(over="ignore"):
+        squares = _combine("squares", np.abs(x))
+    if not (np.isfinite(squares) & (squares > 0)).all():
+        raise RejectedError("a point is zero, or too long or short for float64: it has no direction")
+    length = np.sqrt(squares)
     return x * (1 / length)[:, None]
 
 
@@ -354,7 +383,9 @@ def _check_chain(vertex: int, classes: list[int], groups: list[int], used: list[
 # The certificate
 
 
-def check(certificate: str | Path | bytes, data: Any) -> Verdict:
+def check(
+    certificate: str | Path | bytes, data: Any, include: Iterable[int] = (), exclude: Iterable[int] = ()
+) -> Verdict:
     """Return what a certificate proves about the data.
 
     Parameters
@@ -363,6 +394,8 @@ def check(certificate: str | Path | bytes, data: Any) -> Verdict:
         Of a file that ``Exact(certificate_file=...)`` wrote.
     data : (n, d) array of points, or (n, n) array of distances
         The problem's. A certificate whose metric is "matrix" is about distances.
+    include, exclude : iterable of int
+        The problem's. A certificate about other points is rejected, because it proves less.
 
     Raises
     ------
@@ -385,6 +418,10 @@ def check(certificate: str | Path | bytes, data: Any) -> Verdict:
         content = certificate if isinstance(certificate, bytes) else Path(certificate).read_bytes()
         header, _, body = lzma.decompress(content).partition(b"\n")
         claim = json.loads(header)
+        fixed = [sorted(set(claim[name])) for name in ("include", "exclude")]
+        for name, asked, stated in zip(("include", "exclude"), (include, exclude), fixed, strict=True):
+            if sorted(set(map(int, asked))) != stated:
+                raise RejectedError(f"the proof is about sets with {name} = {stated}, which is not what is asked for")
         return _check(claim, body, np.asarray(data, dtype=np.float64))
     except RejectedError:
         raise
@@ -395,8 +432,10 @@ def check(certificate: str | Path | bytes, data: Any) -> Verdict:
 def _check(claim: dict[str, Any], body: bytes, data: Floats) -> Verdict:
     if claim["format"] != FORMAT:
         raise RejectedError(f"the format is {claim['format']!r}, and this checks {FORMAT!r}")
-    if data.ndim != 2 or len(data) != claim["n"] or not np.isfinite(data).all():
+    if data.ndim != 2 or len(data) != claim["n"] or data.shape[1] == 0:
         raise RejectedError(f"the certificate is about {claim['n']} points, and the data has the shape {data.shape}")
+    if not np.isfinite(data).all():
+        raise RejectedError("a number of the data is infinite or missing")
     k, threshold, bound = int(claim["k"]), float.fromhex(claim["threshold"]), float.fromhex(claim["bound"])
     distances = _Distances(claim["metric"], data)
     if not (threshold > 0 and bound >= 0):
@@ -425,7 +464,8 @@ def _check(claim: dict[str, Any], body: bytes, data: Floats) -> Verdict:
         if not np.array_equal(np.sort(order), np.flatnonzero(free)) or sizes.sum() != len(order) or (sizes < 1).any():
             raise RejectedError("the cells do not hold every point once")
         cells, lemmas = len(sizes), _replay(numbers, distances.joined(order, sizes, threshold), k - len(fixed))
-    return Verdict(k, claim["metric"], bound, objective, cells, lemmas)
+    stated, others = (tuple(sorted(set(part.tolist()))) for part in (include, exclude))
+    return Verdict(len(data), k, stated, others, claim["metric"], bound, objective, cells, lemmas)
 
 
 class _Distances:
@@ -483,33 +523,36 @@ def read_data(path: Path, n: int) -> Floats:
         rows = rows[: rows.index("EOF")] if "EOF" in rows else rows
         points = np.array([row.split()[1:] for row in rows if row], dtype=np.float64)
         return points if len(points) == n else np.array(list(dict.fromkeys(map(tuple, points.tolist()))))
-    heads = [line.split() for line in lines[:2]]
-    if heads[0] == [str(n)] and len(heads[1]) == 1:
-        return np.array([line.split()[1:] for line in lines[2 : n + 2]], dtype=np.float64)
-    if heads[0][0] == str(n) and len(heads[1]) == 3:
-        i, j, distance = np.array([line.split() for line in lines[1 : 1 + n * (n - 1) // 2]], dtype=np.float64).T
+    fields = [line.replace(",", " ").split() for line in lines if line]
+    widths = [len(row) for row in fields]
+    if fields[:1] == [[str(n)]] and widths[1:2] == [1] and widths[2:] == [1 + int(fields[1][0])] * n:
+        return np.array([row[1:] for row in fields[2:]], dtype=np.float64)
+    if fields and fields[0][0] == str(n) and widths[0] <= 2 and widths[1:] == [3] * (n * (n - 1) // 2):
+        i, j = np.array([row[:2] for row in fields[1:]], dtype=np.int64).T
+        if len({*map(frozenset, zip(i.tolist(), j.tolist(), strict=True))}) < len(i) or (i == j).any():
+            raise RejectedError(f"{path}: a pair of points stands there twice, or is one point")
         D = np.zeros((n, n))
-        D[i.astype(int), j.astype(int)] = D[j.astype(int), i.astype(int)] = distance
+        D[i, j] = D[j, i] = np.array([row[2] for row in fields[1:]], dtype=np.float64)
         return D
-    return np.array([line.replace(",", " ").split() for line in lines if line], dtype=np.float64)
+    return np.array(fields, dtype=np.float64)
 
 
 def main() -> None:
     """Print what the certificate proves, or say why it proves nothing and leave with status 1."""
-    if len(sys.argv) != 3:
-        sys.exit(f"{__doc__}")
-    path, certificate = Path(sys.argv[1]), Path(sys.argv[2])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("data", type=Path, help="points or distances: .npy, CSV, TSPLIB or a text of the literature")
+    parser.add_argument("proof", type=Path)
+    for name, what in (("include", "all of these points"), ("exclude", "none of these points")):
+        parser.add_argument(f"--{name}", default="", help=f"the sets in question contain {what}, such as 3,17")
+    asked = parser.parse_args()
     try:
-        with lzma.open(certificate) as file:
+        with lzma.open(asked.proof) as file:
             n = int(json.loads(file.readline())["n"])
-        verdict = check(certificate, read_data(path, n))
-    except (OSError, EOFError, KeyError, TypeError, ValueError, lzma.LZMAError) as error:
+        fixed = ([int(i) for i in typed.split(",") if i] for typed in (asked.include, asked.exclude))
+        verdict = check(asked.proof, read_data(asked.data, n), *fixed)
+    except (OSError, EOFError, LookupError, TypeError, ValueError, lzma.LZMAError) as error:
         sys.exit(f"REJECTED: {error}")
-    optimal = "optimal" if verdict.optimal else f"not shown to be optimal: it reaches {verdict.objective!r}"
-    print(
-        f"ACCEPTED: no {verdict.k} points are pairwise more than {verdict.bound!r} apart ({verdict.metric}), "
-        f"and the subset of the certificate is {optimal}. {verdict.cells} cells, {verdict.lemmas} lemmas."
-    )
+    print(f"ACCEPTED: {verdict}")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class BruteForce(Solver):
                 if (gain := min(smallest, float(nearest[i]))) > best:
                     stack.append(([*chosen, i], gain, np.minimum(nearest, D[i]), place + 1))
             clock.iterations += 1
-            if clock.iterations % 256 == 0 and clock.expired and clock.indices is not None:
+            if clock.expired and clock.indices is not None:
                 break
         finished = not stack
         if clock.indices is None:

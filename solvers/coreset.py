@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy as np
 from dask import config
 from dask.base import compute
 from dask.delayed import delayed
+from numpy.typing import ArrayLike
 
-from mmdp import Clock, DataFileError, InvalidOptionError, InvalidProblemError, Problem, Result, Stop
+from mmdp import Clock, DataFileError, InvalidOptionError, InvalidProblemError, Problem, Result, Status, Stop
 from mmdp.arrays import Indices, Points, check_reach, check_whole, compiled_dtype
 from mmdp.metrics import Metric
 from mmdp.tables import Partitions
@@ -32,7 +33,8 @@ from solvers.greedy import Greedy
 
 _CORE_FACTOR = 3.0  # Indyk et al., theorem 3.1: farthest-first is a 3-composable core-set for remote-edge
 _ONE_AT_A_TIME = Lock()  # of the kernels that use all cores by themselves, which not all threading layers share
-_ALL_EQUAL_FACTOR = 2.0  # of an answer of 0, which is the optimum where it comes up
+_ALL_EQUAL_FACTOR = 2.0  # of an optimum of 0
+_SEEDS = 2**31
 
 
 @dataclass(frozen=True)
@@ -98,18 +100,24 @@ class Coreset(Solver):
         union = np.unique(np.concatenate([*kept, *single, problem.include])).astype(np.int64)
         small = _restricted(problem, union, problem.k, np.searchsorted(union, problem.include).tolist())
         method = make(self.inner)
-        inner = method.solve(small, stop=None if clock.stop == Stop() else clock.stop)
+        inner = method.solve(small, stop=_rest(clock), seed=int(rng.integers(_SEEDS)))
+        clock.report(union[inner.indices], inner.objective)
+        if inner.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
         reach = max((hop for _, _, hop in cores), default=0.0)
         factor = approximation_factor(problem.geometry, inner, method.approximation_factor, reach)
         notes = {"approximation_factor": math.inf if problem.include else factor, "union": len(union)}
         return Run(union[inner.indices], iterations=len(union), notes=notes)
+
+    def _notes_of_only_solution(self, problem: Problem, indices: ArrayLike) -> Mapping[str, Any]:
+        return {"approximation_factor": 1.0}
 
     def _reads(self, asked: TableProblem) -> bool:
         return isinstance(asked.table, Partitions) and asked.checkpoint is None
 
     def _run_table(self, asked: TableProblem) -> TableRun:
         """Where the partitions are; ``stop`` and ``seed`` are those of the solver of the union."""
-        k, geometry = asked.k, asked.geometry
+        k, geometry, clock = asked.k, asked.geometry, Clock(asked.stop or Stop())
         assert isinstance(asked.table, Partitions)
         if geometry.form not in KINDS:
             raise InvalidOptionError(f"metric {geometry.name!r} has no compiled distance form; use a named one")
@@ -131,7 +139,9 @@ class Coreset(Solver):
             vectors, k, geometry, order[np.searchsorted(union, asked.include, sorter=order)].tolist()
         )
         method = make(self.inner)
-        inner = method.solve(problem, stop=asked.stop, seed=asked.seed)
+        inner = method.solve(problem, stop=_rest(clock), seed=asked.seed)
+        if inner.status is Status.INTERRUPTED:
+            return TableRun(Run(union[inner.indices], status=Status.INTERRUPTED), vectors[inner.indices], n)
         centres = vectors[_core(problem, max(2, k - 1))[0][: k - 1]]
         again = self._compute(
             asked.table, [delayed(_radius)(part, i, read, geometry, centres) for i, part in enumerate(parts)]
@@ -170,6 +180,14 @@ class Coreset(Solver):
         return max(k, self.size or 0)
 
 
+def _rest(clock: Clock) -> Stop | None:
+    """What is left of the limits for the solver of the union; None where there are none."""
+    if clock.stop == Stop():
+        return None
+    seconds = None if clock.stop.seconds is None else max(0.0, clock.remaining)
+    return replace(clock.stop, seconds=seconds)
+
+
 def approximation_factor(geometry: Metric, inner: Result, proven: float, reach: float) -> float:
     """Return the factor within which the answer is of the optimum, given how the union was solved.
 
@@ -181,7 +199,10 @@ def approximation_factor(geometry: Metric, inner: Result, proven: float, reach: 
     if power is None:
         return math.inf
     solved = inner.upper_bound / inner.objective if inner.objective > 0 else math.inf
-    solved = min(solved, (proven if inner.objective > 0 else _ALL_EQUAL_FACTOR) ** power)
+    if inner.objective > 0:
+        solved = min(solved, proven**power)
+    elif inner.upper_bound == 0 or math.isfinite(proven):  # so that 0 is the optimum
+        solved = _ALL_EQUAL_FACTOR**power
     nearby = (
         (solved ** (1 / power) + (reach / inner.objective) ** (1 / power)) ** power if inner.objective > 0 else math.inf
     )

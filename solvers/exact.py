@@ -50,7 +50,8 @@ class Exact(Solver):
         Solvers that find incumbents: the first one runs at the start, the others if the proof takes longer.
     certificate_nodes : int
         Record the proof if it has at most this many nodes; ``Certificate(**result.notes["certificate"])`` is then an
-        argument for :func:`mmdp.certificate.check`. There is no record if the proof is longer or the time is up.
+        argument for :func:`mmdp.certificate.check`. There is no record if the proof is longer or the time is up. It
+        numbers the points of the problem, so rows that were dropped do not count.
     certificate_file : str
         Write the proof of an optimum to this file, for :func:`mmdp.check_certificate.check`; docs/certificates.md tells
         what is in it. ``result.notes["certificate_file"]`` says whether it was written, and its size and SHA-256.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
@@ -79,6 +80,9 @@ class Fair(Solver):
         if problem.group_counts is not None:
             warm_up_counts(problem)
 
+    def _notes_of_only_solution(self, problem: Problem, indices: ArrayLike) -> Mapping[str, Any]:
+        return {"approximation_factor": 1.0}
+
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         limits = problem.group_counts or one_group(problem)
         bound, factor = fair_solution(problem, limits, clock, self.epsilon)
@@ -97,7 +101,7 @@ def fair_solution(problem: Problem, limits: GroupCounts, clock: Clock, epsilon: 
     bound, factor : float
         Both infinite where nothing is guaranteed.
     """
-    best = _farthest_first(problem, limits)
+    best = within_counts(problem, limits)
     clock.report(best, problem.objective(best)[0])
     bound, factor = math.inf, math.inf
     root = problem.geometry.root
@@ -211,11 +215,6 @@ def _assigned_by_program(points: Indices, owner: Indices, limits: GroupCounts, k
         bounds=Bounds(0, 1),
     )
     return None if answer.x is None else points[answer.x > 0.5]
-
-
-def _farthest_first(problem: Problem, limits: GroupCounts) -> list[int]:
-    """Farthest-first among the points that counts allow; from the fixed picks if there are any."""
-    return within_counts(problem, limits)
 
 
 def _exchange(problem: Problem, limits: GroupCounts, clock: Clock) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mmdp import Clock, InvalidOptionError, Problem
+from mmdp import Clock, InvalidOptionError, Problem, Status
 from mmdp.arrays import Indices, Vector, compiled_dtype, is_tensor, to_numpy
 from mmdp.bounds import cheap_bound
 from mmdp.metrics import METRICS
@@ -17,6 +18,7 @@ from mmdp.traversal import farthest_first
 from mmdp.validation import point_table
 from solvers._framework.base import Solver
 from solvers._framework.grading import Run
+from solvers._framework.interrupts import interrupted
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Gist(Solver):
     points, of utilities that are not negative, and proves half the best value. Here a set has exactly k points, so
     smaller sets are completed by farthest-first before they are compared, and utilities may have any sign. So no factor
     is claimed; ``notes["value_upper_bound"]`` says what any k points can reach.
+
+    ``Stop(target=)`` and ``Stop(gap=)`` are about the smallest distance: the search ends when that of the best set is
+    large enough.
 
     Parameters
     ----------
@@ -80,18 +85,22 @@ class Gist(Solver):
         start = int(problem.include[0] if problem.include else order[0])
         reach = float(problem.value(problem.reduced_distances(start)[0, problem.candidates].max()))
         best: list[int] = []
-        best_value = -np.inf
+        best_value, status = -np.inf, Status.HEURISTIC
         ladder = 2 * reach * (1 + self.epsilon) ** -np.arange(np.log(2 / self.epsilon) / np.log1p(self.epsilon) + 1)
-        for threshold in (*ladder, 0.0):
-            picks = _spaced(problem, order, threshold)
-            objective = problem.objective(picks)[0]
-            value = float(utility[picks].sum()) + self.weight * objective
-            if value > best_value:
-                best, best_value = picks, value
-                clock.report(picks, objective)
-            clock.iterations += 1
-            if clock.expired:
-                break
+        enough = min(self._distances_asked_for(clock), default=np.inf)
+        try:
+            for threshold in (*ladder, 0.0):
+                picks = _spaced(problem, order, threshold)
+                value = self._value(problem, utility, picks)
+                if value > best_value:
+                    best, best_value = picks, value
+                clock.iterations += 1
+                if clock.expired or problem.objective(best)[0] >= enough:
+                    break
+        except (KeyboardInterrupt, SystemError) as stopped:  # of what the clock keeps, the distance is the largest
+            if not best or not interrupted(stopped):
+                raise
+            status = Status.INTERRUPTED
         bound = cheap_bound(problem)
         useful = np.sort(np.delete(utility[problem.candidates], np.searchsorted(problem.candidates, problem.include)))
         most = utility[list(problem.include)].sum() + useful[len(useful) - (problem.k - len(problem.include)) :].sum()
@@ -99,7 +108,22 @@ class Gist(Solver):
             "value": best_value,
             "value_upper_bound": max(best_value, float(most) + (self.weight * bound if self.weight else 0.0)),
         }
-        return Run(best, bound, iterations=clock.iterations, notes=notes)
+        return Run(best, bound, status=status, iterations=clock.iterations, notes=notes)
+
+    def _notes_of_only_solution(self, problem: Problem, indices: ArrayLike) -> Mapping[str, Any]:
+        value = self._value(problem, self._utilities(problem), indices)
+        return {"value": value, "value_upper_bound": value}
+
+    def _value(self, problem: Problem, utility: Vector, picks: ArrayLike) -> float:
+        return float(utility[np.asarray(picks)].sum()) + self.weight * problem.objective(picks)[0]
+
+    @staticmethod
+    def _distances_asked_for(clock: Clock) -> Iterator[float]:
+        """What ``Stop(target=)`` and ``Stop(gap=)`` ask of the smallest distance."""
+        if clock.stop.target is not None:
+            yield clock.stop.target
+        if clock.stop.gap is not None:
+            yield (1 - clock.stop.gap) * clock.upper_bound
 
     def _utilities(self, problem: Problem) -> Vector:
         if self.query is not None:

@@ -19,9 +19,9 @@ from solvers._framework.base import Solver, check_whole
 from solvers._framework.grading import Run
 from solvers._framework.limited_picks import farthest_first_within, has_other_limits, is_packing, no_solution_yet
 from solvers._framework.trimming import trimmed
-from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
+from solvers._framework.warm_up import kind_of, once, part_of
 from solvers._local_search.candidate_sampler import CandidateSampler
-from solvers._local_search.candidate_set import IN_BYTES, CandidateSet
+from solvers._local_search.candidate_set import IN_BYTES, CandidateSet, warm_up_lists
 from solvers._local_search.coarse_to_fine import coarse_to_fine_search
 from solvers._local_search.counts_search import counted_search, warm_up_counts
 from solvers._local_search.demand_search import demand_search, warm_up_demand_search
@@ -67,7 +67,8 @@ class LocalSearch(Solver):
         How many moves without fewer conflicts lead to a restart from rarely chosen points. The number doubles with each
         restart that brings no improvement, up to 64 times ``patience``.
     starts : int
-        How many independent searches to run; the best answer counts.
+        How many independent searches to run; the best answer counts. If several reach ``Stop(target=)``, which of them
+        is told first depends on the speed of the machine.
     threads : int
         How many starts run at the same time. It changes the speed, not the answer.
     tie_break : bool
@@ -109,7 +110,6 @@ class LocalSearch(Solver):
         if problem.group_counts is not None:
             warm_up_counts(problem if problem.separations is None else Problem(2, distances=1.0 - np.eye(5)))
             return
-        large = problem.points is not None and problem.vectors.size >= MANY_COORDINATES
         is_small = problem.n <= _PART and problem.geometry.form != "callable"
         part = problem if is_small else part_of(problem, _PART, max(5, problem.k * _PART // problem.n))
 
@@ -117,10 +117,11 @@ class LocalSearch(Solver):
             self._run(part, Clock(Stop(iterations=_WARM_UP_MOVES)), np.random.default_rng(0))
             if not _is_direct(part):
                 CandidateSampler(part).net(np.random.default_rng(0))  # which few moves may not come to
-            if large:
-                Greedy().solve(part_of(problem, 1 + MANY_COORDINATES // problem.vectors.shape[1], 5))
 
-        once((self.keyword(), kind_of(problem), large, _is_direct(part), part.n > IN_BYTES), run)
+        Greedy().warm_up(problem)
+        once((self.keyword(), kind_of(problem), _is_direct(part), part.n > IN_BYTES), run)
+        if problem.n > IN_BYTES:
+            once((self.keyword(), "lists"), warm_up_lists)
         if not _is_direct(problem) and _has_few_cliques(problem):
             warm_up_cells(problem, "cells", ())
 
@@ -152,7 +153,10 @@ class LocalSearch(Solver):
             return clock.best()
         if clock.indices is not None:
             return np.sort(clock.indices)
-        return np.sort(np.asarray(Greedy()._run(problem, clock, rng).indices))
+        greedy = Greedy()._run(problem, clock, rng)
+        if not _is_direct(problem):  # where a bound of its own would take as long again
+            clock.report(upper_bound=greedy.upper_bound)
+        return np.sort(np.asarray(greedy.indices))
 
     def _search(
         self, problem: Problem, clock: Clock, first: Indices | None, rng: np.random.Generator, looks: bool = True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from mmdp import Clock, Problem
@@ -72,6 +73,9 @@ class Streaming(Solver):
         notes = {"approximation_factor": approximation_factor(geometry, asked.include), "kept": len(held.ids)}
         run = Run(held.ids[best], stream.upper_bound(), iterations=table.n, notes=notes)
         return TableRun(run, held.vectors[best], table.n)
+
+    def _notes_of_only_solution(self, problem: Problem, indices: ArrayLike) -> Mapping[str, Any]:
+        return {"approximation_factor": 1.0}
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         stream = Doubling(problem.k, problem.geometry, problem.reduced_distances)

@@ -44,4 +44,4 @@ def verdicts(problem, best):
     """What the checker says of the certificates of an optimum."""
     for on_cells in ways(problem):
         content = recorded(problem, best.indices, best.objective, on_cells)
-        yield check(content, data_of(problem, content))
+        yield check(content, data_of(problem, content), problem.include, problem.exclude)

@@ -47,6 +47,8 @@ def cases():
         yield Case(solver, 900, 12, 8, metric="hamming")
         yield from (Case(solver, n, 0, k, metric="precomputed") for n, k in ((60, 5), (700, 20), (3200, 10)))
     yield from (Case("local_search", 20_000, d, 50) for d in (2, 20))
+    yield Case("local_search", 50_000, 64, 300, "float32")
+    yield from (Case("exact", n, d, 300, "float32") for n, d in ((50_000, 2), (20_000, 20)))
     yield from (Case("greedy", 70_000, d, 20, dtype) for d, dtype in itertools.product((2, 64), ("float32", "float64")))
     for solver in ("drop_add", "grasp", "interchange", "coreset", "fair", "gist"):
         yield Case(solver, 400, 3, 8)

@@ -73,6 +73,7 @@ TESTS = {  # of each file or folder, the tests that belong to it, the quickest f
     "solvers/_exact/weighted_clique.py": CAPACITIES,
     "lmm_integration/_pipeline": PRUNING,
     "lmm_integration/_pipeline/encoder_attention.py": ATTENTION,
+    "lmm_integration/_pipeline/encoding.py": ATTENTION,
     "lmm_integration/_pipeline/mergers.py": ATTENTION,
     "lmm_integration/_pipeline/restore.py": ["tests/lmm_integration/_pipeline/test_restore.py", *PRUNING],
 }

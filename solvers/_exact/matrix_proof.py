@@ -34,7 +34,7 @@ _CLIQUE_SHARE = 0.25  # of the time left, for a turn of the clique search beside
 _PACKING_SHARE = 0.75  # of the time left, for a turn of the integer program, which begins anew each time
 _PACKING_TURN = 120.0  # seconds of its first turn at most: more delay the clique search, fewer are lost more often
 _LEAST_PACKING = 1.0  # seconds that are worth starting it: its process alone takes about as long
-_Packs = (CliqueSearch, WeightedCliqueSearch)
+_PACKABLE = (CliqueSearch, WeightedCliqueSearch)
 _PACKING_PROBE = 4.0  # seconds of the integer program for one threshold of a bound at most
 
 
@@ -130,7 +130,7 @@ class MatrixProof:
 
     def _pack(self, search: PacedSearch, seconds: float) -> bool:
         """Decide the same threshold by an integer program instead, which is better at graphs with few conflicts."""
-        if seconds < _LEAST_PACKING or not isinstance(search, _Packs):
+        if seconds < _LEAST_PACKING or not isinstance(search, _PACKABLE):
             return False
         answer = call("solvers._exact.packing:independent", *search.as_packing(), seconds=seconds)
         chosen, infeasible = answer or (None, False)
@@ -184,4 +184,4 @@ class MatrixProof:
 
 def _packs(search: PacedSearch) -> bool:
     """Whether an integer program, which knows no counts, takes turns with the search."""
-    return isinstance(search, _Packs) and search.conflicts < _FEW_CONFLICTS
+    return isinstance(search, _PACKABLE) and search.conflicts < _FEW_CONFLICTS

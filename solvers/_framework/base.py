@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mmdp import (
     Clock,
@@ -173,6 +174,8 @@ class Solver(ABC):
             start, repairs = starting_solution(problem, initial)
         if run is None:
             self.warm_up(problem)
+        else:
+            run = replace(run, notes=self._notes_of_only_solution(problem, run.indices))
         clock = Clock(self.default_stop if stop is None else stop, watch, tell)
         takes_long = isinstance(problem.geometry.function, FunctionPairs) and np.isfinite(clock.remaining)
         try:
@@ -186,8 +189,6 @@ class Solver(ABC):
                 if start is not None and clock.satisfied:
                     run = run or Run(start, status=Status.STOPPED if self.exact else Status.HEURISTIC)
                 run = run or self._run(problem, clock, generator)
-            if repairs:
-                run = replace(run, notes={**run.notes, "initial": repairs})
         except TooLargeError:
             if clock.remaining > 0 or clock.indices is None:
                 raise
@@ -196,6 +197,8 @@ class Solver(ABC):
             if clock.indices is None or not interrupted(stopped):
                 raise
             run = Run(clock.indices, status=Status.INTERRUPTED)
+        if repairs:
+            run = replace(run, notes={**run.notes, "initial": repairs})
         runtime = clock.elapsed
         indices = checked_indices(self.keyword(), problem, run.indices)
         objective, pair = problem.objective(indices)
@@ -340,6 +343,10 @@ class Solver(ABC):
                 raise no_solution(problem)
             return Run(self._order(problem, rng), status=Status.OPTIMAL)
         return None
+
+    def _notes_of_only_solution(self, problem: Problem, indices: ArrayLike) -> Mapping[str, Any]:
+        """What the method's notes say of a problem that has one solution alone; by default nothing."""
+        return {}
 
     def _order(self, problem: Problem, rng: np.random.Generator) -> Indices:
         """All candidates in the order in which the method would choose them; by default farthest first."""

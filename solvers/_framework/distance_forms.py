@@ -25,6 +25,7 @@ KINDS = {
 FEW_DIMENSIONS = 8  # up to which sums run in the order of the coordinates, as the bucket kernels sum
 _SERIAL_WORK = 2**17  # coordinates below which starting threads costs more than it saves
 _CHUNK = 64
+_TILE = 32  # rows that stay in cache while every other point passes by
 _SUM_IN_ANY_ORDER = {"reassoc", "nsz"}  # lets the loops vectorise; no contraction, so x - x stays exactly 0
 
 
@@ -145,18 +146,50 @@ def neighbour_extremes(kind: int, x: Points, candidates: NDArray[np.int64]) -> t
 
     By the same functions as :func:`lower_nearest`, so that the first pick sees the distances that the others see.
     """
-    m = len(candidates)
+    m, d = len(candidates), x.shape[1]
     nearest, farthest = np.full(m, np.inf), np.full(m, -np.inf)
-    tile = 32  # rows that stay in cache while every other point passes by
-    for block in prange((m + tile - 1) // tile):
-        rows = range(block * tile, min(m, (block + 1) * tile))
+    is_plain = kind == SQEUCLIDEAN and d <= FEW_DIMENSIONS
+    columns = np.empty((d if is_plain else 0, m))
+    for c in range(len(columns)):
+        for i in range(m):
+            columns[c, i] = x[candidates[i], c]
+    for block in prange((m + _TILE - 1) // _TILE):
+        start, stop = block * _TILE, min(m, (block + 1) * _TILE)
+        if is_plain:
+            _sums_in_order(columns, start, stop, nearest, farthest)
+            continue
         for j in range(m):
-            for i in rows:
+            for i in range(start, stop):
                 if i != j:
-                    if x.shape[1] <= FEW_DIMENSIONS:
+                    if d <= FEW_DIMENSIONS:
                         distance = reduced_distance(kind, x, candidates[i], x, candidates[j])
                     else:
                         distance = one_reduced_distance(kind, x, candidates[i], x, candidates[j])
                     nearest[i] = min(nearest[i], distance)
                     farthest[i] = max(farthest[i], distance)
     return nearest, farthest
+
+
+@njit(cache=True, fastmath={"nnan", "nsz"})
+def _sums_in_order(columns: Points, start: int, stop: int, nearest: Vector, farthest: Vector) -> None:
+    """Do the same for Euclidean distances of few dimensions: of a tile of points at once, each sum in its order."""
+    d, width = columns.shape[0], stop - start
+    tile, total = np.zeros((d, _TILE)), np.empty(_TILE)
+    tile[:, :width] = columns[:, start:stop]
+    least, most = np.full(_TILE, np.inf), np.full(_TILE, -np.inf)
+    for j in range(columns.shape[1]):
+        for i in range(_TILE):
+            total[i] = 0.0
+        for c in range(d):
+            other = columns[c, j]
+            for i in range(_TILE):
+                delta = tile[c, i] - other
+                total[i] += delta * delta
+        own = min(max(j - start, 0), _TILE - 1)
+        before, after = least[own], most[own]
+        for i in range(_TILE):
+            least[i] = total[i] if total[i] < least[i] else least[i]
+            most[i] = total[i] if total[i] > most[i] else most[i]
+        if start <= j < stop:  # which has no distance from itself
+            least[own], most[own] = before, after
+    nearest[start:stop], farthest[start:stop] = least[:width], most[:width]

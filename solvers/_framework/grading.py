@@ -27,6 +27,7 @@ from mmdp.bounds import area_bound, attainable, averaging_bound, cheap_bound, in
 from mmdp.coverage import in_blocks, in_memory
 from mmdp.metrics import METRICS, Metric
 
+_IN_A_SECOND = 5e8  # coordinates that are compared, of what is left of the time and of a tenth of a second in any case
 ROUNDING = 1e-9  # relative; a kernel may sum in another order than the referee
 
 
@@ -94,6 +95,12 @@ def _broken_limit(problem: Problem, indices: Indices) -> str:
     return next(filter(None, (limits.violation(indices) for limits in sized)), "") or problem.too_close(indices)
 
 
+def _rows_of_distances(problem: Problem) -> int:
+    """How many coordinates are compared for a bound by k rows of distances."""
+    has_vectors = problem.points is not None and problem.geometry.function is None
+    return problem.n * problem.k * (problem.vectors.shape[1] if has_vectors else 1)
+
+
 def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, objective: float) -> float:
     """Return the smallest upper bound that the run and its clock claim, or a cheap one.
 
@@ -107,7 +114,7 @@ def checked_bound(keyword: str, problem: Problem, run: Run, clock: Clock, object
     claimed = min(run.upper_bound, clock.upper_bound)
     if run.status is Status.OPTIMAL:
         claimed = min(claimed, objective)
-    elif math.isinf(claimed):
+    elif math.isinf(claimed) and _rows_of_distances(problem) <= _IN_A_SECOND * max(0.1, clock.remaining):
         with suppress(TooLargeError):  # distances that take longer than the time that is left
             claimed = cheap_bound(problem)
     else:

@@ -108,3 +108,10 @@ class CandidateSet:
         step = max(1, _BLOCK // n)
         blocks = [near_pairs(self._rows(row, row + step), row, threshold, cap) for row in range(0, n, step)]
         return stacked(blocks)
+
+
+def warm_up_lists() -> None:
+    """Compile the search on lists of near points, which few points do not come to."""
+    some = CandidateSet(Problem(3, points=np.arange(8.0)[:, None] ** 2), np.arange(8))
+    lists = some._listed(np.arange(8) < 3, np.zeros(8, dtype=np.bool_), 1)
+    search_conflict_lists(lists, 3, 1, 1)

@@ -14,17 +14,11 @@ import numpy as np
 from mmdp.arrays import Indices
 from solvers._local_search.candidate_sampler import CandidateSampler
 from solvers._local_search.candidate_set import CandidateSet
+from solvers._local_search.rounds import BLUNT, FRESH, HOPELESS, LOSS, NEVER, SHRINK, STALL, without_some_neighbours
 from solvers._local_search.search_run import Pauses, SearchRun
 
 _NEAR, _LEAST_NEAR = 800, 14  # points of all neighbourhoods together, and of each: fewer miss better places
-_FRESH = 0.2  # share of rounds that forget the incumbent: more explore, fewer improve on what was found
-_STALL = 1500  # moves without a larger z, at which a candidate set is left: more find more in it, fewer see more sets
-_SHRINK = 4  # how many times fewer points each refinement samples from: more is faster, and misses places between
-_HOPELESS = 0.97  # of the best objective, below which a coarse refinement ends before its last steps
-_LOSS = 0.01  # share of the best objective that a round may fall short, at random, to be the next incumbent
 _LOOK = 0.4  # moves of looking elsewhere for each move so far: more is lost where looking finds nothing
-_BLUNT = 0.6  # share of nets, the worse ones so far, that are not refined: a refinement takes longer than a net
-_NEVER = 2**62
 
 Look = Callable[
     [int], bool
@@ -46,21 +40,21 @@ def coarse_to_fine_search(run: SearchRun, look: Look | None = None) -> Generator
             if run.over:
                 break
         net = sampler.net(rng)
-        if rng.random() < _FRESH:
+        if rng.random() < FRESH:
             chosen = sampler.completed(run.fixed, net, rng, choices=1)
         else:
-            chosen = sampler.completed(_without_some_neighbours(run, base), net, rng, choices=max(3, len(net) // 50))
+            chosen = sampler.completed(without_some_neighbours(run, base), net, rng, choices=max(3, len(net) // 50))
         candidate_set = CandidateSet(problem, np.union1d(net, chosen))
         run.bill(len(candidate_set.points))
-        chosen = yield from run.search(candidate_set, chosen, _NEVER, _STALL)
+        chosen = yield from run.search(candidate_set, chosen, NEVER, STALL)
         on_nets.append(run.closest_found)
-        if run.closest_found < np.quantile(on_nets, _BLUNT):
+        if run.closest_found < np.quantile(on_nets, BLUNT):
             continue
         chosen = yield from _refine(run, sampler, chosen)
         if run.over:
             break
         found = problem.value(max(run.closest_found, 0.0))
-        if found >= (1 - _LOSS * rng.random()) * problem.value(max(run.closest, 0.0)):
+        if found >= (1 - LOSS * rng.random()) * problem.value(max(run.closest, 0.0)):
             base = chosen
 
 
@@ -73,22 +67,13 @@ def _refine(run: SearchRun, sampler: CandidateSampler, chosen: Indices) -> Pause
     while not run.over:
         candidate_set = CandidateSet(problem, sampler.near(chosen, nearest, width, run.rng))
         run.bill(len(candidate_set.points))
-        chosen = yield from run.search(candidate_set, chosen, _NEVER, _STALL)
+        chosen = yield from run.search(candidate_set, chosen, NEVER, STALL)
         if run.over:
             break
         gained, found = run.closest_found > found, max(found, run.closest_found)
-        hopeless = problem.value(max(found, 0.0)) < _HOPELESS * problem.value(max(run.closest, 0.0))
-        if (nearest <= width and not gained) or (hopeless and nearest * _SHRINK**2 < n // k):
+        hopeless = problem.value(max(found, 0.0)) < HOPELESS * problem.value(max(run.closest, 0.0))
+        if (nearest <= width and not gained) or (hopeless and nearest * SHRINK**2 < n // k):
             break
         if nearest > width or not gained:
-            nearest = max(width, nearest // _SHRINK)
+            nearest = max(width, nearest // SHRINK)
     return chosen
-
-
-def _without_some_neighbours(run: SearchRun, base: Indices) -> Indices:
-    """Drop a random pick and those nearest to it, up to half of all, but no fixed one."""
-    rng = run.rng
-    centre = base[rng.integers(len(base))]
-    order = np.argsort(run.problem.reduced_distances(centre, base)[0], kind="stable")
-    dropped = base[order[: rng.integers(1, max(2, len(base) // 2 + 1))]]
-    return np.setdiff1d(base, np.setdiff1d(dropped, run.fixed))

@@ -14,18 +14,12 @@ from solvers._framework.warm_up import counted_part_of, kind_of, once
 from solvers._local_search.counts_candidates import CountedCandidates
 from solvers._local_search.counts_sampler import CountedSampler
 from solvers._local_search.counts_state import MOST_COUNTED_PICKS
+from solvers._local_search.rounds import BLUNT, FRESH, HOPELESS, LOSS, NEVER, SHRINK, STALL, without_some_neighbours
 from solvers._local_search.search_run import Pauses, SearchRun
 
 _TOGETHER = 2500  # points that are searched all together: a matrix of 50 MB
 _MOST_PICKS = min(5000, MOST_COUNTED_PICKS)  # beyond, not even the distances among the picks are kept
 _NEAR = 900  # points of all neighbourhoods together; more for large k
-_FRESH = 0.2  # share of rounds that forget the incumbent: more explore, fewer improve on what was found
-_STALL = 1500  # moves without a larger z, at which a candidate set is left
-_SHRINK = 4.0  # how many times fewer points each refinement samples from
-_HOPELESS = 0.97  # of the best objective, below which a coarse refinement ends before its last steps
-_LOSS = 0.01  # share of the best objective that a round may fall short, at random, to be the next incumbent
-_BLUNT = 0.6  # share of nets, the worse ones so far, that are not refined
-_NEVER = 2**62
 _PART, _PICKS, _MOVES, _PATIENCE = 60, 6, 200, 50  # points, picks, moves and patience of a run that compiles
 
 
@@ -97,20 +91,20 @@ def _coarse_to_fine(run: SearchRun, limits: GroupCounts) -> Generator[None, None
     on_nets: list[float] = []
     while not run.over:
         net = np.union1d(sampler.net(base, rng), base)
-        is_fresh = rng.random() < _FRESH
+        is_fresh = rng.random() < FRESH
         choices = 1 if is_fresh else max(3, len(net) // 50)
-        kept = run.fixed if is_fresh else _without_some_neighbours(run, base)
+        kept = run.fixed if is_fresh else without_some_neighbours(run, base)
         chosen = _completed(problem, limits, kept, net, rng, choices)
         run.bill(len(net))
-        chosen = yield from run.search(CountedCandidates(problem, limits, net), chosen, _NEVER, _STALL)
+        chosen = yield from run.search(CountedCandidates(problem, limits, net), chosen, NEVER, STALL)
         on_nets.append(run.closest_found)
-        if run.closest_found < np.quantile(on_nets, _BLUNT):
+        if run.closest_found < np.quantile(on_nets, BLUNT):
             continue
         chosen = yield from _refine(run, limits, sampler, chosen)
         if run.over:
             break
         found = problem.value(max(run.closest_found, 0.0))
-        if found >= (1 - _LOSS * rng.random()) * problem.value(max(run.closest, 0.0)):
+        if found >= (1 - LOSS * rng.random()) * problem.value(max(run.closest, 0.0)):
             base = chosen
 
 
@@ -121,15 +115,15 @@ def _refine(run: SearchRun, limits: GroupCounts, sampler: CountedSampler, chosen
     while not run.over:
         points, finest = sampler.near(chosen, scale, width, run.rng)
         run.bill(len(points))
-        chosen = yield from run.search(CountedCandidates(problem, limits, points), chosen, _NEVER, _STALL)
+        chosen = yield from run.search(CountedCandidates(problem, limits, points), chosen, NEVER, STALL)
         if run.over:
             break
         gained, found = run.closest_found > found, max(found, run.closest_found)
-        hopeless = problem.value(max(found, 0.0)) < _HOPELESS * problem.value(max(run.closest, 0.0))
-        if (finest and not gained) or (hopeless and scale < 1 / _SHRINK):
+        hopeless = problem.value(max(found, 0.0)) < HOPELESS * problem.value(max(run.closest, 0.0))
+        if (finest and not gained) or (hopeless and scale < 1 / SHRINK):
             break
         if not finest or not gained:
-            scale /= _SHRINK
+            scale /= SHRINK
     return chosen
 
 
@@ -143,11 +137,3 @@ def _completed(
         return int(rng.choice(far))
 
     return np.array(within_counts(problem, limits, kept.tolist(), one_of_the_farthest, net), dtype=np.int64)
-
-
-def _without_some_neighbours(run: SearchRun, base: Indices) -> Indices:
-    """Drop a random pick and those nearest to it, up to half of all, but no fixed one."""
-    rng = run.rng
-    order = np.argsort(run.problem.reduced_distances(base[rng.integers(len(base))], base)[0], kind="stable")
-    dropped = base[order[: rng.integers(1, max(2, len(base) // 2 + 1))]]
-    return np.setdiff1d(base, np.setdiff1d(dropped, run.fixed))

@@ -74,6 +74,17 @@ def conflict_graph(
     return ConflictGraph(points, both.indptr.astype(np.int64), both.indices.astype(np.int32))
 
 
+def closest_distance(problem: Problem, points: Indices) -> float:
+    """Return the smallest distance of two of the points; by a k-d tree where there is one."""
+    if not _has_tree(problem, points):
+        return problem.objective(points)[0]
+    x, norm = problem.vectors[points].astype(np.float64), _NORMS[problem.geometry.form]
+    apart, nearest = KDTree(x).query(x, k=2, p=norm)
+    close = np.flatnonzero(apart[:, 1] <= apart[:, 1].min() * (1 + _NEAR))
+    pairs = {(min(i, j), max(i, j)) for i, j in zip(close.tolist(), nearest[close, 1].tolist(), strict=True) if i != j}
+    return min(problem.objective(points[list(pair)])[0] for pair in pairs)
+
+
 def _has_tree(problem: Problem, points: Indices) -> bool:
     is_sum = problem.points is not None and problem.geometry.form in _NORMS
     return is_sum and len(points) >= _TREE_POINTS and problem.vectors.shape[1] <= _TREE_DIMENSIONS

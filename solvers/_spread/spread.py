@@ -26,7 +26,7 @@ from solvers._framework.interrupts import interrupted
 from solvers._framework.warm_up import MANY_COORDINATES, kind_of, once, part_of
 from solvers._spread.clique_constraints import edge_clique_cover
 from solvers._spread.component_proof import ComponentProof
-from solvers._spread.conflict_graph import ConflictGraph, conflict_graph
+from solvers._spread.conflict_graph import ConflictGraph, closest_distance, conflict_graph
 from solvers._spread.independent_set import BEST, FOUND, MOVES, Search, advance, new_search
 from solvers._spread.packing import Packing
 
@@ -35,6 +35,7 @@ _SEARCH_SHARE = 0.3  # of the time left, for the local search of each turn
 _PATIENCE = 40  # moves without a gain for each point, until a turn of the local search ends
 _LEAST_PATIENCE = 4_000
 _COMPARED = 2**22  # points that picks are compared with until the last of them is looked at
+_AT_LEAST = 0.1  # seconds that the first answer may take
 _SLICE = 500  # moves between two looks at the clock
 _PART = 40  # points of a warm-up
 _ROUNDING = 1e-9  # relative; of a radius whose ball holds one chosen point
@@ -133,7 +134,7 @@ def spread(
             raise
         status = Status.INTERRUPTED
     indices = np.sort(clock.best())
-    closest = problem.objective(indices)[0] if len(indices) > 1 else math.inf
+    closest = closest_distance(problem, indices) if len(indices) > 1 else math.inf
     if closest < distance:
         raise SolverContractError(f"spread returned two points {closest!r} apart, closer than {distance!r}")
     bound = int(clock.upper_bound)
@@ -216,7 +217,7 @@ class _Spread:
             if accelerated.applies(self._problem):
                 picks = self._extended(picks, 1 + int((nearest >= self._threshold).sum()))
             else:
-                while nearest[pick := int(nearest.argmax())] >= self._threshold:
+                while nearest[pick := int(nearest.argmax())] >= self._threshold and not self._is_late:
                     picks.append(pick)
                     rows.lower(nearest, pick)
                     nearest[pick] = -1.0
@@ -224,6 +225,11 @@ class _Spread:
             picks = picks or [int(far[0])]
             self._clock.report(picks, len(picks), len(self._include) + len(np.setdiff1d(far, self._include)))
         return far
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether the first answer is to be left as it is; one that takes no time is not."""
+        return self._clock.remaining <= 0 and self._clock.elapsed > _AT_LEAST
 
     def _extended(self, picks: list[int], most: int) -> list[int]:
         """Extend picks by up to ``most`` others in the same order, with most distances skipped."""
@@ -233,7 +239,7 @@ class _Spread:
         room = min(len(picks) + most, problem.n - len(self._excluded))
         kernel = accelerated.kernel(problem.vectors, problem.geometry, nearest, room, picks)
         order, count = np.array(picks + [-1] * (room - len(picks))), len(picks)
-        while count < room:
+        while count < room and not self._is_late:
             stop = min(room, count + max(1, _COMPARED // problem.n))
             if kernel(order, count, stop) < self._threshold:
                 near = (
@@ -241,7 +247,7 @@ class _Spread:
                 )
                 return list(map(int, order[: count + list(near).index(True)]))
             count = stop
-        return list(map(int, order))
+        return list(map(int, order[:count]))
 
     def _count_balls(self, far: Indices) -> None:
         """Bound the size by balls that hold one chosen point each, where a triangle inequality holds."""

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmdp import Problem, bounds
+import solvers
+from mmdp import Problem, Stop, bounds
 from mmdp.instances import gkd_c, ran
+from solvers._framework import grading
 from tests import naive
 from tests.strategies import cases
 
@@ -240,3 +242,13 @@ def test_a_bound_is_rounded_up():
     assert bounds.clustering_bound(problem) >= 0.3
     assert bounds.degree_bound(problem) >= 0.3
     assert bounds.degree_bound(problem) == pytest.approx(0.3, rel=1e-12)
+
+
+def test_no_long_bound_is_computed_after_the_time_is_up(monkeypatch):
+    problem = Problem(30, points=np.random.default_rng(0).random((400, 3)))
+    assert solvers.solve(problem, solver="random", stop=Stop(seconds=0)).upper_bound == bounds.cheap_bound(problem)
+    monkeypatch.setattr(grading, "_IN_A_SECOND", 10 * (400 * 30 * 3 - 1))
+    found = solvers.solve(problem, solver="random", stop=Stop(seconds=0)).upper_bound
+    assert found == bounds.averaging_bound(problem) > bounds.cheap_bound(problem)
+    monkeypatch.undo()
+    assert solvers.solve(problem, solver="random").upper_bound == bounds.cheap_bound(problem)

@@ -234,3 +234,14 @@ def test_a_union_of_groups_of_two_attributes_is_refused():
     union = np.flatnonzero(limits.low == 1).tolist()
     assert limits.attribute[union].tolist() == [0, 1]
     assert not check(Certificate(k=2, threshold=4.0, tree=[[[0]], [], union]), problem, objective=1.0)
+
+
+@pytest.mark.parametrize("union", [[-1], [2], [True], ["b"], 0, []])
+def test_a_union_of_groups_that_are_not_there_proves_nothing(union):
+    problem = Problem(2, points=[[0.0], [1.0], [5.0]], groups=["a", "a", "b"], counts={"b": 1})
+    assert not check(Certificate(2, 4.5, [[], [], union]), problem, 4.0)
+
+
+@pytest.mark.parametrize("tree", [[], [[0, 1, 2]], [[[0, 1, 2]], [0]], [[["a"]], []], [[[0, 1, 9]], []]])
+def test_a_tree_that_is_none_proves_nothing(tree):
+    assert not check(Certificate(2, 5.1, tree), Problem(2, points=[[0.0], [1.0], [5.0]]), 5.0)

@@ -92,9 +92,16 @@ def example(request, coarse):
 
 def test_it_is_accepted_and_uses_what_there_is(example):
     problem, best, content = example
-    verdict = check(content, data_of(problem, content))
+    data, fixed = data_of(problem, content), (problem.include, problem.exclude)
+    verdict = check(content, data, *fixed)
     assert verdict.optimal
     assert verdict.objective == best.objective
+    assert (verdict.n, verdict.include, verdict.exclude) == (problem.n, *fixed)
+    if any(fixed):
+        assert "that contain 7 and do not contain 9, 11 are" in str(verdict)
+        for others in ((), ([7],), ([], [9, 11]), ([7], [9])):
+            with pytest.raises(RejectedError, match="not what is asked for"):
+                check(content, data, *others)
 
 
 def test_cells_hold_many_points_and_lemmas_are_used(coarse):
@@ -173,7 +180,7 @@ def test_no_proof_of_a_false_bound_is_accepted_whatever_is_changed_in_it(example
         for trial in range(max(20, MUTATIONS // len(EXAMPLES) // 2)):
             changed = damaged(steps, rng) if trial else steps
             with pytest.raises(RejectedError) as error:
-                check(closed(header, as_body([*prefix, *changed])), data)
+                check(closed(header, as_body([*prefix, *changed])), data, header["include"], header["exclude"])
             refused[str(error.value)[:30]] += 1
     assert len(refused) > 2, refused
 
@@ -203,7 +210,7 @@ def test_a_changed_byte_is_no_proof_of_more(example):
         changed = bytearray(text)
         changed[int(rng.integers(len(changed)))] = int(rng.integers(256))
         try:
-            verdict = check(lzma.compress(bytes(changed), preset=0), data)
+            verdict = check(lzma.compress(bytes(changed), preset=0), data, problem.include, problem.exclude)
         except RejectedError:
             continue
         assert verdict.k == problem.k
@@ -240,8 +247,9 @@ def test_a_wrong_header_is_refused(change, why):
     problem, on_cells = EXAMPLES["matrix"]
     best = solvers.solve(problem, solver="exact")
     header, body = opened(recorded(problem, best.indices, best.objective, on_cells))
+    claim = header | change
     with pytest.raises(RejectedError, match=why):
-        check(closed(header | change, body), problem.matrix())
+        check(closed(claim, body), problem.matrix(), claim["include"], claim["exclude"])
 
 
 def proof_of(points, order, sizes, steps, k, threshold, picks):
@@ -366,11 +374,51 @@ def test_the_file_is_checked_with_nothing_but_the_checker(tmp_path):
     (tmp_path / "check_certificate.py").write_text(code, encoding="utf-8")
     run = [sys.executable, "-I", "check_certificate.py", "points.csv"]
     accepted = subprocess.run([*run, "five.proof"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert accepted.stdout.startswith("ACCEPTED: no 5 points")
+    assert accepted.stdout.startswith("ACCEPTED: no 5 of 300 points are pairwise more than")
     file.write_bytes(file.read_bytes()[:-20])
     refused = subprocess.run([*run, "five.proof"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert refused.stderr.startswith("REJECTED")
+
+
+def test_the_command_is_told_what_is_fixed(tmp_path):
+    points = planar(300, 5)
+    np.save(tmp_path / "points.npy", points)
+    file = tmp_path / "five.proof"
+    solvers.solve(points, 5, solver="exact", certificate_file=str(file), exclude=[0, 4])
+    run = [sys.executable, check_certificate.__file__, tmp_path / "points.npy", file]
+    refused = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert refused.stderr.startswith("REJECTED: the proof is about sets with exclude = [0, 4]")
+    accepted = subprocess.run([*run, "--exclude", "4,0"], capture_output=True, text=True, check=False)
+    assert accepted.stdout.startswith("ACCEPTED: no 5 of 300 points that do not contain 0, 4 are")
+
+
+@pytest.mark.parametrize("zero", [[0.0, 0.0], [1e200, 1e200], [1e-200, 0.0]])
+def test_points_without_a_direction_prove_nothing(zero):
+    header = {"format": check_certificate.FORMAT, "n": 4, "k": 2, "metric": "cosine", "picks": [1, 3]}
+    header |= {"threshold": (2e-9).hex(), "bound": (1e-9).hex(), "include": [], "exclude": [], "free": 4, "cells": 1}
+    body = as_body([0, 1, 2, 3, 4, 0, 1, 1, 0, 6])
+    with pytest.raises(RejectedError, match="no direction"):
+        check(closed(header, body), np.array([zero, [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3\n2\n1\n9\n50\n",  # n and d of three points in no columns, or five points
+        "3 2\n0 1 5\n0 2 7\n",  # one pair is missing
+        "3 2\n0 1 5\n0 2 7\n0 1 7\n",
+        "",
+    ],
+)
+def test_a_file_is_not_read_as_the_certificate_would_like(tmp_path, text):
+    (tmp_path / "points.csv").write_text(text)
+    header = {"format": check_certificate.FORMAT, "n": 3, "k": 2, "metric": "euclidean", "picks": [0, 1]}
+    header |= {"threshold": (1e-9).hex(), "bound": (1e-9).hex(), "include": [], "exclude": [], "free": 3, "cells": 1}
+    (tmp_path / "p.proof").write_bytes(closed(header, as_body([0, 1, 2, 3, 0, 1, 1, 0, 6])))
+    run = [sys.executable, check_certificate.__file__, tmp_path / "points.csv", tmp_path / "p.proof"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("REJECTED")
 
 
 def test_a_file_that_is_not_written_says_why(tmp_path):

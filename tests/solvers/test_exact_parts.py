@@ -13,6 +13,7 @@ from solvers._exact import bitsets, branch_and_bound, cell_graph, cell_splitting
 from solvers._exact.boxes import farthest, nearest
 from solvers._exact.clique_cover import clique_cover
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
+from solvers._exact.counted_clique import CountedCliqueSearch
 from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._exact.packing import independent
 from solvers._exact.relaxation import Relaxation
@@ -171,6 +172,13 @@ def test_a_heavy_packing_is_found_or_refuted(conflict, data):
         assert is_clique(free, chosen)
     if max(sums) < need * (1 - 1e-4) and least > 1:
         assert refuted
+
+
+def test_a_packing_that_is_lighter_by_less_than_rounding_is_none():
+    weight = np.full(3, 10**9)
+    chosen, refuted = independent(np.zeros((3, 3), dtype=bool), int(weight.sum()) + 1000, weight, np.inf)
+    assert chosen is None
+    assert not refuted
 
 
 # colours
@@ -349,6 +357,27 @@ def test_a_search_for_weight_with_forced_vertices(adjacent, data):
     assert len({tuple(sorted(clique.tolist())) for clique in found}) == len(found)
 
 
+@settings(max_examples=300)
+@given(adjacent=graphs(most=11), k=st.integers(2, 6), attributes=st.integers(1, 2), seed=st.integers(0, 2**32))
+def test_a_search_within_counts_finds_every_clique_that_keeps_them(adjacent, k, attributes, seed):
+    n, rng = len(adjacent), np.random.default_rng(seed)
+    assume(k <= n)
+    groups = {a: rng.integers(0, 3, n) for a in range(attributes)}
+    inner = rng.permutation(n)[:k]  # which keeps the counts
+    counts = {}
+    for a, labels in groups.items():
+        own = {g: int((labels[inner] == g).sum()) for g in np.unique(labels).tolist()}
+        counts[a] = {g: (c - rng.integers(0, min(c, 1) + 1), c + rng.integers(0, 3)) for g, c in own.items()}
+    limits = Problem(k, points=np.arange(n)[:, None], groups=groups, counts=counts).group_counts
+    if limits is None:  # for k = n
+        return
+    search, found = CountedCliqueSearch(adjacent, k, (), limits, np.arange(n)), []
+    while search.run(np.inf, int(rng.choice([1, 2, 1000]))) != EXHAUSTED:
+        if search.outcome == FOUND:
+            found.append(tuple(sorted(search.clique.tolist())))
+    assert sorted(found) == [c for c in cliques(adjacent, k) if not limits.violation(np.array(c))]
+
+
 def test_a_search_keeps_its_count_of_nodes():
     rng = np.random.default_rng(5)
     adjacent = np.triu(rng.random((70, 70)) < 0.7, 1)
@@ -475,12 +504,12 @@ def test_a_clique_of_cells_is_refined_to_points_or_dissolves(points, form, k, co
 
 
 def test_cells_that_are_split_into_many_parts():
-    """Three cells in six dimensions, whose boxes tell little, at the last threshold that they reach and the next."""
+    """Three cells in nine dimensions, whose boxes tell little, at the last threshold that they reach and the next."""
     kind, splits = KINDS["sqeuclidean"], []
-    corners = np.pad([[0.0, 0.0], [1.0, 0.0], [0.5, 0.87]], ((0, 0), (0, 4)))
+    corners = np.pad([[0.0, 0.0], [1.0, 0.0], [0.5, 0.87]], ((0, 0), (0, 7)))
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        points = np.concatenate([corner + 0.45 * rng.random((400, 6)) for corner in corners])
+        points = np.concatenate([corner + 0.45 * rng.random((400, 9)) for corner in corners])
         tree = kd_tree.build(points)
         sizes, owner = tree.last - tree.first, tree.points[tree.first] // 400
         cells = np.array([np.flatnonzero((sizes >= 160) & (sizes <= 400) & (owner == c))[0] for c in range(3)])
@@ -496,7 +525,7 @@ def test_cells_that_are_split_into_many_parts():
             if outcome == cell_splitting.REAL:
                 picks = tree.points[tree.first[nodes]]
                 assert D[np.ix_(picks, picks)][np.triu_indices(3, 1)].min() >= t
-    assert max(splits) > 64
+    assert max(splits) > 80
 
 
 def refined_far(kind, tree, cells, t):

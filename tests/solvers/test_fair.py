@@ -113,7 +113,7 @@ def test_the_clusters_alone_keep_the_factor(case):
     """Without a good subset to begin with and exchanges to end with, nothing hides a guess that went wrong."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fair, "_exchange", lambda problem, group_counts, clock: None)
-        patch.setattr(fair, "_farthest_first", worst)
+        patch.setattr(fair, "within_counts", worst)
         result = solved(case, "fair")
     assume(result.notes)
     assert result.objective * result.notes["approximation_factor"] >= optimum(case) * (1 - 5e-8) - 1e-9
@@ -136,7 +136,7 @@ def test_the_clusters_keep_the_factor_for_two_attributes(case, data):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fair, "_exchange", lambda problem, group_counts, clock: None)
-        patch.setattr(fair, "_farthest_first", worst)
+        patch.setattr(fair, "within_counts", worst)
         result = solvers.solve(problem, solver="fair")
     assert keeps(one.counts, one.groups, result.indices)
     assert sum(labels[i] == "x" for i in result.indices) >= fewest

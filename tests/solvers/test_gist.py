@@ -5,9 +5,47 @@ import itertools
 import numpy as np
 import pytest
 
-from mmdp import DataFileError, InvalidOptionError, Problem
-from solvers import solve
+from mmdp import DataFileError, InvalidOptionError, Problem, Status, Stop
+from solvers import gist, solve
 from solvers.__main__ import application
+
+LINE, USEFUL = [[0.0], [10.0], [1.0], [2.0], [3.0]], [0.0, 0.0, 100.0, 100.0, 100.0]
+
+
+def test_the_history_is_that_of_the_answer():
+    result = solve(LINE, 2, solver="gist", utility=USEFUL)
+    assert sorted(result.indices.tolist()) == [2, 4]
+    assert result.history[-1].objective == result.objective == 2.0
+
+
+def test_a_limit_on_the_distance_ends_the_search():
+    counted = [solve(LINE, 2, solver="gist", stop=stop).iterations for stop in (Stop(), Stop(target=5.0))]
+    assert counted[0] > counted[1] == 1
+
+
+def test_an_interrupt_keeps_the_best_value(monkeypatch):
+    calls, spaced = [], gist._spaced
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 30:
+            raise KeyboardInterrupt
+        return spaced(*arguments)
+
+    monkeypatch.setattr(gist, "_spaced", interrupted)
+    result = solve(LINE, 2, solver="gist", utility=USEFUL)
+    assert result.status is Status.INTERRUPTED
+    assert sorted(result.indices.tolist()) == [2, 4]
+    assert result.notes["value"] == 202.0
+
+
+def test_the_only_solution_has_a_value_too():
+    points = [[0.0], [1.0], [5.0]]
+    result = solve(points, 3, solver="gist", utility=[1.0, 2.0, 3.0])
+    assert result.notes["value"] == result.notes["value_upper_bound"] == 7.0
+    with pytest.raises(InvalidOptionError, match="utility has shape"):
+        solve(points, 3, solver="gist", utility=[1.0, 2.0])
+    assert solve(points, 3, solver="coreset").notes["approximation_factor"] == 1.0
 
 
 def test_weight_moves_between_the_most_useful_and_the_most_diverse():

@@ -1,12 +1,16 @@
 """streaming and coreset keep the factors they state, against enumeration; Dask gives the same as it would in memory."""
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mmdp import InvalidProblemError, Problem
-from solvers import load, solve
+from mmdp import InvalidProblemError, Problem, Status, Stop
+from solvers import coreset, load, solve
+from solvers.random import Random
 from tests.strategies import METRICS, cases
 
 da = pytest.importorskip("dask.array")
@@ -91,3 +95,30 @@ def test_dask_errors_say_where():
         solve(da.from_array(X[:100], chunks=(50, 4)), 101, solver="coreset")
     with pytest.raises(InvalidProblemError, match="coreset"):
         solve(da.from_array(X[:100], chunks=(50, 4)), 5)
+
+
+def test_a_coreset_claims_no_factor_for_an_answer_of_zero_that_may_be_wrong():
+    twice = np.repeat(np.arange(6.0)[:, None], 3, axis=0)
+    answers = [solve(twice, 6, solver="coreset", inner=inner) for inner in ("random", "greedy")]
+    assert answers[0].objective == 0
+    assert answers[0].notes["approximation_factor"] == np.inf
+    assert answers[1].objective * answers[1].notes["approximation_factor"] >= 1
+    assert solve(np.ones((9, 2)), 3, solver="coreset").notes["approximation_factor"] < np.inf
+
+
+def test_a_coreset_hands_on_its_seed_and_what_is_left_of_its_time(monkeypatch):
+    X = np.random.default_rng(0).random((400, 2))
+    picks = {tuple(solve(X, 5, solver="coreset", inner="random", seed=seed).indices) for seed in range(3)}
+    assert len(picks) == 3
+    seen = []
+
+    class Inner(Random):
+        def solve(self, problem, stop=None, seed=0):
+            seen.append(stop.seconds)
+            return replace(super().solve(problem, seed=seed), status=Status.INTERRUPTED)
+
+    monkeypatch.setattr(coreset, "make", lambda inner: Inner())
+    monkeypatch.setattr(coreset, "_core", lambda problem, keep: time.sleep(0.05) or (np.arange(keep), 0.0))
+    result = solve(X, 5, solver="coreset", stop=Stop(seconds=2))
+    assert seen[0] < 1.9
+    assert result.status is Status.INTERRUPTED

@@ -5,6 +5,7 @@ import pytest
 
 import solvers
 from mmdp import InvalidOptionError, Problem, Status, Stop
+from solvers.local_search import LocalSearch
 
 NAMES = [info.name for info in solvers.available() if not info.missing]
 TAKING = [name for name in NAMES if solvers.load(name).takes_initial]
@@ -73,6 +74,17 @@ def test_fixed_and_excluded_points_are_repaired():
     assert result.notes["initial"] == "had an excluded index; 3 of its 4 points are kept"
     result = solvers.solve(problem, solver="exact", initial=[4, 1, 2, 5])
     assert result.notes["initial"] == "had a set without all included indices; 3 of its 4 points are kept"
+
+
+def test_a_repair_is_told_of_an_interrupted_run_too(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalSearch, "_run", interrupted)
+    problem = Problem(4, points=X, exclude=[1])
+    result = solvers.solve(problem, solver="local_search", initial=[0, 1, 2, 3])
+    assert result.status is Status.INTERRUPTED
+    assert result.notes["initial"] == "had an excluded index; 3 of its 4 points are kept"
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from mmdp import DataFileError, InvalidProblemError, Problem, Status, Stop
 from solvers import spread
 from solvers.__main__ import application
 from solvers._farthest_first import accelerated
+from solvers._spread import spread as spread_module
 from solvers._spread.clique_constraints import edge_clique_cover, fractional_bound, largest_independent
-from solvers._spread.conflict_graph import conflict_graph
+from solvers._spread.conflict_graph import closest_distance, conflict_graph
 from solvers._spread.independent_set import BEST, SIZE, advance, clique_cover, new_search
 from tests.solvers.interrupting import last_line
 from tests.strategies import cases
@@ -107,6 +108,7 @@ def test_greedy_alone_is_not_the_most_and_the_proof_is():
 @pytest.mark.parametrize("fixed", [{}, {"include": (5, 17), "exclude": (0, 3)}])
 def test_the_first_answer_among_many_points_is_the_farthest_first_order(monkeypatch, d, fixed):
     monkeypatch.setattr(accelerated, "MANY_COORDINATES", 10_000)
+    monkeypatch.setattr(spread_module, "_AT_LEAST", np.inf)
     X = np.random.default_rng(d).random((4000, d))
     X = np.concatenate([X, X[:2000] + 1e-9])
     assert accelerated.applies(Problem(2, points=X))
@@ -115,6 +117,24 @@ def test_the_first_answer_among_many_points_is_the_farthest_first_order(monkeypa
         with monkeypatch.context() as plain:
             plain.setattr(accelerated, "applies", lambda problem: False)
             assert first.indices.tolist() == spread(X, distance, stop=Stop(seconds=0), **fixed).indices.tolist()
+
+
+@pytest.mark.parametrize("n", [300, 7000])
+def test_a_first_answer_that_takes_too_long_is_cut(monkeypatch, n):
+    monkeypatch.setattr(accelerated, "MANY_COORDINATES", 10_000)
+    monkeypatch.setattr(spread_module, "_AT_LEAST", 0.0)
+    X = np.random.default_rng(0).random((n, 2))
+    found = spread(X, 1e-6, stop=Stop(seconds=0))
+    assert 1 <= found.size < n == found.upper_bound
+    assert found.status is Status.STOPPED
+    assert found.objective >= 1e-6
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "chebyshev"])
+def test_the_closest_pair_of_many_points(metric):
+    points = np.random.default_rng(1).integers(0, 10**6, (5000, 2)).astype(float)
+    problem, chosen = Problem(2, points=points, metric=metric), np.arange(0, 5000)
+    assert closest_distance(problem, chosen) == problem.objective(chosen)[0]
 
 
 @pytest.mark.slow

@@ -138,7 +138,8 @@ def solved_union(objective, upper_bound):
         ("sqeuclidean", (2.0, 100.0, "greedy"), 1000.0, 36.0),
         ("sqeuclidean", (4.0, 4.0, "exact"), 1.0, 2.25),  # (1 + sqrt(1 / 4)) squared
         ("euclidean", (0.0, 0.0, "greedy"), 1.0, 6.0),
-        ("euclidean", (0.0, 5.0, "exact"), 1.0, 6.0),
+        ("euclidean", (0.0, 0.0, "exact"), 1.0, 6.0),
+        ("euclidean", (0.0, 5.0, "exact"), 1.0, np.inf),  # a search that was stopped, at an answer of any quality
         ("euc_2d", (2.0, 2.0, "exact"), 1.0, np.inf),
     ],
 )
@@ -287,7 +288,7 @@ def test_fair_without_counts_begins_as_farthest_first(points, k):
     D = np.abs(points - points.T)
     D[1 if len(points) > k else [], :] = D[:, 1 if len(points) > k else []] = -1.0
     first = int(D[0].argmax())
-    picks = fair._farthest_first(problem, fair.one_group(problem))
+    picks = fair.within_counts(problem, fair.one_group(problem))
     assert naive.objective(D, picks) == naive.objective(D, naive.farthest_first(D, k, [first]))
     assert picks[0] == first
 

@@ -4,12 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmm_integration.budget import retained_count
-from mmdp.exceptions import InvalidOptionError, UnknownNameError
-
 pytest.importorskip("torch")
 
+from lmm_integration.budget import retained_count
 from lmm_integration.vllm.options import Options
+from mmdp.exceptions import InvalidOptionError, UnknownNameError
 
 KEEPS = st.one_of(st.floats(0, 1, exclude_min=True), st.integers(1, 3000))
 

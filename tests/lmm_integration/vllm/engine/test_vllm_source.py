@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch")
+
 from lmm_integration.vllm.families import FAMILIES
 
 SPEC = find_spec("vllm")
