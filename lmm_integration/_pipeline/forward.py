@@ -42,11 +42,11 @@ def run(
 def _is_step(running: Running, call: Call, arguments: dict[str, Any]) -> bool:
     """Whether a forward inside of a pruned ``generate`` goes on with its prompt."""
     ids, cache = arguments.get("input_ids"), arguments.get("past_key_values")
+    if running.cache is not None:
+        return cache is running.cache
+    if ids is None or len(ids) % len(call.short) or (cache is None and ids.shape[1] < call.short.shape[1]):
+        return False  # without a cache every step has the whole text, and with one the first may be a chunk of it
     pixels = {name: arguments[name] for name in PIXELS if arguments.get(name) is not None}
-    if cache is not None and cache is running.cache and not pixels:
-        return True
-    if ids is None or len(ids) % len(call.short):
-        return False
     times, n = len(ids) // len(call.short), min(ids.shape[1], call.short.shape[1])
     begins_alike = torch.equal(ids[:, :n], call.short.to(ids.device).repeat_interleave(times, 0)[:, :n])
     return begins_alike and all(_alike(value, call.pixels.get(name)) for name, value in pixels.items())
@@ -68,7 +68,8 @@ def _step(
     if call.kept_positions is not None and arguments.get("position_ids") is not None:
         arguments["position_ids"] = call.original_positions(arguments["position_ids"] - first) + first
     output = original(**prepare.restored(call, arguments))
-    running.cache = returned_cache(output)
+    returned = returned_cache(output)
+    running.cache = arguments.get("past_key_values") if returned is None else returned
     return output
 
 

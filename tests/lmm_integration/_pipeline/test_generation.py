@@ -221,9 +221,15 @@ def test_a_call_of_the_model_inside_of_generate_is_a_call_of_its_own(
 
     def two_steps() -> Any:
         cache = model(**other, use_cache=True).past_key_values
-        return model(input_ids=torch.tensor([[9]]), past_key_values=cache).logits
+        return model(input_ids=inputs["input_ids"][:, :1], past_key_values=cache).logits
 
-    for ask in (lambda: model(**other).logits, two_steps, lambda: model(**text).logits, lambda: generated(model, text)):
+    for ask in (
+        lambda: model(**other).logits,
+        two_steps,
+        lambda: model(**text).logits,
+        lambda: model(input_ids=inputs["input_ids"][:, :1], use_cache=True).logits,
+        lambda: generated(model, text),
+    ):
         with torch.no_grad(), prune(model, keep=keep, positions=positions):
             expected, asked = ask(), Ask(ask)
             plain = generated(model, inputs, num_beams=beams)
