@@ -51,8 +51,8 @@ def methods(lab: Lab, seeds: int) -> Iterator[Method]:
 
 def selectors_of_images() -> list[str]:
     """All selectors but those for videos, and those that need keys of the tower's layers, which the lab lacks."""
-    images = (name for name in selectors.names() if name not in ("dycoke", "evs"))
-    return [name for name in images if "keys" not in selectors.load(name).needs]
+    kinds = {name: selectors.load(name) for name in selectors.names()}
+    return [name for name, kind in kinds.items() if kind.least_frames == 1 and "keys" not in kind.needs]
 
 
 def _diverse(name: str, seed: int) -> Method:

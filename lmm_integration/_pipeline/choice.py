@@ -17,7 +17,7 @@ from lmm_integration.families import Family
 from lmm_integration.selection import Chooser
 from lmm_integration.selectors import Context, Grid
 from lmm_integration.stats import Kept
-from mmdp.exceptions import InvalidProblemError
+from mmdp.exceptions import InvalidOptionError, InvalidProblemError
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,12 @@ class Choice:
             of_image = features.rows[indices]
             self._check(of_image, sample, modality)
             k = capped_count(len(indices), self.keep)
+            if grid is not None and grid[0] < self.choose.least_frames and k < len(indices):
+                raise InvalidOptionError(
+                    f"{type(self.choose.rule).__name__} compares the frames of a video, and this {modality} has one: "
+                    "give modalities=('video',) to leave images whole, and scope='sample' where text separates the "
+                    "frames of a video"
+                )
             text = ids[sample] if mask is None else ids[sample][mask[sample].bool()]
             chosen = self.choose(of_image, k, self._context(features, indices, text, grid))
             weights = None

@@ -11,18 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mmdp.exceptions import InvalidOptionError
-
-
-def check_frames(rule: str, frames: int) -> None:
-    """Refuse a single frame, for a rule that compares each frame with an earlier one."""
-    if frames < 2:
-        raise InvalidOptionError(
-            f"{rule} compares the frames of a video, and this is a single one: give modalities=('video',) to leave "
-            "images whole, and scope='sample' where text separates the frames of a video; 'grid' and 'vidcom2' take "
-            "images too"
-        )
-
 
 def directions(features: Tensor) -> Tensor:
     """Rows (n, d) scaled to length one; a row of zeros has no direction and stays zero."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import check_frames, highest
+from lmm_integration.selectors._shared import highest
 
 
 @dataclass(frozen=True)
@@ -18,17 +18,17 @@ class EVS(Selector):
 
     Bagrov et al., Efficient Video Sampling: Pruning Temporally Redundant Tokens for Faster VLM Inference (arXiv
     2510.14624), and vLLM's ``vllm/multimodal/evs.py``. The first frame is kept whole where the budget allows it;
-    separators come last. An image has nothing to compare and is refused.
+    separators come last. ``prune`` refuses images.
     """
 
     needs = ("grid",)
+    least_frames = 2
     source = "EVS, arXiv 2510.14624"
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """See :meth:`Selector.choose`."""
         assert context.grid is not None
         frames, rows, columns = context.grid
-        check_frames(type(self).__name__, frames)
         cells = frames * rows * columns
         patches = features[:cells].reshape(frames, rows * columns, -1)
         change = 1 - cosine_similarity(patches[1:], patches[:-1], dim=-1)

@@ -114,6 +114,11 @@ class Options:
             raise InvalidOptionError(f"modalities={list(self.modalities)}; choose from {list(MODALITIES)}")
         resolve(self.metric)
         if self.solver not in solvers.names():  # those import Numba, and vLLM's engine on CPUs has to come first
+            if self.choose.least_frames > 1 and "image" in self.modalities:
+                raise InvalidOptionError(
+                    f"solver={self.solver!r} compares the frames of a video; to leave images whole, give modalities "
+                    '["video"]'
+                )
             for need in self.choose.needs:
                 if need in _UNAVAILABLE:
                     raise InvalidOptionError(f"solver={self.solver!r} cannot be served: it {_UNAVAILABLE[need]}")

@@ -193,7 +193,7 @@ def test_the_square_of_an_encoder(n, item, modality, grid):
 
 
 def chosen_by(rule, keep=2, pooled=False, needs=(), attention=None, square=True, config=None):
-    rule.needs, rule.seed = needs, 3
+    rule.needs, rule.seed, rule.least_frames = needs, 3, 1
     family = SimpleNamespace(cut=lambda modality: "run", square=square)
     embed = torch.nn.Embedding(20, 2)
     return Choice(rule, keep, pooled, attention, family, config, embed, [10, 11], "Tower"), embed

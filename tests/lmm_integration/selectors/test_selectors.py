@@ -23,7 +23,6 @@ from lmm_integration.selectors._shared import cosines, largest_remainders  # noq
 from tests.lmm_integration.selectors import rules  # noqa: E402
 
 NAMES = selectors.names()
-OF_VIDEOS = ("evs", "dycoke")  # which compare each frame with an earlier one
 
 
 def context(n, d, seed=0, frames=1):
@@ -73,7 +72,7 @@ def features(draw):
 @given(case=features(), seed=st.integers(0, 5))
 def test_k_distinct_indices_and_the_same_ones_again(name, case, seed):
     X, k = case
-    selector, extra = selectors.make(name), context(*X.shape, seed, frames=2 if name in OF_VIDEOS else 1)
+    selector, extra = selectors.make(name), context(*X.shape, seed)
     chosen = selector(X, k, extra)
     check(chosen, len(X), k)
     assert selector(X, k, extra).tolist() == chosen.tolist()
@@ -102,7 +101,7 @@ def test_degenerate_rows(name, rows):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int64"])
 def test_any_dtype_means_the_same_values(name, dtype):
     X = torch.randint(-8, 9, (20, 6), generator=torch.Generator().manual_seed(1))  # exact in every dtype
-    exact, extra = X.to(torch.float64), context(20, 6, frames=2)
+    exact, extra = X.to(torch.float64), context(20, 6)
     wide = torch.float64 if dtype == "float64" else torch.float32
     expected = selectors.make(name)(exact.to(wide), 7, extra)
     assert selectors.make(name)(X.to(getattr(torch, dtype)), 7, extra).tolist() == expected.tolist()
@@ -110,7 +109,7 @@ def test_any_dtype_means_the_same_values(name, dtype):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_layout_and_gradients_do_not_matter(name):
-    X, extra = tokens(24, 6), context(24, 6, frames=2)
+    X, extra = tokens(24, 6), context(24, 6)
     expected = selectors.make(name)(X, 9, extra).tolist()
     strided = torch.stack((X, X), -1)[..., 0]
     assert not strided.is_contiguous()
@@ -498,14 +497,6 @@ def test_a_merged_token_goes_to_the_place_of_its_target():
     weights = selectors.make("visionzip", contextual=0.5)(tokens(6, 4), 4, extra)
     assert weights.argmax(-1).tolist() == [4, 5, 0, 2]
     assert (weights[2:].sum(1) - 2).abs().max() < 1e-6
-
-
-@pytest.mark.parametrize("name", OF_VIDEOS)
-def test_a_rule_for_videos_refuses_an_image(name):
-    X = tokens(12, 4)
-    with pytest.raises(InvalidOptionError, match=r"compares the frames of a video.*modalities=\('video',\)"):
-        selectors.make(name)(X, 5, Context(grid=(1, 3, 4)))
-    check(selectors.make(name)(X, 5, Context(grid=(2, 2, 3))), 12, 5)
 
 
 def test_dycoke_drops_what_stands_still():
