@@ -64,7 +64,7 @@ def _entry(x: Any) -> str | None:
                 return f"{where} is the text {str(entry)[:_SHOWN]!r}; drop such columns"
         elif not isinstance(entry, (bool, int, float, np.number, np.bool_)) and type(entry).__name__ != "Decimal":
             return f"{where} is a {type(entry).__name__}, which is no number"
-    return "all of them can be read as numbers; convert with .astype(float)" if x.size else None
+    return "all of them can be read as numbers; convert with np.asarray(x, dtype=float)" if x.size else None
 
 
 def _is_number(text: str | bytes) -> bool:

@@ -40,6 +40,22 @@ def count_rows(points: Any) -> int:
     return int(points.shape[0]) if hasattr(points, "shape") else len(points)
 
 
+def missing_values(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values of a column are none: None, NaN, NaT, or the NA of pandas."""
+    if values.dtype.kind == "O":
+        return np.array([_is_missing(value) for value in values], dtype=bool)
+    if values.dtype.kind in "fcmM":
+        return np.asarray(values != values)  # as NaN and NaT do from themselves
+    return np.zeros(len(values), dtype=bool)
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    differs = value != value
+    return isinstance(differs, (bool, np.bool_)) and bool(differs)
+
+
 def describe_rows(rows: Array) -> str:
     """Name the first few rows of a list for an error message: ``row 3``, ``rows 3, 8, 9 and 20 more``."""
     shown = ", ".join(str(int(row)) for row in rows[:5])

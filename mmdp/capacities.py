@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
@@ -90,19 +90,19 @@ def capacities(capacity: Any, demand: Any, n: int, candidates: Indices) -> Capac
     is_number = isinstance(demand, (int, float, np.number)) and not isinstance(demand, bool)
     if not is_number or not 0 < demand < math.inf:
         raise InvalidProblemError(f"demand = {demand!r}: give the total capacity that is needed, a number above 0")
-    given = _checked(capacity, n)
-    units, needed = _in_units(given, float(demand))
+    given, demand = _checked(capacity, n), float(str(demand))
+    units, needed = _in_units(given, demand)
     if len(candidates) < _PAIR:
         raise InvalidProblemError(f"exclude leaves {len(candidates)} of {n} points; a distance needs a pair")
     if units[candidates].sum() < needed:
-        total = Capacities(given, float(demand), units, needed).total(candidates)
+        total = Capacities(given, demand, units, needed).total(candidates)
         raise InvalidProblemError(
             f"demand = {demand:g} is more than the {total:g} of all {len(candidates)} points that can be chosen"
         )
     if units[candidates].max() >= needed:  # by one point: its units are lowered so that it takes another one
         units = np.minimum(2 * n * np.minimum(units, needed) + 1, 2 * n * needed - 1)
         needed *= 2 * n
-    return Capacities(given, float(demand), units, needed)
+    return Capacities(given, demand, units, needed)
 
 
 def _checked(capacity: Any, n: int) -> Vector:
@@ -111,7 +111,7 @@ def _checked(capacity: Any, n: int) -> Vector:
         raise InvalidProblemError(
             f"capacity has shape {values.shape} and dtype {values.dtype}: give one number for each of {n} points"
         )
-    given = values.astype(np.float64)
+    given = _as_written(values)
     wrong = np.flatnonzero(~np.isfinite(given) | (given < 0))
     if len(wrong):
         raise InvalidProblemError(
@@ -121,19 +121,27 @@ def _checked(capacity: Any, n: int) -> Vector:
     return given
 
 
+def _as_written(values: NDArray[Any]) -> Vector:
+    """Float64 numbers; those of narrower floats as they are written, since 0.7 of float32 is 0.699999988 otherwise."""
+    is_narrow = values.dtype.kind == "f" and values.dtype.itemsize < np.float64().itemsize
+    return (values.astype(str) if is_narrow else values).astype(np.float64)
+
+
 def _in_units(given: Vector, demand: float) -> tuple[Indices, int]:
     """Capacities and demand as whole numbers of a power of ten, exactly as they are written where these are not long.
 
-    Ten points of 0.1 reach 1, which the sum of ten floats does not.
+    Ten points of 0.1 reach 1, which the sum of ten floats does not. No capacity counts for more than the demand, so a
+    very large one leaves the others their digits. Where digits are lost all the same, the demand is rounded up and the
+    capacities down: what reaches the demand in units reaches it.
     """
     largest = _LARGEST // (2 * len(given) + 1)
-    values = [_decimal(value) for value in given.tolist()]
-    total, needed = sum(values, Decimal(0)), _decimal(demand)
-    places = max(-int(value.normalize().as_tuple().exponent) for value in values)
-    kept = min(max(places, 0), _digits_after(largest, max(total, needed)))
-    rounding = ROUND_CEILING if kept >= places else ROUND_HALF_EVEN
-    units = [int(value.scaleb(kept).to_integral_value(ROUND_HALF_EVEN)) for value in values]
-    return np.array(units, dtype=np.int64), int(needed.scaleb(kept).to_integral_value(rounding))
+    reached = _decimal(demand)
+    values = [min(_decimal(value), reached) for value in given.tolist()]
+    places = max((-int(value.normalize().as_tuple().exponent) for value in values if value < reached), default=0)
+    kept = min(max(places, 0), _digits_after(largest, max(sum(values, Decimal(0)), reached)))
+    needed = int(reached.scaleb(kept).to_integral_value(ROUND_CEILING))
+    units = [needed if value >= reached else int(value.scaleb(kept).to_integral_value(ROUND_FLOOR)) for value in values]
+    return np.array(units, dtype=np.int64), needed
 
 
 def _decimal(value: float) -> Decimal:

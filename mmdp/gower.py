@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdp.arrays import Matrix, Vector, describe_rows
+from mmdp.arrays import Matrix, Vector, describe_rows, missing_values
 from mmdp.exceptions import InvalidProblemError
 from mmdp.metrics import Metric
 
@@ -42,8 +42,8 @@ class Compared:
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """Rows without a value: None, NaN, NaT."""
-        return np.array([value is None or value != value for value in self.values.tolist()], dtype=bool)
+        """Rows without a value."""
+        return missing_values(self.values)
 
 
 def gower(frame: Any) -> tuple[Matrix, Metric]:
@@ -85,7 +85,7 @@ def of_columns(columns: Sequence[Compared]) -> tuple[Matrix, Metric]:
                 f"column {column.name!r}: {rows} without a value; fill or drop them, as with "
                 "drop_null=True (--drop-null)"
             )
-        numbers = None if column.is_category else _numbers(column.values)
+        numbers = None if column.is_category else _numbers(column.name, column.values)
         parts.append(_kinds(column.name, column.values) if numbers is None else _by_range(column.name, numbers))
     if not parts or not len(parts[0]):
         raise InvalidProblemError("gower needs at least one row and one column")
@@ -110,6 +110,8 @@ def compared_column(name: Any, column: Any) -> Compared:
     is_category = kind.startswith(("category", "categorical", "enum", "dictionary"))
     if kind.startswith("dictionary<") and hasattr(column, "cast"):
         column = column.cast(column.type.value_type)
+    if getattr(getattr(column, "dtype", None), "tz", None) is not None and hasattr(column, "dt"):  # a Series of pandas
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
     return Compared(name, np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column), is_category)
 
 
@@ -148,18 +150,34 @@ def _recorded_index(table: Any) -> set[str]:
     return {name for name in recorded if isinstance(name, str)}
 
 
-def _numbers(values: NDArray[Any]) -> Vector | None:
+def _numbers(name: Any, values: NDArray[Any]) -> Vector | None:
     """Values of a column as numbers; None where they are compared by equality."""
     if values.dtype.kind == "O" and all(isinstance(value, dt.date) for value in values):  # datetimes among them
-        values = values.astype("datetime64[ns]")
-    if values.dtype.kind in "mM":
-        return values.astype("datetime64[ns]" if values.dtype.kind == "M" else "timedelta64[ns]").astype(np.float64)
+        values = _moments(name, values)
+    if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] in "YM":  # which differ in length
+        values = values.astype("datetime64[D]")
+    if values.dtype.kind in "mM":  # in their own unit: not every year is within the reach of nanoseconds
+        return values.astype(np.int64).astype(np.float64)
     if values.dtype.kind in "iuf":
         return values.astype(np.float64)
     is_number = values.dtype.kind == "O" and all(
         isinstance(value, _NUMBER) and not isinstance(value, bool) for value in values
     )
     return values.astype(np.float64) if is_number else None
+
+
+def _moments(name: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """Dates and datetimes of Python, from year 1 to 9999; those with a time zone in UTC."""
+    has_zone = np.array([getattr(value, "tzinfo", None) is not None for value in values])
+    if has_zone.any() and not has_zone.all():
+        raise InvalidProblemError(
+            f"column {name!r}: {describe_rows(np.flatnonzero(~has_zone))} without a time zone, and others with one; "
+            "give all of them one, or none"
+        )
+    if not has_zone.any():
+        return values.astype("datetime64[us]")
+    shown = np.array([value.replace(tzinfo=None) for value in values], dtype="datetime64[us]")
+    return np.asarray(shown - np.array([value.utcoffset() for value in values], dtype="timedelta64[us]"))
 
 
 def _by_range(name: Any, numbers: Vector) -> Matrix:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdp.arrays import describe_rows, is_tensor, to_numpy
+from mmdp.arrays import describe_rows, is_tensor, missing_values, to_numpy
 from mmdp.exceptions import InvalidProblemError
 
 _SCALARS = "fiubUS"  # kinds of dtype that are labels as they are
@@ -60,11 +60,13 @@ def labels_of_points(groups: Any, title: str, n: int) -> NDArray[Any]:
 def _labels(groups: Any, title: str) -> NDArray[Any]:
     """Labels as an array of numbers or of texts, from lists, tensors and columns of any data frame."""
     labels: NDArray[Any] = to_numpy(groups) if is_tensor(groups) else np.asarray(groups)
-    if labels.dtype.kind != "O" or labels.ndim != 1:
-        return labels.astype(str) if labels.dtype.kind == "T" else labels
-    missing = [row for row, label in enumerate(labels) if label is None or label != label]
-    if missing:
+    if labels.ndim != 1:
+        return labels
+    missing = np.flatnonzero(missing_values(labels))
+    if len(missing):
         raise InvalidProblemError(f"groups{title}: {describe_rows(missing)} without a label; fill it, or drop them")
+    if labels.dtype.kind != "O":
+        return labels.astype(str) if labels.dtype.kind == "T" else labels
     if all(isinstance(label, str) for label in labels):
         return labels.astype(str)
     found = np.array(labels.tolist())

@@ -50,7 +50,7 @@ from scipy.spatial.distance import cdist
 
 from mmdp.arrays import Array, Matrix, Points, Vector, describe_rows, is_tensor, namespace
 from mmdp.exceptions import InvalidProblemError, UnknownNameError
-from mmdp.pairs import Pairs
+from mmdp.pairs import Pairs, as_distance
 
 ANGULAR = ("cosine", "angular")  # metrics that compare directions
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
@@ -324,11 +324,9 @@ class Metric:
         if isinstance(self.function, Pairs):
             return self.function.between(x[:, 0].astype(np.int64), y[:, 0].astype(np.int64))
         if self.function is not None:
-            distances = np.asarray(cdist(x, y, self.function), dtype=np.float64)
-            if not (distances >= 0).all() or np.isinf(distances).any():
-                wrong = distances[~(distances >= 0) | np.isinf(distances)][0]
-                raise InvalidProblemError(f"metric returned {wrong} for a pair of points; a distance is a number >= 0")
-            return distances
+            function = self.function
+            distances = cdist(x, y, lambda a, b: as_distance(function(a, b), "a pair of points"))
+            return np.asarray(distances, dtype=np.float64)
         if self.form == "jaccard":
             x, y = x.astype(bool), y.astype(bool)
         distances = np.asarray(cdist(x, y, _CDIST_NAME.get(self.form, self.form)), dtype=np.float64)
@@ -392,6 +390,11 @@ def warn_of_packed_bits(metric: Metric, x: Array) -> None:
             "hamming compares these bytes as numbers; if they are packed bits, use metric='packed_hamming'",
             stacklevel=2,
         )
+
+
+def compares_objects(metric: object) -> bool:
+    """Whether a function of two points is the metric, so that these may be any objects."""
+    return metric.function is not None if isinstance(metric, Metric) else callable(metric)
 
 
 def resolve(metric: str | Metric | Callable[[Array, Array], float]) -> Metric:

@@ -10,7 +10,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -116,12 +116,15 @@ class FunctionPairs(Pairs):
                 self._known += kept
 
     def _measured(self, i: int, j: int) -> float:
-        distance = float(self.function(self.items[i], self.items[j]))
-        if not 0 <= distance < math.inf:
-            raise InvalidProblemError(
-                f"metric returned {distance} for the points {i} and {j}; a distance is a number >= 0"
-            )
-        return distance
+        return as_distance(self.function(self.items[i], self.items[j]), f"the points {i} and {j}")
+
+
+def as_distance(found: Any, pair: str) -> float:
+    """What a metric returned for a pair as a number; what is no distance is named."""
+    with suppress(TypeError, ValueError):
+        if np.ndim(found) == 0 and 0 <= (distance := float(found)) < math.inf:
+            return distance
+    raise InvalidProblemError(f"metric returned {found} for {pair}; a distance is one number >= 0")
 
 
 def as_items(points: Any) -> list[Any] | None:

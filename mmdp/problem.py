@@ -262,6 +262,8 @@ class Problem:
 
     def _whole(self, transform: Callable[[Matrix], Any], expired: Callable[[], bool] = lambda: False) -> Matrix:
         """All reduced distances transformed, by bands that stay in cache."""
+        if self.distances is not None and self.distances.dtype == np.float64 and self.distances.flags.c_contiguous:
+            return np.asarray(self.distances)
         need, free = 8 * self.n**2, psutil.virtual_memory().available
         if need > 0.8 * free:
             raise TooLargeError(
@@ -373,8 +375,13 @@ class Problem:
         ----------
         indices : (m,) array of int
             A subset of at least two points, in any order.
+
+        Raises
+        ------
+        InvalidProblemError
+            If they are no such subset.
         """
-        chosen = np.sort(np.asarray(indices, dtype=np.int64))
+        chosen = validation.subset(self.n, indices)
         closest, pair = np.inf, (int(chosen[0]), int(chosen[1]))
         step = max(1, _BLOCK_BYTES // (8 * len(chosen)))
         for start in range(0, len(chosen), step):

@@ -152,7 +152,7 @@ class Result:
         Raises
         ------
         InvalidProblemError
-            If the points are not at hand: the result was read back from a file, or came from a Dask collection.
+            If the points are not at hand: the result was read back or copied, or came from a Dask collection.
 
         Examples
         --------
@@ -166,8 +166,8 @@ class Result:
     def _origin(self) -> Origin:
         if self.origin is None:
             raise InvalidProblemError(
-                "this result does not have its points at hand, because it was read back; solve again, or compare "
-                "result.indices with the points yourself"
+                "this result does not have its points at hand, because it was read back or copied; solve again, or "
+                "compare result.indices with the points yourself"
             )
         return self.origin
 
@@ -197,7 +197,7 @@ class Result:
         >>> solve([[0.0], [1.0], [5.0]], k=2, solver="exact").of(["a", "b", "c"])
         ['c', 'a']
         """
-        return rows_of(table, self.indices)
+        return rows_of(table, self.indices, self.n)
 
     def summary(self) -> str:
         """Return a few lines for a person."""

@@ -57,7 +57,8 @@ class Stop:
     def __post_init__(self) -> None:
         for field in fields(self):
             limit = getattr(self, field.name)
-            if limit is not None and not (isinstance(limit, (int, float, np.number)) and limit >= 0):
+            is_number = isinstance(limit, (int, float, np.number)) and not isinstance(limit, bool)
+            if limit is not None and not (is_number and limit >= 0):
                 raise InvalidOptionError(
                     f"Stop({field.name}={limit!r}): a limit is a number >= 0, or None for no limit"
                 )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmdp.problem import Problem
+from mmdp.validation import subset
 
 _BLOCK = 2**21  # distances computed at a time
 
@@ -53,7 +54,7 @@ def measures(problem: Problem, indices: ArrayLike) -> Measures:
     >>> found.smallest, found.critical_pairs, found.second_smallest, found.total, found.least_total
     (1.0, 2, 2.0, 4.0, 2.0)
     """
-    chosen = np.sort(np.asarray(indices, dtype=np.int64))
+    chosen = subset(problem.n, indices)
     m = len(chosen)
     smallest, second, critical = np.inf, np.inf, 0
     sums = np.empty(m)

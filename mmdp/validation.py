@@ -15,6 +15,7 @@ from mmdp.arrays import (
     LARGEST_COORDINATE,
     WIDE_BYTES,
     Array,
+    Indices,
     all_finite,
     check_reach,
     check_whole,
@@ -98,6 +99,14 @@ def _array(x: Any, name: str) -> Any:
     return x
 
 
+def tables(points: Any) -> Any:
+    """Return one table of points or a batch of them, (n, d) or (..., n, d), as an array or a tensor."""
+    points = points if hasattr(points, "ndim") else _array(points, "points")
+    if points.ndim < 2:
+        raise advice.wrong_shape("points", points)
+    return points
+
+
 def point_table(points: Any) -> Array:
     """Check coordinates."""
     x = _table(points, "points")
@@ -131,7 +140,7 @@ def distance_matrix(distances: Any) -> Any:
     if skew > tolerance:
         raise advice.not_symmetric(D, i, j)
     if skew or np.diagonal(D).any() or least < 0:  # rounding left by whoever computed the matrix
-        D = np.maximum((D + D.T) / 2, 0.0)
+        D = np.maximum(D / 2 + D.T / 2, 0.0)
         np.fill_diagonal(D, 0.0)
     return D
 
@@ -185,6 +194,16 @@ def fixed_picks(n: int, include: Sequence[int], exclude: Sequence[int]) -> tuple
     if both := set(include) & set(exclude):
         raise InvalidProblemError(f"{describe_rows(sorted(both))}: both in include and in exclude")
     return include, exclude
+
+
+def subset(n: int, indices: Any) -> Indices:
+    """Return the indices of two or more of n points in ascending order."""
+    chosen = np.sort(np.asarray(indices), axis=None)
+    if chosen.dtype.kind not in "iu" or np.ndim(indices) != 1 or len(chosen) < 2:
+        raise InvalidProblemError(f"indices are those of two points or more, as a distance needs a pair, not {indices}")
+    if chosen[0] < 0 or chosen[-1] >= n or (chosen[1:] == chosen[:-1]).any():
+        distinct(n, chosen.tolist(), "indices")  # names what is wrong
+    return chosen.astype(np.int64)
 
 
 def distinct(n: int, indices: Sequence[int], name: str) -> tuple[int, ...]:

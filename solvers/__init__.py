@@ -80,7 +80,8 @@ def solve(
         A keyword of :func:`available`, or an instance.
     metric : str, Metric or callable
         A name in ``mmdp.METRICS``, "gower" for columns of any types, "precomputed" where ``points`` are distances, or a
-        symmetric function of two points, which may then be any objects; omit it with a Problem.
+        symmetric function of two points, which may then be any objects, such as a list of images; omit it with a
+        Problem.
     stop : Stop, optional
         Limits on a search. ``greedy`` and ``streaming`` construct a single solution and ignore them.
     seed : int
@@ -143,14 +144,15 @@ def solve(
     method, size = make(solver, **options), cast(int, k)  # a share becomes a number where n is known
     row_numbers = None
     if isinstance(points, Problem):
-        if k is not None or metric != "euclidean" or len(include) or len(exclude):
+        fixed = places_of(include, None, "include") + places_of(exclude, None, "exclude")
+        if k is not None or metric != "euclidean" or fixed:
             raise InvalidProblemError("a Problem has its own k, metric, include and exclude; do not give them again")
         if columns is not None or drop or drop_null:
             raise InvalidOptionError("columns, drop and drop_null are for data frames and files; a Problem has points")
         problem = points
     elif k is None:
         raise InvalidProblemError("how many points? give k, as in solve(points, k=10)")
-    elif is_table(points) and metric != "gower":
+    elif is_table(points, metric) and metric != "gower":
         if initial is not None:
             raise InvalidOptionError("initial is for points in memory; pass an array instead of a table")
         table = open_table(points, columns, drop, drop_null=drop_null, partitioned=method.reads_partitions)
@@ -218,9 +220,19 @@ def rank(
     >>> rank([[0.0], [1.0], [5.0], [3.5]]).indices.tolist()
     [2, 0, 3, 1]
     """
+    if isinstance(points, Problem):
+        raise InvalidProblemError(
+            "rank takes points, which have no k, and not a Problem; its order is problem.max_min_order()"
+        )
+    if wrong := next((name for name in ("k", "solver") if name in options), None):
+        raise InvalidOptionError(
+            f"{wrong}: rank puts all points in the order of the greedy, of which the first k are solve(points, k)"
+        )
     held, metric, row_numbers = in_memory(points, metric, columns, drop, drop_null)
     include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
-    k = count_rows(held) - len(exclude)
+    n = count_rows(held)
+    if (k := n - len(exclude)) < 2:
+        raise InvalidProblemError(f"rank orders two points or more, and {max(0, k)} of {n} can be chosen")
     result = solve(held, k, metric=metric, include=include, exclude=exclude, seed=seed, solver="greedy", **options)
     return renumbered(result, row_numbers)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -38,12 +40,34 @@ from solvers._command.input import Input, told_coordinates
 from solvers._command.solver_flags import check_flags, check_together, own_options, size_of
 from solvers._command.typed_limits import TypedLimits
 from solvers._framework.grading import renumbered
+from solvers._framework.interrupts import interrupted
 from solvers._framework.registry import available, make
+
+_INTERRUPTED = 130  # the status of a command that Ctrl-C has ended, 128 + SIGINT
+
+
+def _told(command: Callable[..., None]) -> Callable[..., None]:
+    """Say in one line that Ctrl-C has ended a command, which typer would not."""
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        try:
+            command(**options)
+        except (KeyboardInterrupt, SystemError) as stopped:
+            if not interrupted(stopped):
+                raise
+            is_saved = options.get("checkpoint") is not None
+            typer.echo(f"interrupted{'; the same command goes on from its checkpoint' if is_saved else ''}", err=True)
+            raise typer.Exit(_INTERRUPTED) from stopped
+
+    return run
+
 
 application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @application.command()
+@_told
 def select(
     points: Points,
     k: Annotated[
@@ -223,6 +247,7 @@ def select(
 
 
 @application.command()
+@_told
 def spread(
     points: Points,
     distance: Annotated[float, typer.Option(help="The smallest distance allowed between two chosen rows.")],
@@ -286,8 +311,6 @@ def main() -> None:
         application()
     except MMDPError as error:
         sys.exit(f"{type(error).__name__}: {in_flags(str(error))}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; with --checkpoint the same command goes on from the last pass")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from mmdp import Clock, InvalidOptionError, Problem, Stop
 from mmdp.arrays import Array, Indices, is_tensor
 from mmdp.groups import GroupCounts
 from mmdp.tables import Partitions, Table
+from mmdp.validation import tables
 from solvers._farthest_first import from_table, plain_traversal, selection
 from solvers._framework.base import Solver, check_k
 from solvers._framework.counted_picks import within_counts
@@ -239,6 +240,7 @@ class Greedy(Solver):
         (k,) or (batch, k) array of int64
             Where an item has or is to give fewer than k points, the rest is -1.
         """
+        points = tables(points)
         if is_tensor(points):
             from solvers._farthest_first import tensors
 

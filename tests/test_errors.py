@@ -19,10 +19,11 @@ from mmdp import (
     Stop,
     TooLargeError,
     UnknownNameError,
+    measures,
 )
 from mmdp.metrics import METRICS
 from mmdp.tables import open_table
-from solvers import Run, Solver, make, solve
+from solvers import Run, Solver, make, rank, solve, spread
 
 X = np.arange(12.0).reshape(6, 2)
 D = np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
@@ -154,6 +155,48 @@ BAD_INPUT = {
     "stop a text": (lambda: Stop(seconds="5"), InvalidOptionError, "seconds='5'"),
     "stop a number": (lambda: solve(X, 2, stop=5), InvalidOptionError, r"Stop\(seconds=5\), not 5"),
     "seed negative": (lambda: solve(X, 2, seed=-1), InvalidOptionError, "seed = -1.*whole number >= 0"),
+    "seed nothing": (lambda: solve(X, 2, seed=None), InvalidOptionError, "seed = None: give a whole number >= 0"),
+    "seed of spread": (lambda: spread(X, 1.0, seed=[1, 2]), InvalidOptionError, r"seed = \[1, 2\]: give a whole"),
+    "stop a truth": (lambda: Stop(seconds=True), InvalidOptionError, "seconds=True"),
+    "rank of a problem": (lambda: rank(Problem(2, points=X)), InvalidProblemError, r"problem\.max_min_order\(\)"),
+    "rank with k": (lambda: rank(X, k=3), InvalidOptionError, r"k: rank puts all points.*solve\(points, k\)"),
+    "rank with a solver": (lambda: rank(X, solver="exact"), InvalidOptionError, "solver: rank puts all points"),
+    "rank of one": (lambda: rank(X[:1]), InvalidProblemError, "two points or more, and 1 of 1 can be chosen"),
+    "a metric without a value": (
+        lambda: solve(["a", "b"], 2, metric=lambda a, b: None),
+        InvalidProblemError,
+        "metric returned None for the points 0 and 1; a distance is one number",
+    ),
+    "a metric of arrays": (
+        lambda: solve(["a", "b"], 2, metric=lambda a, b: np.array([1.0])),
+        InvalidProblemError,
+        r"metric returned \[1\.\] for the points 0 and 1",
+    ),
+    "a metric of blocks without a value": (
+        lambda: solve(iter([X, X]), 2, solver="streaming", metric=lambda a, b: None),
+        InvalidProblemError,
+        "metric returned None for",
+    ),
+    "objective of one": (
+        lambda: Problem(2, points=X).objective([0]),
+        InvalidProblemError,
+        "two points or more.*not .0",
+    ),
+    "objective outside": (lambda: Problem(2, points=X).objective([0, -1]), InvalidProblemError, "names .-1., outside"),
+    "objective twice": (lambda: Problem(2, points=X).objective([1, 1]), InvalidProblemError, "an index twice"),
+    "objective of halves": (lambda: Problem(2, points=X).objective([0.5, 1]), InvalidProblemError, "indices are those"),
+    "measures of one": (lambda: measures(Problem(2, points=X), [0]), InvalidProblemError, "two points or more"),
+    "select of one dimension": (lambda: make("greedy").select(X[0], 2), InvalidProblemError, "two dimensions.*reshape"),
+    "select by exact of one": (lambda: make("exact").select(X[0], 2), InvalidProblemError, "two dimensions.*reshape"),
+    "include nothing": (lambda: solve(X, 2, include=None), InvalidProblemError, "include is a sequence of whole"),
+    "include nothing of blocks": (lambda: solve([X, X], 2, include=None), InvalidProblemError, "include is a sequence"),
+    "include nothing, a problem": (lambda: solve(Problem(2, points=X), include=None), InvalidProblemError, "sequence"),
+    "spread of nothing": (lambda: spread(np.empty((0, 2)), 1.0), InvalidProblemError, r"points is empty: shape \(0, 2"),
+    "numbers as objects": (
+        lambda: solve([[2**70, 1], [3, 4]], 2),
+        InvalidProblemError,
+        r"convert with np\.asarray\(x, dtype=float\)",
+    ),
     "certify negative": (lambda: solve(X, 2, certify_seconds=-1), InvalidOptionError, "certify_seconds = -1"),
     "too many subsets": (
         lambda: solve(np.random.default_rng(0).normal(size=(90, 2)), 40, solver="brute_force"),

@@ -11,20 +11,22 @@ import numpy as np
 
 from mmdp.arrays import Indices
 from mmdp.exceptions import InvalidOptionError, InvalidProblemError
+from mmdp.metrics import compares_objects
 from mmdp.tables import blocks, table_files
 from mmdp.tables.blocks import Table
 from mmdp.tables.dialect import AS_FOUND, TextOptions
-from mmdp.tables.frames import Held, is_frame, read_frame
+from mmdp.tables.frames import Held, is_column, is_frame, read_frame
 from mmdp.tables.locations import suffix_of
 from mmdp.tables.mixed import read_mixed
 from mmdp.tables.partitions import Partitions
-from mmdp.tables.taking import rows_of
+from mmdp.tables.taking import is_list_of_blocks, rows_of
 
 __all__ = [
     "Held",
     "Partitions",
     "Table",
     "in_memory",
+    "is_dask",
     "is_frame",
     "is_table",
     "open_table",
@@ -34,13 +36,20 @@ __all__ = [
 ]
 
 
-def is_table(points: object) -> bool:
-    """Whether points are to be read block by block instead of held as one array."""
-    if isinstance(points, (str, Path, Table, Partitions, np.memmap, Iterator)) or _is_dask(points):
+def is_table(points: object, metric: object = None) -> bool:
+    """Whether points are to be read block by block instead of held as one array.
+
+    A list of arrays is a table of their rows, unless a function compares the arrays themselves, such as images.
+    """
+    if isinstance(points, (str, Path, Table, Partitions, np.memmap, Iterator)) or is_dask(points):
         return True
-    return isinstance(points, (list, tuple)) and all(
-        isinstance(block, np.ndarray) and block.ndim == 2 for block in points
-    )
+    return is_list_of_blocks(points) and not compares_objects(metric)
+
+
+def is_dask(points: object) -> bool:
+    """Whether points are a Dask collection, or an xarray of one."""
+    graph = getattr(points, "__dask_graph__", None)
+    return callable(graph) and graph() is not None
 
 
 def open_table(
@@ -115,7 +124,7 @@ def open_table(
         return table_files.read_file(points, columns, drop, drop_null, text)
     if text != AS_FOUND:
         raise InvalidOptionError("header, separator, decimal and encoding are for text files")
-    if _is_dask(points):
+    if is_dask(points):
         if drop_null:
             raise InvalidOptionError("drop_null: call dropna() on the Dask collection instead")
         return Partitions.of_dask(getattr(points, "data", points) if hasattr(points, "dims") else points, columns, drop)
@@ -189,15 +198,16 @@ def in_memory(
     points, metric, row_numbers
         What a problem takes, and which row of the table each point is; None for all.
     """
-    if metric == "gower" and _is_dask(points):
+    if metric == "gower" and is_dask(points):
         raise InvalidProblemError("gower needs all rows in memory: compute() the Dask collection first")
     if metric == "gower" and (isinstance(points, (str, Path)) or is_frame(points)):
         table, metric = read_mixed(points, columns, drop, drop_null)
         return table.load(), metric, table.row_numbers
-    if is_table(points):
+    if is_table(points, metric):
         opened = open_table(points, columns, drop, drop_null=drop_null)
         return opened.load(), metric, opened.row_numbers if isinstance(opened, Table) else None
-    if is_frame(points) and (columns is not None or drop or drop_null):
+    takes_objects = compares_objects(metric) and is_column(points)
+    if is_frame(points) and (columns is not None or drop or drop_null or not takes_objects):
         held = read_frame(points, columns, drop, drop_null)
         return held.points, metric, held.row_numbers
     if isinstance(points, (list, tuple)) and points and not callable(metric) and all(map(_is_path, points)):
@@ -219,8 +229,3 @@ def _of_frame(frame: Any, held: Held) -> Table:
 
 def _is_path(points: object) -> bool:
     return isinstance(points, (str, Path)) and suffix_of(str(points)) in table_files.FORMATS
-
-
-def _is_dask(points: object) -> bool:
-    graph = getattr(points, "__dask_graph__", None)
-    return callable(graph) and graph() is not None

@@ -36,6 +36,8 @@ class Table:
         Names of the columns that are coordinates, where they have names.
     row_numbers : (n,) int64 array, optional
         Which row of the file or frame each point is, where rows were left out.
+    rows_in_all : int, optional
+        How many rows the file or frame has, where some were left out.
     whole_rows : callable, optional
         The rows of some numbers with all their columns; see :meth:`take`.
 
@@ -51,6 +53,7 @@ class Table:
     parts: Callable[[], Iterator[tuple[int, Callable[[], Points]]]] = field(repr=False)
     columns: tuple[str, ...] = ()
     row_numbers: Indices | None = field(default=None, repr=False)
+    rows_in_all: int | None = None
     whole_rows: Callable[[Indices], Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -160,6 +163,9 @@ def listed(blocks: Sequence[Points], name: str = "blocks") -> Table:
     for number, block in enumerate(blocks):
         _check_block(number, block, d)
     dtype = np.result_type(*{block.dtype for block in blocks})
+    for number, block in enumerate(blocks):
+        if dtype.kind == "f" and len(block):
+            check_whole(f"{name}: points of block {number}", block)  # before they are widened to what rounds them
     parts = [(len(block), partial(np.asarray, block, dtype)) for block in blocks]
     return Table(name, sum(map(len, blocks)), d, lambda: iter(parts))
 
@@ -193,6 +199,7 @@ def spooled(
     name: str = "blocks",
     columns: tuple[str, ...] = (),
     row_numbers: Callable[[], Indices | None] = lambda: None,
+    rows_in_all: Callable[[], int | None] = lambda: None,
     whole_rows: Callable[[Indices], Any] | None = None,
 ) -> Table:
     """Keep blocks that come only once, because the traversal reads them several times.
@@ -204,14 +211,14 @@ def spooled(
     blocks : iterable of (rows, d) arrays or tensors
     name, columns, whole_rows
         Of the table.
-    row_numbers : callable
-        Gives those of the table, when all blocks have come.
+    row_numbers, rows_in_all : callable
+        Give those of the table, when all blocks have come.
     """
     spool = _Spool(name)
     for number, block in enumerate(blocks):
         spool.add(number, _as_block(number, block))
     table = spool.table()
-    return replace(table, columns=columns, row_numbers=row_numbers(), whole_rows=whole_rows)
+    return replace(table, columns=columns, row_numbers=row_numbers(), rows_in_all=rows_in_all(), whole_rows=whole_rows)
 
 
 class _Spool:

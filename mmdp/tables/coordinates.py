@@ -52,6 +52,10 @@ class Decoder:
         """Which rows the points are; None for all."""
         return np.concatenate([np.empty(0, np.int64), *self.kept]) if self.drop_null else None
 
+    def rows_in_all(self) -> int:
+        """How many rows have come, those that were left out among them."""
+        return self._start
+
     def _block(self, batch: Sequence[Any], rows: int) -> Points:
         whole = np.ones(rows, dtype=bool)
         for column, values in zip(self.columns, batch, strict=True):

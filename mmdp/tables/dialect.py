@@ -47,6 +47,8 @@ class TextOptions:
             raise InvalidOptionError(f"separator = {self.separator!r}: give one character, or 'tab'")
         if self.decimal not in (".", ","):
             raise InvalidOptionError(f"decimal = {self.decimal!r}: the decimal mark is '.' or ','")
+        if self.separator == self.decimal:
+            raise InvalidOptionError(f"separator = {self.separator!r} is the decimal mark too; a cell needs an end")
         if self.encoding is not None:
             object.__setattr__(self, "encoding", _codec(self.encoding))
 
@@ -96,7 +98,7 @@ def dialect(name: str, head: bytes, whole: bool, suffix: str, options: TextOptio
     skipped = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
     if skipped == len(lines):
         raise DataFileError(f"{name}: there are no rows")
-    separator = options.separator or _separator(name, lines[skipped:], suffix)
+    separator = options.separator or _separator(name, lines[skipped:], suffix, options.decimal)
     records = list(_records(lines[skipped:], separator))
     cells, following = [cell.strip() for cell in records[0]], records[1:]
     headed = _is_headed(name, cells, following, options) if options.header is None else options.header
@@ -150,9 +152,10 @@ def _records(lines: Sequence[str], separator: str) -> Iterator[tuple[str, ...]]:
         return  # pyarrow says what is wrong there
 
 
-def _separator(name: str, lines: Sequence[str], suffix: str) -> str:
+def _separator(name: str, lines: Sequence[str], suffix: str, decimal: str) -> str:
     """The one character that divides all of the first lines into equally many cells."""
-    fitting = [separator for separator in _SEPARATORS if _divides(lines, separator)]
+    possible = [separator for separator in _SEPARATORS if separator != decimal]
+    fitting = [separator for separator in possible if _divides(lines, separator)]
     if suffix in (".tsv", ".tab") and ("\t" in fitting or not fitting):
         return "\t"
     if len(fitting) > 1:
@@ -165,7 +168,7 @@ def _separator(name: str, lines: Sequence[str], suffix: str) -> str:
         return fitting[0]
     if _divides(lines, _BLANK) and all(map(is_number, lines[0].split())):
         return _BLANK
-    ragged = [separator for separator in _SEPARATORS if separator in lines[0]]
+    ragged = [separator for separator in possible if separator in lines[0]]
     return "," if "," in ragged or not ragged else ragged[0]
 
 

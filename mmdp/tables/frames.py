@@ -45,6 +45,11 @@ def is_frame(x: object) -> bool:
     return _is_pandas(x) or _is_xarray(x) or _is_lazy(x) or _is_dataset(x) or any(hasattr(x, name) for name in _STREAMS)
 
 
+def is_column(frame: object) -> bool:
+    """Whether a frame is a single column, whose values a function may compare whatever they are."""
+    return not any(hasattr(type(frame), name) for name in ("columns", "column_names", "data_vars"))
+
+
 def read_frame(
     frame: Any,
     columns: str | Collection[str] | None = None,
@@ -82,7 +87,7 @@ def read_frame(
 def _read(name: str, column: Column, values: Any) -> Any:
     try:
         return _pandas_values(values) if _is_pandas(values) else values
-    except (ValueError, TypeError, NotImplementedError) as error:  # pyarrow's errors are among them
+    except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's errors are among them
         raise InvalidProblemError(
             f"{name}: column {column.name!r} cannot be read as {column.holds} ({error})"
         ) from error

@@ -18,7 +18,7 @@ from mmdp.tables.blocks import Table
 from mmdp.tables.dialect import AS_FOUND, TextOptions
 from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
-from mmdp.tables.table_files import FORMATS, NUMPY, TEXT, existing, open_source
+from mmdp.tables.table_files import FORMATS, TEXT, existing, holds_arrays, open_source
 
 _NUMBERS = re.compile(r"[\d,\s]+")
 _COUNT = re.compile(r"(?P<label>.+)=(?P<low>\d*)(?P<range>:?)(?P<high>\d*)")
@@ -55,12 +55,11 @@ def labels_of_points(labels: NDArray[Any], table: Table, groups: str) -> NDArray
     DataFileError
         If there are more or fewer labels than rows.
     """
-    if table.row_numbers is not None and len(table.row_numbers) and table.row_numbers[-1] < len(labels):
-        return labels[table.row_numbers]
-    if len(labels) != table.n:
+    rows = table.n if table.rows_in_all is None else table.rows_in_all
+    if len(labels) != rows:
         header = "; its first line must not be a header" if suffix_of(groups) in TEXT else ""
-        raise DataFileError(f"{groups}: {len(labels)} values for {table.n} points{header}")
-    return labels
+        raise DataFileError(f"{groups}: {len(labels)} values for {rows} points{header}")
+    return labels if table.row_numbers is None else labels[table.row_numbers]
 
 
 def counts(typed: Sequence[str], labels: Mapping[str, NDArray[Any]]) -> Counts | Mapping[str, Counts]:
@@ -180,7 +179,7 @@ def _like(label: str, labels: NDArray[Any]) -> Any:
 
 
 def _column(path: str | Path, name: str, text: TextOptions) -> NDArray[Any]:
-    if suffix_of(str(path)) in NUMPY:
+    if holds_arrays(path):
         raise DataFileError(f"{path}: an array has no column {name!r}; give the labels as a file of their own")
     source = open_source(path, text)
     places = [place for place, column in enumerate(source.columns) if column.name == name]

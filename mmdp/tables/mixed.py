@@ -17,11 +17,11 @@ from mmdp.tables.blocks import Table, listed
 from mmdp.tables.columns import asked_for
 from mmdp.tables.dialect import AS_FOUND, TextOptions
 from mmdp.tables.frames import described
-from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
-from mmdp.tables.table_files import NUMPY, open_source, read_file
+from mmdp.tables.table_files import holds_arrays, open_source, read_file
 from mmdp.tables.taking import rows_of
 
+_TO_MICROSECONDS = len("2024-01-31 12:00:00.000000")  # of which a table reaches from year 0 to 9999
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?Z?)?")
 
 
@@ -44,17 +44,22 @@ def read_mixed(
         If a value is missing, or a column has too many different ones that are not numbers.
     """
     is_path = isinstance(points, (str, Path))
-    if is_path and suffix_of(str(points)) in NUMPY:
+    if is_path and holds_arrays(points):
         table = read_file(points, columns, drop, drop_null, text)
         matrix, metric = of_columns([Compared(place, values, False) for place, values in enumerate(table.load().T)])
-        return replace(listed([matrix], table.name), row_numbers=table.row_numbers, whole_rows=table.take), metric
+        return replace(
+            listed([matrix], table.name),
+            row_numbers=table.row_numbers,
+            rows_in_all=table.rows_in_all,
+            whole_rows=table.take,
+        ), metric
     source = open_source(points, text) if is_path else None
     name = "points" if source is None else source.name
     found = _of_frame(points, columns, drop) if source is None else _of_source(source, columns, drop)
-    row_numbers = None
+    row_numbers, rows_in_all = None, None
     if drop_null:
         missing = np.any([column.missing for column in found], axis=0)
-        row_numbers = np.flatnonzero(~missing)
+        row_numbers, rows_in_all = np.flatnonzero(~missing), len(missing)
         found = [replace(column, values=column.values[row_numbers]) for column in found]
     try:
         matrix, metric = of_columns(found)
@@ -64,6 +69,7 @@ def read_mixed(
         listed([matrix], name),
         columns=tuple(str(column.name) for column in found),
         row_numbers=row_numbers,
+        rows_in_all=rows_in_all,
         whole_rows=(lambda indices: rows_of(points, indices)) if source is None else source.rows,
     )
     return table, metric
@@ -90,5 +96,5 @@ def _read_text(source: Source, column: Compared) -> Compared:
     texts = [value for value in column.values if value is not None]
     if source.has_dates or not texts or not all(isinstance(text, str) and _DATE.fullmatch(text) for text in texts):
         return column
-    dates = [None if value is None else value.removesuffix("Z") for value in column.values]
-    return replace(column, values=np.array(dates, dtype="datetime64[ns]"))
+    dates = [None if value is None else value.removesuffix("Z")[:_TO_MICROSECONDS] for value in column.values]
+    return replace(column, values=np.array(dates, dtype="datetime64[us]"))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 
-from mmdp.exceptions import DataFileError
+from mmdp.arrays import WIDE_BYTES, Points
+from mmdp.exceptions import DataFileError, InvalidProblemError
 from mmdp.tables.blocks import Table, listed, mapped
 
 _WHOLE = "was it cut short? write it again"
@@ -18,6 +20,46 @@ _WHOLE = "was it cut short? write it again"
 
 def open_npy(path: Path) -> Table:
     """Open an array of two dimensions without reading it."""
+    return mapped(_map(path))
+
+
+def open_shards(name: str, paths: Sequence[Path]) -> Table:
+    """Open arrays of one width as one table, in the order of their paths; dtypes that differ widen.
+
+    Raises
+    ------
+    DataFileError
+        If they differ in width, or whole numbers would be rounded beside fractions.
+    """
+    opened: list[tuple[Table, np.dtype[Any]]] = []
+    for path in paths:
+        array = _map(path)
+        if array.ndim != 2 or len(array):
+            opened.append((mapped(array), array.dtype))
+    if not opened:
+        raise InvalidProblemError(f"{name}: there are no rows")
+    tables = [table for table, _ in opened]
+    first = tables[0]
+    dtype = np.result_type(*{other for _, other in opened})
+    for table, other in opened:
+        if table.d != first.d:
+            raise DataFileError(f"{table.name}: has {table.d} columns, and {first.name} has {first.d}")
+        if dtype.kind == "f" and other.kind in "iu" and other.itemsize >= WIDE_BYTES:
+            raise DataFileError(f"{name}: holds arrays of {other} and of fractions; save them with one dtype")
+
+    def parts() -> Iterator[tuple[int, Callable[[], Points]]]:
+        for table in tables:
+            for rows, part in table.parts():
+                yield rows, partial(_as, dtype, part)
+
+    return Table(name, sum(table.n for table in tables), first.d, parts)
+
+
+def _as(dtype: np.dtype[Any], part: Callable[[], Points]) -> Points:
+    return part().astype(dtype, copy=False)
+
+
+def _map(path: Path) -> np.memmap[Any, Any]:
     try:
         table = np.load(path, mmap_mode="r")
     except ValueError as error:
@@ -31,7 +73,8 @@ def open_npy(path: Path) -> Table:
         raise DataFileError(f"{path}: not a whole .npy file ({error}); {_WHOLE}") from error
     if not isinstance(table, np.memmap):
         raise DataFileError(f"{path}: an archive of arrays; name it .npz")
-    return mapped(_plain(path, table))
+    plain: np.memmap[Any, Any] = _plain(path, table)
+    return plain
 
 
 def open_npz(path: Path, wanted: str | Collection[str] | None) -> Table:

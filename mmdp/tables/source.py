@@ -64,7 +64,14 @@ class Source:
         decoder = Decoder(self.name, [self.columns[place] for place in places], drop_null)
         blocks = decoder.blocks(self.batches(places))
         names = tuple(self.columns[place].name for place in places)
-        return spooled(blocks, self.name, columns=names, row_numbers=decoder.row_numbers, whole_rows=self.rows)
+        return spooled(
+            blocks,
+            self.name,
+            columns=names,
+            row_numbers=decoder.row_numbers,
+            rows_in_all=decoder.rows_in_all,
+            whole_rows=self.rows,
+        )
 
     def rows(self, indices: Indices) -> Any:
         """The rows of these numbers, in this order, as an Arrow table with all columns."""

@@ -11,12 +11,18 @@ import numpy as np
 from mmdp.arrays import Indices, is_tensor
 from mmdp.exceptions import InvalidProblemError
 from mmdp.tables.blocks import Table
-from mmdp.tables.locations import suffix_of
 from mmdp.tables.partitions import Partitions
-from mmdp.tables.table_files import NUMPY, open_source, read_file
+from mmdp.tables.table_files import holds_arrays, open_source, read_file
 
 
-def rows_of(table: Any, indices: Indices) -> Any:
+def is_list_of_blocks(points: object) -> bool:
+    """Whether points are a list of (rows, d) arrays."""
+    return isinstance(points, (list, tuple)) and all(
+        isinstance(block, np.ndarray) and block.ndim == 2 for block in points
+    )
+
+
+def rows_of(table: Any, indices: Indices, n: int | None = None) -> Any:
     """The rows at some places, in this order, in the type of the table.
 
     Parameters
@@ -25,6 +31,9 @@ def rows_of(table: Any, indices: Indices) -> Any:
         A path gives an Arrow table, or an array for .npy and .npz.
     indices : (m,) int64 array
         Places, whatever an index says.
+    n : int, optional
+        How many points they were chosen from. A list of so many arrays holds a point in each; another list of arrays
+        holds blocks of rows.
 
     Raises
     ------
@@ -33,11 +42,13 @@ def rows_of(table: Any, indices: Indices) -> Any:
     """
     places = np.asarray(indices)
     if isinstance(table, (str, Path)):
-        return read_file(table).take(places) if suffix_of(str(table)) in NUMPY else open_source(table).rows(places)
+        return read_file(table).take(places) if holds_arrays(table) else open_source(table).rows(places)
     if isinstance(table, (Table, Partitions)):
         return table.take(places)
     if getattr(table, "__dask_graph__", lambda: None)() is not None:
         return Partitions.of_dask(table).take(places) if hasattr(table, "to_delayed") else _at_places(table, places)
+    if is_list_of_blocks(table) and len(table) and (len(table) != n or sum(map(len, table)) == n):
+        table = np.concatenate(table)
     if hasattr(table, "__len__") and not hasattr(table, "data_vars") and len(table) <= places.max():
         raise InvalidProblemError(f"row {places.max()} was chosen, and this table has {len(table)} rows")
     return _at_places(table, places)
@@ -61,7 +72,5 @@ def _at_places(table: Any, places: Indices) -> Any:
     if isinstance(table, np.ndarray) or (hasattr(table, "shape") and hasattr(table, "__getitem__")):
         return table[places]
     if isinstance(table, (list, tuple)):
-        if table and all(isinstance(block, np.ndarray) and block.ndim == 2 for block in table):
-            return np.concatenate(table)[places]
         return [table[place] for place in places.tolist()]
     raise InvalidProblemError(f"rows cannot be taken from a {type(table).__name__}; use result.indices")

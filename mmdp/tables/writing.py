@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdp.arrays import LARGEST_WHOLE
 from mmdp.exceptions import DataFileError
 from mmdp.tables.arrow import arrow
 from mmdp.tables.columns import Column, Kind
@@ -165,6 +166,21 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
+def _check_digits(name: str, values: Any) -> None:
+    """Refuse whole numbers that an array of floats rounds."""
+    values = values.combine_chunks()
+    values = values.flatten() if hasattr(values.type, "value_type") else values
+    if str(values.type) not in ("int64", "uint64"):
+        return
+    numbers = np.asarray(values.drop_null())
+    largest = max(int(numbers.max()), -int(numbers.min())) if len(numbers) else 0
+    if largest > LARGEST_WHOLE:
+        raise DataFileError(
+            f"column {name!r} reaches {largest}, which an array of floats would round; write .parquet, .csv or .jsonl, "
+            "or -o for the row numbers alone"
+        )
+
+
 def _matrix(table: Any) -> NDArray[Any]:
     parts = []
     for column in table.columns:
@@ -174,5 +190,10 @@ def _matrix(table: Any) -> NDArray[Any]:
             if hasattr(values.type, "value_type")
             else values.to_numpy(zero_copy_only=False)
         )
+        array = array.astype(np.float64) if array.dtype.kind == "O" else array  # decimals, and truths with gaps
         parts.append(array.reshape(len(values), -1))
-    return np.column_stack(parts)
+    matrix = np.column_stack(parts)
+    if matrix.dtype.kind == "f":
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            _check_digits(name, column)
+    return matrix

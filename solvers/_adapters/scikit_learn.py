@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from mmdp import Problem, Result
 from mmdp.arrays import compiled_dtype, is_tensor, to_numpy
 from mmdp.metrics import resolve
 from mmdp.tables import is_frame, open_table, read_frame
-from mmdp.validation import fixed_picks, point_table, whole_k
+from mmdp.validation import checked_picks, fixed_picks, point_table, whole_k
 from solvers._framework.registry import make
 
 
@@ -31,8 +31,8 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         A keyword of ``solvers.available()``.
     metric : str
         "euclidean", "sqeuclidean", "cosine", "manhattan", "chebyshev" or "hamming".
-    random_state : int
-        Seed of the solver.
+    random_state : int, RandomState or None
+        Seed of the solver, or what one is drawn from; None draws it anew for each fit.
     include, exclude : sequence of int
         Rows of what is fitted that become landmarks in any case, and rows that never do.
 
@@ -59,7 +59,7 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         *,
         solver: str = "greedy",
         metric: str = "euclidean",
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         include: Sequence[int] = (),
         exclude: Sequence[int] = (),
     ) -> None:
@@ -76,13 +76,13 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         n = X.shape[0]
         k = whole_k(n, self.k)
         if not isinstance(k, Integral) or k < 2:
-            Problem(k, points=np.zeros((2, 1)))  # names what is wrong with k
+            checked_picks(max(2, n), k)  # names what is wrong with k
         self.result_: Result | None = None
         include, exclude = fixed_picks(n, self.include, self.exclude)
         self.indices_ = np.setdiff1d(np.arange(n), exclude)
         if k < len(self.indices_):
             problem = Problem(k, points=X, metric=self.metric, include=include, exclude=exclude)
-            self.result_ = make(self.solver).solve(problem, seed=self.random_state)
+            self.result_ = make(self.solver).solve(problem, seed=_seed(self.random_state))
             self.indices_ = self.result_.indices
         self.landmarks_ = X[self.indices_]
         self._n_features_out = len(self.indices_)
@@ -94,9 +94,9 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         X = validate_data(self, _in_memory(X), dtype=[np.float64, np.float32], accept_sparse="csr", reset=False)
         k = len(self.indices_)
         if hasattr(X, "tocsr") or hasattr(self.landmarks_, "tocsr"):
-            parts = [sparse.csr_array(rows) for rows in (self.landmarks_, self.landmarks_, X)]  # two rows at least
+            parts = [sparse.csr_array(rows) for rows in (X, self.landmarks_)]  # X first, whose rows messages name
             both = Problem(2, points=sparse.vstack(parts), metric=self.metric)
-            return np.asarray(both.value(both.reduced_distances(np.arange(2 * k, both.n), np.arange(k))))
+            return np.asarray(both.value(both.reduced_distances(np.arange(both.n - k), np.arange(both.n - k, both.n))))
         geometry = resolve(self.metric)
         embedded = (np.ascontiguousarray(compiled_dtype(geometry.embed(x))) for x in (X, self.landmarks_))
         return np.asarray(geometry.value(geometry.pairwise(*embedded)))
@@ -105,6 +105,13 @@ class DiversitySelector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _seed(random_state: Any) -> int:
+    """A seed of a solver, from what scikit-learn takes as one."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def _in_memory(X: Any) -> Any:

@@ -108,7 +108,9 @@ def check_free(points: str, beside: Sequence[str | Path | None], **paths: Path |
                 f"{flag} {path}: is what is read, or lies inside; name another file, outside of {points}"
             )
     for path in paths.values():
-        if path is not None and not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        if path not in (None, STANDARD_OUTPUT) and not os.access(
+            path if path.exists() else path.absolute().parent, os.W_OK
+        ):
             raise DataFileError(f"{path}: cannot be written; is there such a folder, and may you write to it?")
 
 
@@ -125,7 +127,7 @@ def write_assignment(path: Path, result: Result, table: Table | Partitions) -> f
     nearest = result.assignment()
     numbers = np.arange(table.n) if table.row_numbers is None else table.row_numbers
     columns = {"row": numbers, "nearest": result.indices[nearest.labels], "distance": nearest.distances}
-    write_columns(path, columns)
+    _write(path, partial(write_columns, columns=columns))
     return float(nearest.distances.max())
 
 

@@ -44,7 +44,9 @@ Points = Annotated[
 MetricName = Annotated[
     str,
     typer.Option(
-        "--metric", help=f"One of {', '.join(METRICS)}; or gower, which compares numbers, texts and dates alike."
+        "--metric",
+        help=f"One of {', '.join(METRICS)}; gower, which compares numbers, texts and dates alike; or precomputed, "
+        "for a square table of distances.",
     ),
 ]
 Output = Annotated[

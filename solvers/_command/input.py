@@ -12,9 +12,8 @@ from mmdp.metrics import Metric
 from mmdp.tables import Partitions, Table, open_table, read_mixed
 from mmdp.tables.dialect import TextOptions
 from mmdp.tables.labels import rows_typed
-from mmdp.tables.locations import suffix_of
 from mmdp.tables.source import Source
-from mmdp.tables.table_files import NUMPY, open_source
+from mmdp.tables.table_files import holds_arrays, open_source
 
 _SHOWN = 8
 
@@ -42,7 +41,7 @@ class Input:
     @cached_property
     def source(self) -> Source | None:
         """The table of named columns; None for an array of numpy."""
-        return None if suffix_of(self.points) in NUMPY else open_source(self.points, self.text)
+        return None if holds_arrays(self.points) else open_source(self.points, self.text)
 
     def opened(
         self, metric: str, beside: Sequence[str] = (), partitioned: bool = False

@@ -194,8 +194,11 @@ class _Traversal:
     def _save(self) -> None:
         if self.checkpoint is not None:
             whole = self.checkpoint.with_suffix(".tmp")
-            whole.write_text(json.dumps({**self._identity, "picks": self.picks}))
-            whole.replace(self.checkpoint)
+            try:
+                whole.write_text(json.dumps({**self._identity, "picks": self.picks}))
+                whole.replace(self.checkpoint)
+            except OSError as error:
+                raise DataFileError(f"{self.checkpoint}: cannot be written ({error})") from error
 
 
 def _bar(total: int, shown: bool) -> Any:

@@ -240,6 +240,8 @@ def _first(pairs: intervals.Pairs, least: intervals.Floats, start: str | int, wo
 def as_rows(points: Array) -> NDArray[Any]:
     """Return an array as one of float32, float64 or uint8; what no table of numbers is, a problem refuses by name."""
     if type(points) is not np.ndarray or points.dtype.kind not in "fiub" or not points.size:
+        if points.ndim > 2 and not len(points):
+            return np.empty(points.shape)
         items = points if points.ndim > 2 else [points]
         checked = np.stack([Problem(min(2, len(item)), points=item).points for item in items])
         points = checked if points.ndim > 2 else checked[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,11 +30,11 @@ from mmdp import (
 )
 from mmdp.arrays import Array, Indices, Points, is_tensor, namespace, to_numpy
 from mmdp.bounds import cheap_bound
-from mmdp.metrics import Metric, resolve
+from mmdp.metrics import PRECOMPUTED, Metric, resolve
 from mmdp.pairs import FunctionPairs
 from mmdp.problem import selection_problem
 from mmdp.tables import Partitions, Table
-from mmdp.validation import checked_picks, whole_k
+from mmdp.validation import checked_picks, tables, whole_k
 from solvers._framework.certify import prover
 from solvers._framework.first_answer import first_answer
 from solvers._framework.grading import (
@@ -278,18 +279,20 @@ class Solver(ABC):
         """
         where = None if checkpoint is None else Path(checkpoint)
         row_numbers = table.row_numbers if isinstance(table, Table) else None
-        if isinstance(table, Table) or len(include) or len(exclude) or isinstance(k, float):
+        include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
+        if isinstance(table, Table) or include or exclude or isinstance(k, float):
             n = table.n if isinstance(table, Table) else sum(table.lengths())
             k = whole_k(n, k)
-            include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
             include, exclude = checked_picks(n, k, include, exclude)
+        is_matrix = metric is PRECOMPUTED or metric == PRECOMPUTED.name
+        geometry = PRECOMPUTED if is_matrix else resolve(metric)
         asked = TableProblem(
-            table, k, resolve(metric), stop, seed, where, progress, include=tuple(include), exclude=tuple(exclude)
+            table, k, geometry, stop, seed, where, progress, include=tuple(include), exclude=tuple(exclude)
         )
         checked_options(stop, seed, certify_seconds)
         if progress and isinstance(table, Partitions):
             raise InvalidOptionError("progress: there is no bar where partitions are read")
-        if not self._reads(asked):
+        if is_matrix or not self._reads(asked):
             self._check_loading(asked)
             problem = Problem(k, points=table.load(), metric=metric, include=include, exclude=exclude)
             with shown(k, watch) if progress else nullcontext((watch, None)) as (hears, tell):
@@ -368,6 +371,11 @@ class Solver(ABC):
         InvalidProblemError
             As for a Problem, k out of range included.
         """
+        points = tables(points)
+        if points.ndim > 2 and not len(points):
+            check_k(points.shape[-2], k)
+            none = np.empty((*points.shape[:-2], k), dtype=np.int64)
+            return namespace(points).as_tensor(none, device=points.device) if is_tensor(points) else none
         if points.ndim > 2:
             return namespace(points).stack([self.select(item, k, metric) for item in points])
         check_k(len(points), k)
@@ -398,7 +406,7 @@ def checked_options(stop: Any, seed: Any, certify_seconds: Any) -> np.random.Gen
     if not (is_number and certify_seconds >= 0):
         raise InvalidOptionError(f"certify_seconds = {certify_seconds!r}: give seconds, a number >= 0")
     try:
-        return np.random.default_rng(seed)
+        return np.random.default_rng(operator.index(seed))
     except (TypeError, ValueError) as error:
         raise InvalidOptionError(f"seed = {seed!r}: give a whole number >= 0") from error
 

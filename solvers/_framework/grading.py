@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -153,7 +154,7 @@ def graded(
         metric=problem.geometry.name,
         n=problem.n,
         k=len(indices),
-        seed=seed,
+        seed=int(seed),
         notes=run.notes,
         origin=in_memory(problem, indices),
     )
@@ -212,11 +213,22 @@ def renumbered(result: Result, row_numbers: Indices | None) -> Result:
     return replace(result, indices=row_numbers[result.indices], critical_pair=(first, second), notes=notes)
 
 
-def places_of(rows: Sequence[int], row_numbers: Indices | None, name: str) -> Sequence[int]:
-    """Places of some rows of a table among the points that it gives; as they are where all rows are points."""
-    if row_numbers is None or not len(rows):
-        return rows
-    places = np.minimum(np.searchsorted(row_numbers, rows), len(row_numbers) - 1)
-    if lost := [row for row, place in zip(rows, places, strict=True) if row_numbers[place] != row]:
-        raise InvalidProblemError(f"{name}: {describe_rows(lost)} is no point, because a value is missing there")
-    return [int(place) for place in places]
+def places_of(rows: Iterable[int], row_numbers: Indices | None, name: str) -> list[int]:
+    """Places of some rows of a table among the points that it gives; as they are where all rows are points.
+
+    A row that is no point needs no excluding.
+    """
+    try:
+        asked = [operator.index(row) for row in rows]
+    except TypeError as error:
+        raise InvalidProblemError(f"{name} is a sequence of whole numbers: {error}") from error
+    if row_numbers is None or not asked:
+        return asked
+    places = np.minimum(np.searchsorted(row_numbers, asked), len(row_numbers) - 1)
+    is_point = row_numbers[places] == asked
+    if name != "exclude" and not is_point.all():
+        lost = np.array(asked)[~is_point]
+        raise InvalidProblemError(
+            f"{name}: {describe_rows(lost)} is no point: a value is missing there, or the table has no such row"
+        )
+    return [int(place) for place in places[is_point]]

@@ -60,7 +60,7 @@ class Packing:
 
     def of(self, table: Any) -> Any:
         """The chosen rows of what the points came from, as :meth:`mmdp.Result.of` gives them."""
-        return rows_of(table, self.indices)
+        return rows_of(table, self.indices, self.n)
 
     def summary(self) -> str:
         """Return a few lines for a person."""

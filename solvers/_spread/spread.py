@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from mmdp import Clock, Incumbent, InvalidProblemError, Problem, SolverContractError, Status, Stop, TooLargeError
-from mmdp.arrays import Array, Indices, Vector, count_rows
+from mmdp.arrays import Array, Indices, Vector, count_rows, is_tensor, to_numpy
 from mmdp.bounds import size_bound
-from mmdp.metrics import Metric
-from mmdp.tables import Table, in_memory
+from mmdp.metrics import PRECOMPUTED, Metric
+from mmdp.tables import Table, in_memory, is_dask
 from mmdp.validation import fixed_picks
 from solvers._exact.reduced_thresholds import least_reduced_above
 from solvers._farthest_first import accelerated
@@ -37,6 +38,7 @@ _LEAST_PATIENCE = 4_000
 _COMPARED = 2**22  # points that picks are compared with until the last of them is looked at
 _AT_LEAST = 0.1  # seconds that the first answer may take
 _SLICE = 500  # moves between two looks at the clock
+_SEEDS = 2**61  # of the local search, which take a word of 64 bits
 _PART = 40  # points of a warm-up
 _ROUNDING = 1e-9  # relative; of a radius whose ball holds one chosen point
 
@@ -107,24 +109,24 @@ def spread(
     >>> found.indices.tolist(), found.upper_bound, found.is_optimal
     ([0, 2, 3], 3, True)
     """
-    checked_options(stop, seed, 0)
+    generator = checked_options(stop, seed, 0)
     is_number = isinstance(distance, (int, float, np.number)) and not isinstance(distance, bool)
     if not is_number or not 0 < distance < math.inf:
         raise InvalidProblemError(f"distance = {distance!r}: give the smallest distance allowed, a number > 0")
-    if isinstance(points, Problem) or hasattr(points, "__dask_graph__"):
+    if isinstance(points, Problem) or is_dask(points):
         raise InvalidProblemError("spread takes an array, a matrix or a file; a Problem has a k, and Dask partitions")
     loaded, metric, row_numbers = in_memory(points, metric, columns, drop, drop_null)
     n = count_rows(loaded)
     include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")
     include, exclude = fixed_picks(n, include, exclude)
-    if len(exclude) == n:
+    if n and len(exclude) == n:
         raise InvalidProblemError(f"exclude leaves none of {n} points")
     if n == 1:  # a problem has two points at least
-        loaded, exclude = np.repeat(np.asarray(loaded), 2, axis=0), (1,)
-    problem = Problem(2, distances=loaded) if metric == "precomputed" else Problem(2, points=loaded, metric=metric)
+        loaded, exclude = _twice(loaded, metric), (1,)
+    problem = Problem(2, points=loaded, metric=metric)
     _warm_up(problem)
     clock = Clock(DEFAULT_STOP if stop is None else stop, watch)
-    found = _Spread(problem, float(distance), include, exclude, clock, seed)
+    found = _Spread(problem, float(distance), include, exclude, clock, int(generator.integers(_SEEDS)))
     status = Status.STOPPED
     try:
         with suppress(TooLargeError), problem.within(clock.remaining):  # distances that take all of the time
@@ -148,6 +150,16 @@ def spread(
         metric=problem.geometry.name,
         n=n,
     )
+
+
+def _twice(points: Any, metric: Any) -> Any:
+    """A single point, or its distance from itself, and the same again."""
+    if isinstance(points, (list, tuple)) and metric not in (PRECOMPUTED, PRECOMPUTED.name):
+        return [*points, *points]
+    if hasattr(points, "tocsr"):
+        return sparse.vstack([points, points])
+    held = to_numpy(points) if is_tensor(points) else np.asarray(points)
+    return np.tile(held, (2, 2)) if metric in (PRECOMPUTED, PRECOMPUTED.name) else np.repeat(held, 2, axis=0)
 
 
 class _Spread:

@@ -10,6 +10,7 @@ from solvers import solve
 from solvers.__main__ import application
 
 pa = pytest.importorskip("pyarrow")
+csv = pytest.importorskip("pyarrow.csv")
 parquet = pytest.importorskip("pyarrow.parquet")
 
 X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
@@ -98,6 +99,31 @@ def test_groups_with_rows_left_out(tmp_path):
     problem = Problem(9, points=X[kept], groups=CITIES[kept], counts=COUNTS)
     chosen = select(tmp_path, path, "--groups", "city", *typed(TYPED), "--drop-null")
     assert chosen.tolist() == kept[solve(problem, solver="fair").indices].tolist()
+
+
+@pytest.mark.parametrize("kind", [".npy", ".csv", ".parquet"])
+def test_labels_of_all_rows_are_told_from_those_with_a_header(tmp_path, kind):
+    gaps = X.copy()
+    gaps[10, 0] = np.nan
+    points = tmp_path / f"points{kind}"
+    if kind == ".npy":
+        np.save(points, gaps)
+    else:
+        columns = pa.table(
+            {name: pa.array(values, mask=np.isnan(values)) for name, values in zip("xyz", gaps.T, strict=True)}
+        )
+        parquet.write_table(columns, points) if kind == ".parquet" else csv.write_csv(columns, points)
+    (tmp_path / "labels.csv").write_text("\n".join(CITIES))
+    kept = np.delete(np.arange(60), 10)
+    problem = Problem(9, points=X[kept], groups=CITIES[kept], counts=COUNTS)
+    chosen = select(tmp_path, points, "--groups", tmp_path / "labels.csv", *typed(TYPED), "--drop-null")
+    assert chosen.tolist() == kept[solve(problem, solver="fair").indices].tolist()
+    (tmp_path / "headed.csv").write_text("\n".join(["city", *CITIES]))
+    for metric in ("euclidean", "gower"):
+        with pytest.raises(DataFileError, match="61 values for 60 points; its first line must not be a header"):
+            select(
+                tmp_path, points, "--groups", tmp_path / "headed.csv", *typed(TYPED), "--drop-null", "--metric", metric
+            )
 
 
 BAD = {

@@ -13,7 +13,8 @@ from scipy import sparse
 import solvers
 from mmdp import InvalidProblemError, Problem, Stop
 from mmdp.gower import gower
-from solvers import solve, spread
+from mmdp.metrics import Metric
+from solvers import rank, solve, spread
 from tests import naive
 
 SPARSE = ("euclidean", "sqeuclidean", "cosine", "angular", "jaccard", "dice", "euc_2d")
@@ -105,6 +106,27 @@ MIXED = {
 }
 
 
+def test_a_function_compares_the_arrays_of_a_list_and_not_their_rows():
+    rng = np.random.default_rng(0)
+    images = [rng.random((4, 5)) for _ in range(10)]
+    series = [rng.random((length, 2)) for length in rng.integers(3, 9, 10)]
+
+    def apart(a, b):
+        return abs(float(a.sum() - b.sum()))
+
+    for items in (images, series, tuple(images)):
+        for metric in (apart, Metric("apart", "callable", False, function=apart)):
+            expected = solve(Problem(3, points=items, metric=apart))
+            result = solve(items, 3, metric=metric)
+            assert (result.n, result.indices.tolist()) == (10, expected.indices.tolist())
+            assert all(found is items[i] for found, i in zip(result.of(items), result.indices, strict=True))
+            assert (rank(items, metric=metric).k, spread(items, 0.1, metric=metric).n) == (10, 10)
+    with pytest.raises(InvalidProblemError, match="was chosen, and this table has 0 rows"):
+        solve(images, 3).of([])
+    blocks = solve(images, 3)
+    assert (blocks.n, blocks.of(images).tolist()) == (40, np.concatenate(images)[blocks.indices].tolist())
+
+
 def gower_by_hand(columns):
     """The mean over the columns of |x - y| / range or of x != y, in plain Python."""
     n = len(next(iter(columns.values())))
@@ -167,6 +189,53 @@ def test_gower_compares_no_index_and_decimals_by_their_range():
     for points in (prices, pd.DataFrame(prices), pa.table(prices)):
         distances = Problem(2, points=points, metric="gower").matrix()
         assert distances == pytest.approx(gower_by_hand({"price": [1.5, 2.0, 9.5]}))
+
+
+YEARS = [dt.date(2020, 1, 1), dt.date(2021, 1, 1), dt.date(9999, 12, 31), dt.date(2022, 1, 1)]
+
+
+def test_gower_of_dates_that_nanoseconds_do_not_reach(tmp_path):
+    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
+    days = np.array([day.toordinal() for day in YEARS], dtype=float)
+    by_hand = np.abs(days[:, None] - days) / np.ptp(days)
+    for values in (YEARS, np.array(YEARS, "datetime64[us]"), np.array(YEARS, "datetime64[D]")):
+        for frame in ({"end": values}, pd.DataFrame({"end": values}), pa.table({"end": values})):
+            assert Problem(2, points=frame, metric="gower").matrix() == pytest.approx(by_hand, abs=1e-12)
+    (tmp_path / "t.jsonl").write_text("\n".join(f'{{"end": "{day}"}}' for day in YEARS))
+    result = solve(tmp_path / "t.jsonl", 3, metric="gower", solver="exact")
+    assert result.objective == pytest.approx((days[3] - days[0]) / np.ptp(days))
+    months = {"end": np.array(["2023-01", "2023-02", "2023-04"], "datetime64[M]")}
+    assert Problem(2, points=months, metric="gower").matrix()[0, 1] == pytest.approx(31 / 90)
+
+
+def test_gower_of_times_with_a_zone_is_that_of_utc():
+    pd = pytest.importorskip("pandas")
+    moments = pd.to_datetime(["2020-01-01", "2021-01-01", "2022-06-01"])
+    expected = Problem(2, points=pd.DataFrame({"t": moments}), metric="gower").matrix()
+    far = moments.tz_localize("UTC").tz_convert("Asia/Tokyo")
+    objects = [far[0].tz_convert("America/New_York").to_pydatetime(), *far[1:].to_pydatetime()]
+    for frame in (pd.DataFrame({"t": far}), {"t": objects}):
+        assert Problem(2, points=frame, metric="gower").matrix() == pytest.approx(expected)
+    behind = dt.timezone(dt.timedelta(hours=-5))
+    ends = [dt.datetime(9999, 12, 31, hour, tzinfo=zone) for hour, zone in ((23, behind), (22, dt.UTC), (0, behind))]
+    assert Problem(2, points={"t": ends}, metric="gower").matrix()[0].tolist() == pytest.approx([0, 6 / 23, 1])
+    with pytest.raises(InvalidProblemError, match="column 't': row 2 without a time zone, and others with one"):
+        gower({"t": [*objects[:2], dt.datetime(2022, 6, 1)]})
+
+
+def test_values_that_pandas_says_are_missing_are_named():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [1, 2, None, 4], "b": ["x", "y", None, "x"], "c": [True, None, True, False]})
+    frame = frame.convert_dtypes()
+    with pytest.raises(InvalidProblemError, match="column 'a': row 2 without a value"):
+        Problem(2, points=frame, metric="gower")
+    with pytest.raises(InvalidProblemError, match="column 'c': row 1 without a value"):
+        Problem(2, points=frame[["c"]], metric="gower")
+    assert sorted(solve(frame, 2, metric="gower", drop_null=True).indices.tolist()) == [0, 3]
+    labels = [frame["a"], frame["b"], pd.array([1, 2, None, 4], "Int64"), np.array([1, 2, np.nan, 4])]
+    for groups in (*labels, np.array([1, 2, np.nan, 4], np.float32), [1.0, 2.0, None, 4.0]):
+        with pytest.raises(InvalidProblemError, match="groups: row 2 without a label"):
+            Problem(2, points=np.eye(4), groups=groups, counts={groups[0]: 1})
 
 
 def test_gower_compares_numbers_as_categories_by_equality():

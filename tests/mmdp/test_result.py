@@ -1,5 +1,6 @@
 """Results survive CSV and JSON, and say what a person wants to know."""
 
+import copy
 import csv
 import io
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from mmdp import Clock, Result, Status, Stop
+from mmdp import Clock, InvalidProblemError, Result, Status, Stop
 from solvers import solve
 from tests.strategies import cases
 
@@ -27,6 +28,13 @@ def test_rows_round_trip_through_csv_and_json(case):
     (row,) = csv.DictReader(io.StringIO(text.getvalue()))
     assert same(Result.from_row(row), result)
     assert same(Result.from_json(result.to_json()), result)
+
+
+def test_a_seed_of_any_whole_type_is_written():
+    result = solve(np.eye(4), 2, solver="random", seed=np.int32(3))
+    assert Result.from_json(result.to_json()).seed == 3
+    with pytest.raises(InvalidProblemError, match="because it was read back or copied"):
+        _ = copy.deepcopy(result).radii
 
 
 def test_summary_says_value_bound_and_proof():

@@ -27,7 +27,7 @@ def now(monkeypatch):
 
 
 @pytest.mark.parametrize("name", LIMITS)
-@pytest.mark.parametrize("wrong", [-1, -0.5, math.nan, "5", [1]])
+@pytest.mark.parametrize("wrong", [-1, -0.5, math.nan, "5", [1], True])
 def test_a_limit_that_is_none_is_named(name, wrong):
     with pytest.raises(InvalidOptionError, match=rf"Stop\({name}=.*a limit is a number >= 0, or None"):
         Stop(**{name: wrong})

@@ -1,10 +1,13 @@
 """What a user hands over is read as it is, mended where only rounding is wrong, or refused where it is wrong."""
 
+from types import SimpleNamespace
+
 import numba
 import numpy as np
+import psutil
 import pytest
 
-from mmdp import InvalidProblemError, Problem
+from mmdp import InvalidProblemError, Problem, TooLargeError
 from mmdp.arrays import all_finite, compiled_dtype, to_numpy, value_range
 from mmdp.validation import checked_picks
 
@@ -66,6 +69,23 @@ def test_beyond_rounding_each_thing_is_refused_by_its_place():
         D[place] = D[place[::-1]] = value
         with pytest.raises(InvalidProblemError, match=message):
             Problem(2, distances=D)
+
+
+def test_a_matrix_near_the_largest_float_is_mended_too():
+    D = 1.7e308 * (1 - np.eye(3))
+    D[0, 1] *= 1 - 1e-15
+    mended = Problem(2, distances=D).distances
+    assert np.isfinite(mended).all()
+    assert (mended == mended.T).all()
+
+
+def test_a_matrix_that_is_not_copied_needs_no_room(monkeypatch):
+    D = 1 - np.eye(3)
+    problem, as_single = Problem(2, distances=D), Problem(2, distances=D.astype(np.float32))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
+    assert problem.matrix() is problem.reduced_matrix() is D
+    with pytest.raises(TooLargeError, match="GiB are free"):
+        as_single.matrix()
 
 
 def test_a_matrix_in_order_is_not_copied():

@@ -328,6 +328,26 @@ def test_the_unit_of_capacities_does_not_matter(scale):
     assert scaled.objective == plain.objective
 
 
+@pytest.mark.parametrize(("usual", "demand"), [(6.0, 64.0), (1.0, 4.0), (1 / 3, 4.0), (0.25, 3.5)])
+@pytest.mark.parametrize("huge", [1e15, 1e300])
+def test_one_very_large_capacity_leaves_the_others_as_they_are(usual, demand, huge):
+    X = np.random.default_rng(0).random((2000, 2))
+    capacity = np.full(2000, usual)
+    capacity[7] = huge
+    problem = Problem(points=X, capacity=capacity, demand=demand, exclude=[7])
+    assert problem.k >= demand / usual > problem.k - 1 - 1e-9
+    result = solvers.solve(problem, solver="local_search", stop=Stop(iterations=200))
+    assert result.notes["capacity"] >= demand
+    assert Problem(points=X, capacity=capacity, demand=demand).k == 2
+    assert Problem(points=X, capacity=capacity, demand=demand).capacities.violation([7, 3]) == ""
+
+
+def test_capacities_of_narrow_floats_are_read_as_they_are_written():
+    for narrow in (np.float16, np.float32):
+        problem = Problem(points=np.eye(3), capacity=np.array([0.7, 0.7, 0.1], narrow), demand=narrow(1.4))
+        assert (problem.k, problem.capacities.violation([0, 1]), problem.capacities.total([0, 1])) == (2, "", 1.4)
+
+
 def test_k_without_anything_is_asked_for():
     with pytest.raises(InvalidProblemError, match="how many points"):
         Problem(points=PLANE)

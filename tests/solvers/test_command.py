@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -147,6 +148,72 @@ def test_indices_in_every_format(table, suffix):
         assert read(out)["index"].tolist() == expected
 
 
+def test_an_assignment_that_cannot_be_written_is_printed(table, tmp_path, capsys):
+    (tmp_path / "full.csv").symlink_to("/dev/full")
+    with pytest.raises(DataFileError, match=r"full\.csv: cannot be written .*the answer is on the standard output"):
+        select(table, "-k", 3, "--columns", "x", "-o", tmp_path / "o.npy", "--assignment", tmp_path / "full.csv")
+    assert capsys.readouterr().out.startswith("row,nearest,distance\n0,")
+
+
+def test_rows_on_the_standard_output_need_no_folder(table, capsys, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    select(table, "-k", 3, "--columns", "x", "--rows", "-")
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    with pytest.raises(DataFileError, match="cannot be written; is there such a folder"):
+        select(table, "-k", 3, "--columns", "x", "--rows", table.parent / "o.csv")
+
+
+@pytest.mark.parametrize("command", ["select", "spread"])
+def test_ctrl_c_is_told_in_one_line(table, monkeypatch, capsys, command):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Greedy, "_run", interrupt)
+    monkeypatch.setattr("solvers._spread.spread.conflict_graph", interrupt)
+    monkeypatch.setattr("solvers._spread.spread.Clock.report", interrupt)
+    arguments = [command, str(table), "--columns", "x", *(["-k", "3"] if command == "select" else ["--distance", "1"])]
+    with pytest.raises(SystemExit) as ended:
+        application(arguments)
+    assert (ended.value.code, capsys.readouterr().err) == (130, "interrupted\n")
+    if command == "select":
+        monkeypatch.setattr(Greedy, "_run_table", interrupt)
+        with pytest.raises(SystemExit):
+            application([*arguments, "--checkpoint", str(table.parent / "c.json")])
+        assert capsys.readouterr().err == "interrupted; the same command goes on from its checkpoint\n"
+    with pytest.raises(SystemExit) as ended:
+        application([command, "--no-such-flag"])
+    assert ended.value.code == 2
+
+
+def test_an_array_does_not_round_what_the_file_holds(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text("id,x\n9007199254740993,0.5\n9007199254740995,1.5\n3,7.5\n")
+    options = ["select", str(path), "-k", "2", "--columns", "x", "--rows"]
+    with pytest.raises(DataFileError, match=r"column 'id' reaches 9007199254740993, .* write \.parquet, \.csv"):
+        application([*options, str(tmp_path / "rows.npy")], standalone_mode=False)
+    assert "9007199254740993" in capsys.readouterr().out
+    path.write_text("id,x\n9007199254740991,0.5\n,1.5\n3,7.5\n")
+    application([*options, str(tmp_path / "rows.npy")], standalone_mode=False)
+    assert np.load(tmp_path / "rows.npy").tolist() == [[3, 7.5], [2**53 - 1, 0.5]]
+
+
+def test_decimals_and_vectors_become_numbers_of_an_array(tmp_path):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {
+        "price": [Decimal("1.5"), Decimal("2.25"), Decimal("9.5")],
+        "is_open": [True, None, False],
+        "x": [0, 1, 9],
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+    options = ["-k", 2, "--columns", "x", "--rows", tmp_path / "rows.npy"]
+    select(tmp_path / "t.parquet", *options)
+    assert np.load(tmp_path / "rows.npy").tolist() == [[9.5, 0, 9], [1.5, 1, 0]]
+    vectors = {"ids": [[2**60], [1], [2]], "x": [0.5, 1.5, 9.5]}
+    parquet.write_table(pa.table(vectors), tmp_path / "t.parquet")
+    with pytest.raises(DataFileError, match="column 'ids' reaches 1152921504606846976"):
+        select(tmp_path / "t.parquet", *options)
+
+
 def test_messages_speak_of_flags():
     assert in_flags("k = 7 is out of range") == "-k 7 is out of range"
     assert in_flags("separator = 'ab': give one") == "--separator 'ab': give one"
@@ -239,7 +306,7 @@ def test_fixed_rows_with_groups_and_gaps(tmp_path, capsys):
     assert 9 in rows
     assert not {0, 3, 5, 6} & set(rows)
     assert sum(row % 3 == 0 for row in rows) == 2
-    with pytest.raises(MMDPError, match="include: row 5 is no point, because a value is missing there"):
+    with pytest.raises(MMDPError, match="include: row 5 is no point: a value is missing there, or"):
         select(tmp_path / "t.csv", "-k", 6, "--drop", "city", "--drop-null", "--include", 5)
 
 

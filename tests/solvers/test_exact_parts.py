@@ -13,7 +13,7 @@ from solvers._exact import bitsets, branch_and_bound, cell_graph, cell_splitting
 from solvers._exact.boxes import farthest, nearest
 from solvers._exact.clique_cover import clique_cover
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
-from solvers._exact.counted_clique import CountedCliqueSearch
+from solvers._exact.counted_clique import CountedCliqueSearch, unions
 from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._exact.packing import independent
 from solvers._exact.relaxation import Relaxation
@@ -376,6 +376,12 @@ def test_a_search_within_counts_finds_every_clique_that_keeps_them(adjacent, k, 
         if search.outcome == FOUND:
             found.append(tuple(sorted(search.clique.tolist())))
     assert sorted(found) == [c for c in cliques(adjacent, k) if not limits.violation(np.array(c))]
+
+
+def test_the_unions_that_are_coloured_are_within_one_attribute():
+    attribute, ones = np.array([0, 0, 1, 1, 1]), np.ones(5, np.int64)
+    found = {tuple(np.flatnonzero(row).tolist()) for row in unions(attribute, ones, 2 * ones)}
+    assert found == {(0,), (1,), (2,), (3,), (4,), (2, 3), (2, 4), (3, 4)}
 
 
 def test_a_search_keeps_its_count_of_nodes():

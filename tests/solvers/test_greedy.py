@@ -38,6 +38,15 @@ def test_torch_and_numba_agree_to_the_index(case, start):
     assert compiled.indices.tolist() == tensors.indices.tolist()
 
 
+def test_a_selection_of_lists_and_of_no_items():
+    X = np.random.default_rng(0).random((20, 3))
+    for name in ("greedy", "local_search"):
+        solver = load(name)()
+        assert solver.select(X.tolist(), 3).tolist() == solver.select(X, 3).tolist()
+        assert solver.select(np.zeros((0, 5, 3)), 2).shape == (0, 2)
+        assert solver.select(np.zeros((0, 5, 3)), 2).dtype == np.int64
+
+
 def test_starts():
     X = np.array([[0.0], [1.0], [2.0], [7.0], [12.0], [13.0]])
     first = {start: solve(X, 3, start=start).indices[0] for start in ("isolated", "farthest_pair", "sweep", 1)}

@@ -29,6 +29,30 @@ def test_wrong_k_is_named():
         DiversitySelector("3").fit(np.eye(3))
 
 
+def test_k_is_compared_with_all_rows():
+    with pytest.raises(ValueError, match=r"k = 1 is out of range.*at most n = 30"):
+        DiversitySelector(1).fit(np.zeros((30, 2)))
+
+
+def test_a_sparse_row_is_named_by_its_place():
+    sparse = pytest.importorskip("scipy.sparse")
+    X = np.random.default_rng(0).random((30, 8))
+    fitted = DiversitySelector(5, metric="cosine").fit(sparse.csr_matrix(X))
+    rows = X[:3].copy()
+    assert fitted.transform(sparse.csr_matrix(rows)) == pytest.approx(
+        DiversitySelector(5, metric="cosine").fit(X).transform(rows), abs=1e-12
+    )
+    rows[1] = 0
+    with pytest.raises(ValueError, match="row 1: a zero vector"):
+        fitted.transform(sparse.csr_matrix(rows))
+
+
+def test_every_random_state_of_scikit_learn_is_a_seed():
+    X = np.random.default_rng(0).random((40, 2))
+    for state in (3, np.random.RandomState(3), None):
+        assert len(DiversitySelector(5, solver="random", random_state=state).fit(X).indices_) == 5
+
+
 def test_columns_have_names_for_data_frames():
     fitted = DiversitySelector(2).fit(np.eye(3))
     assert fitted.get_feature_names_out().tolist() == ["diversityselector0", "diversityselector1"]

@@ -9,7 +9,7 @@ import pytest
 
 from mmdp import DataFileError, InvalidOptionError, InvalidProblemError, MissingDependencyError, Problem
 from mmdp.tables import Table, blocks, delimited, open_table, parquet_files
-from solvers import solve
+from solvers import rank, solve
 from solvers.__main__ import application
 from solvers._farthest_first import from_table
 from solvers.greedy import Greedy
@@ -127,6 +127,12 @@ def test_resumed_from_any_pass(tmp_path, monkeypatch):
     assert not checkpoint.exists()
 
 
+def test_a_checkpoint_on_a_full_disk_is_named(tmp_path):
+    (tmp_path / "c.tmp").symlink_to("/dev/full")
+    with pytest.raises(DataFileError, match=r"c\.json: cannot be written \(.*No space left"):
+        solve([data()], 3, checkpoint=tmp_path / "c.json")
+
+
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     (tmp_path / "run.json").write_text('{"n": 3, "picks": [1]}')
     with pytest.raises(DataFileError, match="belongs to"):
@@ -208,6 +214,7 @@ def test_blocks_of_several_dtypes_are_the_table_they_make():
     ("blocks", "message"),
     [
         ([np.ones((3, 2)), np.ones((3, 3))], r"block 1 has shape \(3, 3\), not \(rows, 2\)"),
+        ([np.full((3, 2), 0.5), np.full((3, 2), 2**60)], "block 1 reach 1152921504606846976: float64 rounds"),
         ([np.ones((0, 2))], "there are no points, but 0 rows"),
         ([np.full((5000, 2), 1e200)], "block 0 reach 1e.200: squared distances would overflow"),
     ],
@@ -363,6 +370,27 @@ def test_an_answer_that_cannot_be_written_is_printed(tmp_path, capsys):
     with pytest.raises(DataFileError, match=r"picks\.npy: cannot be written .*the answer is on the standard output"):
         application(["select", str(points), "-k", "3", "-o", str(tmp_path / "picks.npy")], standalone_mode=False)
     assert list(map(int, capsys.readouterr().out.split())) == solve(data(), 3).indices.tolist()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".csv"])
+def test_a_file_of_distances(tmp_path, capsys, suffix):
+    D = Problem(2, points=data(50)).matrix()
+    path = tmp_path / f"D{suffix}"
+    np.save(path, D) if suffix == ".npy" else np.savetxt(path, D, delimiter=",")
+    tables = [path, *([np.load(path, mmap_mode="r")] if suffix == ".npy" else [])]
+    for solver in ("greedy", "exact", "streaming", "coreset"):
+        expected = solve(D, 3, metric="precomputed", solver="greedy" if solver != "exact" else "exact")
+        for table in tables:
+            result = solve(table, 3, metric="precomputed", solver=solver)
+            assert result.metric == "precomputed"
+            if solver in ("greedy", "exact"):
+                assert result.indices.tolist() == expected.indices.tolist()
+    assert rank(path, metric="precomputed").indices.tolist() == rank(D, metric="precomputed").indices.tolist()
+    application(["select", str(path), "-k", "3", "--metric", "precomputed"], standalone_mode=False)
+    expected = solve(D, 3, metric="precomputed").indices.tolist()
+    assert [int(line) for line in capsys.readouterr().out.split()] == expected
+    application(["spread", str(path), "--distance", "0.4", "--metric", "precomputed"], standalone_mode=False)
+    assert "at least 0.4 apart, precomputed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("solver", [Greedy(), Greedy("sweep"), Greedy("random"), Greedy(17)], ids=str)

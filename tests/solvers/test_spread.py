@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from mmdp import DataFileError, InvalidProblemError, Problem, Status, Stop
-from solvers import spread
+from solvers import rank, spread
 from solvers.__main__ import application
 from solvers._farthest_first import accelerated
 from solvers._spread import spread as spread_module
@@ -235,6 +236,42 @@ def test_one_point_a_file_and_a_matrix(tmp_path):
     matrix = Problem(2, points=X).matrix()
     assert spread(matrix, 0.3, metric="precomputed").upper_bound == here.upper_bound
     assert spread(X, 99).size == spread(X, 99).upper_bound == 1
+
+
+def test_one_point_of_any_kind():
+    torch = pytest.importorskip("torch")
+    row = np.array([[1.0, 2.0]])
+    for points, metric in (
+        ([[0.0]], "precomputed"),
+        (np.zeros((1, 1)), "precomputed"),
+        (sparse.csr_array(row), "euclidean"),
+        (torch.tensor(row, dtype=torch.bfloat16), "euclidean"),
+        ([row], lambda a, b: float(np.abs(a - b).sum())),
+        (["a"], lambda a, b: float(a != b)),
+    ):
+        found = spread(points, 1.0, metric=metric)
+        assert (found.indices.tolist(), found.upper_bound, found.n) == ([0], 1, 1)
+    with pytest.raises(InvalidProblemError, match=r"distances\[0, 0\] is 3"):
+        spread([[3.0]], 1.0, metric="precomputed")
+
+
+@pytest.mark.parametrize("seed", [np.int32(3), np.uint8(200), 2**63, 2**100])
+def test_any_whole_number_is_a_seed(seed):
+    X = np.random.default_rng(2).random((60, 2))
+    assert spread(X, 0.2, seed=seed).indices.tolist() == spread(X, 0.2, seed=int(seed)).indices.tolist()
+
+
+def test_frames_of_every_kind():
+    X = np.random.default_rng(2).random((60, 2))
+    here = spread(X, 0.3).indices.tolist()
+    order = rank(X).indices.tolist()
+    xr, pl = pytest.importorskip("xarray"), pytest.importorskip("polars")
+    columns = {"x": X[:, 0], "y": X[:, 1]}
+    frames = [xr.Dataset({name: ("i", values) for name, values in columns.items()}), xr.DataArray(X)]
+    for frame in (*frames, pl.DataFrame(columns), pl.DataFrame(columns).lazy()):
+        assert spread(frame, 0.3).indices.tolist() == here
+        assert rank(frame).indices.tolist() == order
+        assert rank(frame, metric=lambda a, b: float(np.hypot(*(a - b)))).k == 60
 
 
 @pytest.mark.parametrize(

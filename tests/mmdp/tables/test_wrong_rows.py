@@ -95,6 +95,73 @@ def test_rows_of_an_array_with_gaps_are_left_out_too(tmp_path):
             solve(tmp_path / name, 9)
 
 
+def shards(folder, parts):
+    (folder / "shards").mkdir()
+    for number, part in enumerate(parts):
+        np.save(folder / "shards" / f"part-{number}.npy", part)
+    return folder / "shards"
+
+
+@pytest.mark.parametrize("kinds", [(np.float32, np.float32), (np.float32, np.float64), (np.uint8, np.float32)])
+def test_a_folder_of_arrays_is_one_table(tmp_path, kinds):
+    X = np.random.default_rng(3).integers(0, 99, (6000, 3))
+    folder = shards(tmp_path, [X[:1000].astype(kinds[0]), X[:0].astype(kinds[0]), X[1000:].astype(kinds[1])])
+    whole = X.astype(np.result_type(*kinds))
+    expected = solve(whole, 9).indices.tolist()
+    for path in (folder, f"{folder}/*.npy", f"{folder}/part*", folder.as_uri(), f"{folder.as_uri()}/*.npy"):
+        table = open_table(path)
+        assert (table.n, table.d, table.load().dtype) == (6000, 3, whole.dtype)
+        assert solve(path, 9).indices.tolist() == expected
+    result = solve(folder, 9, solver="streaming")
+    assert np.array_equal(result.of(folder), whole[result.indices])
+    assert solve(folder, 2, metric="gower").n == rank(folder).k == 6000
+    cli("select", folder, "-k", 9, "--rows", tmp_path / "rows.npy")
+    assert np.array_equal(np.load(tmp_path / "rows.npy"), whole[expected])
+
+
+def test_arrays_that_are_not_one_table_are_named(tmp_path):
+    folder = shards(tmp_path, [X, X[:, :5]])
+    with pytest.raises(DataFileError, match=r"part-1\.npy: has 5 columns, and .*part-0\.npy has 12"):
+        solve(folder, 2)
+    np.save(folder / "part-1.npy", np.full((2, 12), 2**60))
+    with pytest.raises(DataFileError, match="holds arrays of int64 and of fractions; save them with one dtype"):
+        solve(folder, 2)
+    np.save(folder / "part-1.npy", np.full((2, 12), np.nan))
+    with pytest.raises(InvalidProblemError, match="NaN or infinity in block 1 at row 64"):
+        solve(folder, 2, solver="streaming")
+    assert solve(folder, 2, drop_null=True).n == 64
+    with pytest.raises(DataFileError, match="has no column 'x': an array has no names"):
+        solve(folder, 2, columns="x")
+    (tmp_path / "archives").mkdir()
+    for name in "ab":
+        np.savez(tmp_path / "archives" / f"{name}.npz", X)
+    for path in (tmp_path / "archives", tmp_path / "archives" / "*.npz"):
+        with pytest.raises(DataFileError, match=r"several \.npz archives are not one table"):
+            solve(path, 2)
+    pytest.importorskip("fsspec").filesystem("memory").pipe(
+        "folder-of-arrays/a.npy", (folder / "part-0.npy").read_bytes()
+    )
+    for path in ("memory://folder-of-arrays/a.npy", "memory://folder-of-arrays"):
+        with pytest.raises(DataFileError, match="copy the"):
+            solve(path, 2)
+
+
+def test_an_array_is_told_by_its_suffix_in_capitals_and_not_read_packed(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    (tmp_path / "X.NPY").write_bytes((tmp_path / "x.npy").read_bytes())
+    assert solve(tmp_path / "X.NPY", 4).indices.tolist() == solve(X, 4).indices.tolist()
+    with gzip.open(tmp_path / "x.npy.gz", "wb") as file:
+        file.write((tmp_path / "x.npy").read_bytes())
+    with pytest.raises(DataFileError, match=r"x\.npy\.gz: arrays are read in place, not from \.gz; unpack it"):
+        solve(tmp_path / "x.npy.gz", 2)
+
+
+def test_a_number_beyond_all_types_is_named():
+    frame = pd.DataFrame({"x": [2**70, 1, 3], "y": [1.0, 2.0, 3.0]})
+    with pytest.raises(InvalidProblemError, match="column 'x' cannot be read as numbers"):
+        solve(frame, 2)
+
+
 def test_a_frame_can_be_opened_as_a_table():
     frame = pd.DataFrame({"id": ["a", "b", "c"], "x": [1.0, None, 3.0]})
     table = open_table(frame, columns="x", drop_null=True)
@@ -113,8 +180,13 @@ def test_required_rows_count_all_rows_too(tmp_path):
         result = solve(table, 6, drop_null=True, include=[10, 2], exclude=[22])
         assert result.indices.tolist() == expected
         assert len(result.assignment().labels) == 62
-        with pytest.raises(InvalidProblemError, match="include: row 5 is no point, because a value is missing there"):
+        with pytest.raises(InvalidProblemError, match="include: row 5 is no point: a value is missing there, or"):
             solve(table, 6, drop_null=True, include=[5])
+        same = solve(table, 6, drop_null=True, include={10, 2}, exclude=[22, 5])  # row 5 is none anyway
+        assert set(same.indices.tolist()) == set(expected)
+        for wrong, message in ((["a"], "sequence of whole numbers"), (None, "sequence of"), ([100], "no such row")):
+            with pytest.raises(InvalidProblemError, match=f"include.*{message}"):
+                solve(table, 6, drop_null=True, include=wrong)
     assert rank(gaps.iloc[1:5], columns=["a", "b"]).k == 4
 
 
@@ -359,7 +431,7 @@ NAMED = {
     "a path": (lambda: Problem(2, points="p.npy"), r"'p.npy' is a path.*solve\('p.npy', k\) reads it"),
     "a dictionary": (lambda: solve({"x": [1, 2]}, 2), r"is a dictionary.*np\.column_stack"),
     "text": (lambda: solve(np.array([["a", "1"], ["2", "b"]]), 2), r"\[0, 0\] is the text 'a'; drop such columns"),
-    "numbers as text": (lambda: solve(np.array([["1"], ["2"]]), 2), r"convert with \.astype\(float\)"),
+    "numbers as text": (lambda: solve(np.array([["1"], ["2"]]), 2), r"convert with np\.asarray\(x, dtype=float\)"),
     "arrays in an array": (
         lambda: solve(np.array([[1], None, [2, 3]], object)[[0, 2]], 2),
         r"\[0\] is a list of 1; np\.stack",
@@ -613,6 +685,13 @@ def test_decimal_commas(tmp_path):
     out = tmp_path / "out.csv"
     cli("select", path, "-k", 2, "--columns", "x", "--decimal", ",", "--rank", "--rows", out)
     assert out.read_text().splitlines() == ["name;x;note;y;rank;distance", "c;9,0;;4,25;0;", "a;1,5;;2,5;1;7,5"]
+
+
+def test_a_decimal_comma_is_no_separator(tmp_path):
+    (tmp_path / "t.csv").write_text("1,5;2,5\n3,5;4,5\n9,1;0,2\n")
+    assert open_table(tmp_path / "t.csv", decimal=",").load().tolist() == [[1.5, 2.5], [3.5, 4.5], [9.1, 0.2]]
+    with pytest.raises(InvalidOptionError, match="separator = ',' is the decimal mark too"):
+        open_table(tmp_path / "t.csv", decimal=",", separator=",")
 
 
 def test_a_column_without_values_is_no_advice(tmp_path):
