@@ -55,3 +55,8 @@ def retained_count(n: int, keep: float | int) -> int:
             f"keep={keep} asks for more tokens than the {n} that are there; lower it, or give a fraction in (0, 1]"
         )
     return keep
+
+
+def capped_count(n: int, keep: float | int) -> int:
+    """As :func:`retained_count`, but all n tokens stay where a count exceeds them."""
+    return retained_count(n, min(n, keep) if isinstance(keep, int) else keep)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from lmm_integration._pipeline.visual_inputs import PIXELS
 from lmm_integration.attention import EncoderAttention
 from lmm_integration.budget import check_keep
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError
-from lmm_integration.families import Family, family_of
+from lmm_integration.families import Family, family_of, merger_of
 from lmm_integration.selection import Rule, chooser
 from lmm_integration.stats import Kept, ShortenedPrompt, Stats
 from mmdp import Stop
@@ -48,11 +49,12 @@ class Pruning:
         inner = preparation.inner
         if is_hooked(pruned) or is_hooked(inner):
             raise PruningStateError("this model is being pruned already; remove() that pruning first")
-        attach, own = self._hooks.attach, pruned.generation_config
+        attach = self._hooks.attach
         attach(pruned, "forward", functools.partial(forward.run, preparation, self._running, all_columns))
         if inner is not pruned:
             attach(inner, "forward", functools.partial(forward.check_backbone, preparation, self._running))
-        attach(pruned, "generate", functools.partial(generation.run, preparation, self._running, own))
+        attach(pruned, "generate", functools.partial(generation.run, preparation, self._running, pruned))
+        attach(pruned, "_merge_criteria_processor_list", functools.partial(generation.merge_callbacks, self._running))
         for modality in preparation.visual.modalities:
             attach(inner, f"get_{modality}_features", functools.partial(self._features, modality))
         for module in preparation.rope_indexers:
@@ -198,17 +200,20 @@ def prune(
         raise InvalidOptionError(f"modalities={modalities!r}; choose from ('image', 'video')")
     if isinstance(keep, int) and keep == 1 and not isinstance(keep, bool):
         warnings.warn("keep=1 keeps one token of each image; keep=1.0 keeps them all", stacklevel=2)
-    wrapped: Any = model
-    pruned = wrapped.get_base_model() if hasattr(model, "get_base_model") else wrapped  # inside of a PEFT model
+    wrapped: Any = getattr(model, "_orig_mod", model)  # inside of a compiled model
+    pruned = wrapped.get_base_model() if hasattr(wrapped, "get_base_model") else wrapped  # inside of a PEFT model
+    pruned = getattr(pruned, "_orig_mod", pruned)
     config = getattr(pruned, "config", None)
     if config is None or not hasattr(pruned, "generate"):
         raise UnsupportedModelError(
             f"{type(model).__name__} is not a Hugging Face model with generate(); select rows of your own features "
             "with lmm_integration.select_tokens(features, keep)"
         )
+    types = config.model_type, getattr(getattr(config, "vision_config", None), "model_type", None)
+    family = family or family_of(*types)
     preparation = Preparation(
         pruned,
-        family=family or family_of(config.model_type),
+        family=replace(family, merger=family.merger or merger_of(*types)),
         choose=chooser(solver, metric, seed, centre=centre, stop=stop, **options),
         keep=check_keep(keep),
         pooled=scope == "sample",

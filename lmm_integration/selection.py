@@ -42,6 +42,11 @@ class Chooser:
         """Fields of the :class:`Context` that the rule cannot do without."""
         return self.rule.needs if isinstance(self.rule, Selector) else ()
 
+    @property
+    def least_frames(self) -> int:
+        """How many frames the rule compares: more than one if it is for videos."""
+        return self.rule.least_frames if isinstance(self.rule, Selector) else 1
+
     def warm_up(self, like: Tensor) -> None:
         """Choose among a few random rows as wide as (n, d) ``like``: a solver compiles, and no clock counts it."""
         if isinstance(self.rule, Solver):

@@ -42,16 +42,17 @@ def methods(lab: Lab, seeds: int) -> Iterator[Method]:
     for name in (*_RANDOM, "greedy", "interchange", "local_search", "exact"):
         for seed in range(seeds if name in _RANDOM else 1):
             yield _diverse(name, seed)
-    for name in selectors_without_keys():
+    for name in selectors_of_images():
         for seed in range(seeds if name == "random_subset" else 1):
             yield Method(name, "selector", seed, name)
     for name, transform in TRANSFORMS.items():
         yield Method(f"greedy_{name}", "transform", 0, _transformed(transform, lab))
 
 
-def selectors_without_keys() -> list[str]:
-    """All selectors but those that need keys of the tower's layers, which the lab does not record."""
-    return [name for name in selectors.names() if "keys" not in selectors.load(name).needs]
+def selectors_of_images() -> list[str]:
+    """All selectors but those for videos, and those that need keys of the tower's layers, which the lab lacks."""
+    kinds = {name: selectors.load(name) for name in selectors.names()}
+    return [name for name, kind in kinds.items() if kind.least_frames == 1 and "keys" not in kind.needs]
 
 
 def _diverse(name: str, seed: int) -> Method:

@@ -18,7 +18,7 @@ import solvers
 from experiments._common.console import Console, Progress
 from experiments._common.rows import Rows
 from experiments.lmm_lab.evaluate import Lab
-from experiments.lmm_lab.methods import selectors_without_keys
+from experiments.lmm_lab.methods import selectors_of_images
 from experiments.lmm_lab.model import load
 from experiments.lmm_lab.tasks import CHECKPOINTS, Checkpoint
 from lmm_integration import selectors
@@ -93,7 +93,7 @@ def rules(lab: Lab, quick: bool) -> Iterator[Rule]:
         yield Rule("random", "random", _blend(lab, 0.0, draw), draw)
         for share in (25, 50, 75):
             yield Rule(f"blend_{share}", "random", _blend(lab, share / 100, draw), draw)
-    for name in selectors_without_keys():
+    for name in selectors_of_images():
         rule = selectors.make(name)
         several_words = lab.task.longest_answer > 1
         if "keys" in rule.needs:  # of the tower's layers, which the lab does not record

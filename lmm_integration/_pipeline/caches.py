@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import Cache
 
 from lmm_integration._pipeline.pruned_call import Call
 from lmm_integration.exceptions import PruningStateError
@@ -14,10 +15,57 @@ from lmm_integration.exceptions import PruningStateError
 _MARK = "pruned_call_of_mmdp"  # on the cache itself, so that a copy carries it along
 
 
+_MOVING = ("reorder_cache", "batch_select_indices", "batch_repeat_interleave", "reset")
+
+
 def mark(cache: Any, call: Call) -> None:
-    """Note on a cache that it holds a pruned prompt."""
-    if cache is not None and not isinstance(cache, tuple):
-        setattr(cache, _MARK, call.for_continuing())
+    """Note on a cache that it holds a pruned prompt; the note follows when the rows of the cache are moved."""
+    if cache is None or isinstance(cache, tuple):
+        return
+    setattr(cache, _MARK, call.for_continuing())
+    for name in _MOVING:
+        if hasattr(cache, name):
+            vars(cache)[name] = _Moving(cache, name)
+
+
+def unmark(cache: Any) -> None:
+    """Take the note back, from a cache that has been emptied."""
+    for name in (_MARK, *_MOVING):
+        vars(cache).pop(name, None)
+
+
+def returned_cache(output: Any) -> Any:
+    """The cache in what a model returned, a model output or a tuple; None if there is none."""
+    if isinstance(output, tuple):
+        return next((part for part in output if isinstance(part, Cache)), None)
+    return getattr(output, "past_key_values", None)
+
+
+class _Moving:
+    """A method of a marked cache that moves its rows, and those of the mark with them.
+
+    An object instead of a function, so that the method of a copy of the cache belongs to the copy.
+    """
+
+    def __init__(self, cache: Any, name: str) -> None:
+        self._cache, self._name = cache, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        cache, call = self._cache, getattr(self._cache, _MARK)
+        rows = torch.arange(_rows(cache, call), device=call.ids.device) * len(call.ids) // _rows(cache, call)
+        result = getattr(type(cache), self._name)(cache, *args, **kwargs)
+        if self._name == "reset":
+            unmark(cache)
+        elif self._name != "batch_repeat_interleave" and len(call.ids) > 1:
+            (index,) = (*args, *kwargs.values())
+            setattr(cache, _MARK, call.of_rows(rows[torch.as_tensor(index, device=rows.device)]))
+        return result
+
+
+def _rows(cache: Any, call: Call) -> int:
+    """How many rows a cache has: those of the call, or of beams a multiple."""
+    keys = (getattr(layer, "keys", None) for layer in getattr(cache, "layers", ()))
+    return next((len(value) for value in keys if isinstance(value, Tensor) and value.ndim > 2), len(call.ids))
 
 
 def cached_columns(cache: Any) -> int:
@@ -51,9 +99,12 @@ def continued(
         return None
     cached = cached_columns(cache)
     if cached == 0:
+        if not isinstance(cache, tuple):
+            unmark(cache)
         return None
     ids, call = arguments.get("input_ids"), getattr(cache, _MARK, None)
     if call is not None:
+        call = _of_as_many_rows(call, ids)
         cached += call.layout.length - call.short.shape[1]
         if cached < call.layout.length:
             raise PruningStateError("the cache of a pruned prompt was cropped to less than the prompt; start a new one")
@@ -76,6 +127,18 @@ def continued(
             "without images: a pruned prompt's cache must be the object that the model returned, or a copy of it"
         )
     return call
+
+
+def _of_as_many_rows(call: Call, ids: Tensor | None) -> Call:
+    """The call with each row as often as the ids repeat it."""
+    if ids is None or len(ids) == len(call.ids):
+        return call
+    if len(ids) % len(call.ids):
+        raise PruningStateError(
+            f"{len(ids)} rows of ids on the cache of a pruned prompt of {len(call.ids)} rows; move the rows of the "
+            "cache with its own batch_select_indices, batch_repeat_interleave or reorder_cache"
+        )
+    return call.of_rows(torch.arange(len(ids), device=call.ids.device) // (len(ids) // len(call.ids)))
 
 
 def _check_prompt(ids: Tensor | None, call: Call) -> None:

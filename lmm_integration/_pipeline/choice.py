@@ -12,12 +12,12 @@ from torch import Tensor
 
 from lmm_integration._pipeline.encoder_output import Encoded, Merge
 from lmm_integration._pipeline.prompt_layout import groups
-from lmm_integration.budget import retained_count
+from lmm_integration.budget import capped_count
 from lmm_integration.families import Family
 from lmm_integration.selection import Chooser
 from lmm_integration.selectors import Context, Grid
 from lmm_integration.stats import Kept
-from mmdp.exceptions import InvalidProblemError
+from mmdp.exceptions import InvalidOptionError, InvalidProblemError
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Choice:
         Of the whole model.
     embed : module
         Token ids to embeddings, for rules that read the prompt.
-    placeholders : dict
-        Token ids that may stand for each modality.
+    placeholders : list of int
+        Token ids that are not text.
     encoder : str
         Name of the vision encoder, for messages.
     """
@@ -47,7 +47,7 @@ class Choice:
     family: Family
     config: Any
     embed: Callable[[Tensor], Tensor]
-    placeholders: dict[str, list[int]]
+    placeholders: list[int]
     encoder: str
 
     def __call__(
@@ -58,6 +58,7 @@ class Choice:
         ``places`` (b, l) bool says where the rows go.
         """
         sample_of = places.nonzero()[:, 0]
+        mask = arguments.get("attention_mask")
         images = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
         grids = self._grids(modality, [len(image) for image in images], features.items, arguments)
         rows = torch.zeros(len(features.rows), dtype=torch.bool, device=features.rows.device)
@@ -66,8 +67,15 @@ class Choice:
             sample = int(sample_of[indices[0]])
             of_image = features.rows[indices]
             self._check(of_image, sample, modality)
-            k = retained_count(len(indices), self._budget(len(indices)))
-            chosen = self.choose(of_image, k, self._context(features, indices, ids[sample], grid))
+            k = capped_count(len(indices), self.keep)
+            if grid is not None and grid[0] < self.choose.least_frames and k < len(indices):
+                raise InvalidOptionError(
+                    f"{type(self.choose.rule).__name__} compares the frames of a video, and this {modality} has one: "
+                    "give modalities=('video',) to leave images whole, and scope='sample' where text separates the "
+                    "frames of a video"
+                )
+            text = ids[sample] if mask is None else ids[sample][mask[sample].bool()]
+            chosen = self.choose(of_image, k, self._context(features, indices, text, grid))
             weights = None
             if chosen.is_floating_point():
                 chosen, weights = chosen.argmax(-1), chosen
@@ -79,9 +87,6 @@ class Choice:
     def within_budget(self, kept: list[Kept]) -> int:
         """How many images had no more tokens than a count given as ``keep``."""
         return sum(image.n <= self.keep for image in kept) if isinstance(self.keep, int) else 0
-
-    def _budget(self, n: int) -> float | int:
-        return min(n, self.keep) if isinstance(self.keep, int) else self.keep
 
     def _check(self, features: Tensor, sample: int, modality: str) -> None:
         if bool(features.isfinite().all()):
@@ -95,8 +100,7 @@ class Choice:
         """What the rule may need for the rows of one image."""
         prompt = None
         if "prompt" in self.choose.needs:
-            visual = ids.new_tensor([token for tokens in self.placeholders.values() for token in tokens])
-            prompt = self.embed(ids[~torch.isin(ids, visual)])
+            prompt = self.embed(ids[~torch.isin(ids, ids.new_tensor(self.placeholders))])
         scores, keys = (None if values is None else values[image] for values in (features.scores, features.keys))
         if self.attention is not None and "attention" in self.choose.needs:
             scores = self.attention(features.rows[image])

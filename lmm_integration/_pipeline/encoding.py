@@ -100,7 +100,11 @@ class Encoding:
 
 
 def with_getters(model: Any, modalities: tuple[str, ...]) -> Any:
-    """The innermost module that encodes images or videos: what is outside calls it, if it has a getter at all."""
+    """The module whose ``get_image_features`` or ``get_video_features`` the forward pass calls.
+
+    In most models that is the one inside, ``model.model``; the getters of the outer class only pass on to it. A model
+    without getters is returned itself.
+    """
     candidates = [*(getattr(model, name, None) for name in ("model", "base_model")), model]
     names = [f"get_{modality}_features" for modality in modalities]
     return next((part for part in candidates if any(hasattr(part, name) for name in names)), model)

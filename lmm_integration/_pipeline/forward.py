@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmm_integration._pipeline.caches import cached_columns, continued, mark
+from lmm_integration._pipeline.caches import cached_columns, continued, mark, returned_cache
 from lmm_integration._pipeline.hooks import Running
 from lmm_integration._pipeline.prepare import Preparation
 from lmm_integration._pipeline.pruned_call import Call
+from lmm_integration._pipeline.visual_inputs import PIXELS
 from lmm_integration.exceptions import PruningStateError
 
 
@@ -27,7 +28,49 @@ def run(
     """Answer from a pruned prompt; ``all_columns``: with logits for every column of the caller's prompt."""
     arguments |= dict(zip(inspect.signature(original).parameters, args, strict=False))
     with running.inside():
-        return _answer(prepare, running, all_columns, original, arguments)
+        call = running.call
+        if call is None:
+            return _answer(prepare, running, all_columns, original, arguments)
+        if _is_step(running, call, arguments):
+            return _step(prepare, running, call, original, arguments)
+        with running.answering(None):  # of a processor or a criterion, which asks the model something else
+            output = _answer(prepare, running, all_columns, original, arguments)
+        prepare.restore_offset(call)
+        return output
+
+
+def _is_step(running: Running, call: Call, arguments: dict[str, Any]) -> bool:
+    """Whether a forward inside of a pruned ``generate`` goes on with its prompt."""
+    ids, cache = arguments.get("input_ids"), arguments.get("past_key_values")
+    if running.cache is not None:
+        return cache is running.cache
+    if ids is None or len(ids) % len(call.short) or (cache is None and ids.shape[1] < call.short.shape[1]):
+        return False  # without a cache every step has the whole text, and with one the first may be a chunk of it
+    pixels = {name: arguments[name] for name in PIXELS if arguments.get(name) is not None}
+    times, n = len(ids) // len(call.short), min(ids.shape[1], call.short.shape[1])
+    begins_alike = torch.equal(ids[:, :n], call.short.to(ids.device).repeat_interleave(times, 0)[:, :n])
+    return begins_alike and all(_alike(value, call.pixels.get(name)) for name, value in pixels.items())
+
+
+def _alike(pixels: Tensor, known: Tensor | None) -> bool:
+    """Whether these are the known pixels, or what beam search makes of them."""
+    if known is None or pixels is known:
+        return known is not None
+    rows = len(pixels) if pixels.shape == known.shape else 1
+    return torch.equal(pixels[:rows], known[:rows].to(pixels))
+
+
+def _step(
+    prepare: Preparation, running: Running, call: Call, original: Callable[..., Any], arguments: dict[str, Any]
+) -> Any:
+    """Answer a step of a pruned ``generate``."""
+    first = prepare.family.first_position
+    if call.kept_positions is not None and arguments.get("position_ids") is not None:
+        arguments["position_ids"] = call.original_positions(arguments["position_ids"] - first) + first
+    output = original(**prepare.restored(call, arguments))
+    returned = returned_cache(output)
+    running.cache = arguments.get("past_key_values") if returned is None else returned
+    return output
 
 
 def _answer(
@@ -37,11 +80,7 @@ def _answer(
     original: Callable[..., Any],
     arguments: dict[str, Any],
 ) -> Any:
-    first, call = prepare.family.first_position, running.call
-    if call is not None:  # a step of a pruned generate
-        if call.kept_positions is not None and arguments.get("position_ids") is not None:
-            arguments["position_ids"] = call.original_positions(arguments["position_ids"] - first) + first
-        return original(**prepare.restored(call, arguments))
+    first = prepare.family.first_position
     prepare.visual.check(arguments)
     earlier = continued(
         arguments,
@@ -64,7 +103,8 @@ def _answer(
         short["logits_to_keep"] = columns.unique()
     with running.answering(call):
         output = original(**prepare.restored(call, short))
-    mark(getattr(output, "past_key_values", None), call)
+    mark(arguments.get("past_key_values"), call)
+    mark(returned_cache(output), call)
     if columns is not None:
         return _with_logits(output, arguments, lambda logits: _of_each_row(logits, columns))
     if all_columns and not arguments.get("logits_to_keep"):

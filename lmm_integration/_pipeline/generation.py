@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from lmm_integration._pipeline.caches import continued, mark
@@ -20,18 +20,26 @@ _LENGTHS = ("max_length", "min_length")
 
 
 def run(
+    prepare: Preparation, running: Running, model: Any, original: Callable[..., Any], *args: Any, **arguments: Any
+) -> Any:
+    """Generate behind a pruned prompt, or behind the cache of one; anything else goes to the model as it is."""
+    outer = running.call  # a criterion may generate, too
+    output = _generate(prepare, running, model.generation_config, original, *args, **arguments)
+    if outer is not None:
+        prepare.restore_offset(outer)
+    return output
+
+
+def _generate(
     prepare: Preparation, running: Running, own: Any, original: Callable[..., Any], *args: Any, **arguments: Any
 ) -> Any:
-    """Generate behind a pruned prompt, or behind the cache of one; anything else goes to the model as it is.
-
-    ``own`` is the model's generation configuration.
-    """
     arguments |= dict(zip(inspect.signature(original).parameters, args, strict=False))
     if arguments.get("input_ids") is None:
         arguments["input_ids"] = arguments.pop("inputs", None)
     prepare.visual.check(arguments)
     if arguments.get("custom_generate") is not None:
-        return original(**arguments)  # a loop of the caller's, which sees the whole prompt; its first forward prunes
+        with running.answering(None):  # a loop of the caller's sees the whole prompt; its first forward prunes
+            return original(**arguments)
     with_pixels = prepare.visual.brings_pixels(arguments)
     call = continued(arguments, prepare.visual.tokens(arguments), brings_pixels=with_pixels, whole_text=True)
     if call is not None or with_pixels:
@@ -40,7 +48,8 @@ def run(
         with torch.no_grad():
             short, call = prepare(arguments)
         if call is None:
-            return original(**arguments)
+            with running.answering(None):
+                return original(**arguments)
     else:
         prepare.restore_offset(call)
         short = {n: v for n, v in call.continue_generate(arguments).items() if n not in PIXELS and n != ENCODED}
@@ -50,7 +59,7 @@ def run(
     for name, wrap in _CALLBACKS.items():
         if short.get(name) is not None:
             short[name] = wrap(short[name], back)
-    with running.answering(call):
+    with running.answering(call, arguments.get("past_key_values"), back):
         output = original(**short)
     cache = getattr(output, "past_key_values", None)
     mark(arguments.get("past_key_values") if cache is None else cache, call)
@@ -104,31 +113,48 @@ def _rows_per_prompt(arguments: dict[str, Any], own: Any) -> int:
 
 def _lengths(arguments: dict[str, Any], own: Any, removed: int) -> dict[str, int]:
     """Limits on the length of prompt and answer together, less what was removed; limits nobody set stay unset."""
-    given = arguments.get("generation_config") or own
-    limits: dict[str, int] = {}
-    for name in _LENGTHS:
-        limit = arguments.get(name)
-        if limit is None and name in given.to_diff_dict():
-            limit = getattr(given, name)
-        if limit:
-            limits[name] = max(0, limit - removed)
-    if arguments.get("max_new_tokens") is not None or getattr(given, "max_new_tokens", None) is not None:
+    given = arguments.get("generation_config")
+    set_by_configs = (own.to_diff_dict() if own else {}) | {
+        name: value for name, value in (given.to_diff_dict() if given else {}).items() if value is not None
+    }
+    asked = set_by_configs | {name: arguments[name] for name in (*_LENGTHS, "max_new_tokens") if name in arguments}
+    limits = {name: max(0, asked[name] - removed) for name in _LENGTHS if asked.get(name)}
+    if asked.get("max_new_tokens") is not None:
         limits.pop("max_length", None)
     return limits
 
 
-class _Processor(LogitsProcessor):
-    def __init__(self, inner: Any, back: _Back) -> None:
+def merge_callbacks(running: Running, original: Callable[..., Any], default: Any, custom: Any) -> Any:
+    """Processors or criteria of ``generate`` and of its caller in one list; the caller's see the whole prompt.
+
+    They are wrapped only here, because transformers drops its own in favour of one of the caller's of the same type.
+    """
+    merged = original(default, custom)
+    back = running.back
+    if back is None:
+        return merged
+    wrap = _Criterion if isinstance(merged, StoppingCriteriaList) else _Processor
+    return type(merged)(wrap(one, back) if any(one is given for given in custom) else one for one in merged)
+
+
+class _Callback:
+    """A callback that sees the caller's prompt, with the attributes that transformers looks for."""
+
+    def __init__(self, inner: Any, back: Callable[[Tensor], Tensor]) -> None:
         self._inner, self._back = inner, back
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # so that copies do not ask for an inner one before they have it
+            raise AttributeError(name)
+        return getattr(vars(self)["_inner"], name)
+
+
+class _Processor(_Callback, LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Any:
         return self._inner(self._back(input_ids), scores)
 
 
-class _Criterion(StoppingCriteria):
-    def __init__(self, inner: Any, back: _Back) -> None:
-        self._inner, self._back = inner, back
-
+class _Criterion(_Callback, StoppingCriteria):
     def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: Any) -> Any:
         return self._inner(self._back(input_ids), scores, **kwargs)
 
@@ -148,8 +174,6 @@ class _Streamer(BaseStreamer):
 
 
 _CALLBACKS: dict[str, Callable[[Any, _Back], Any]] = {
-    "logits_processor": lambda given, back: LogitsProcessorList(_Processor(one, back) for one in given),
-    "stopping_criteria": lambda given, back: StoppingCriteriaList(_Criterion(one, back) for one in given),
     "prefix_allowed_tokens_fn": lambda given, back: lambda row, ids: given(row, back.one(row, ids)),
     "streamer": _Streamer,
 }

@@ -18,7 +18,7 @@ from lmm_integration._pipeline.positions import place
 from lmm_integration._pipeline.prompt_layout import Layout, companions
 from lmm_integration._pipeline.pruned_call import Call
 from lmm_integration._pipeline.restore import biased, distance_bias, frequencies
-from lmm_integration._pipeline.visual_inputs import ENCODED, VisualInputs
+from lmm_integration._pipeline.visual_inputs import ENCODED, PIXELS, VisualInputs
 from lmm_integration.attention import EncoderAttention
 from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.families import Family
@@ -66,7 +66,7 @@ class Preparation:
             family,
             model.config,
             model.get_input_embeddings(),
-            self.visual.placeholders,
+            self.visual.every_placeholder,
             encoder_name(self.inner),
         )
         self._encode = Encoding(self.inner, config, family, choose, attention)
@@ -82,6 +82,10 @@ class Preparation:
         if not self.visual.brings_pixels(arguments) or visual is None or not bool(visual.any()):
             return arguments, None
         ids, mask = self._checked(arguments)
+        positions = arguments.get("position_ids")
+        if positions is not None and positions.ndim > 1:  # one row of them may stand for all
+            positions = positions.expand(*positions.shape[:-2], len(ids), -1)
+            arguments = {**arguments, "position_ids": positions}
         given = dict(arguments.get(ENCODED) or {})
         keeps, encoded, kept = torch.ones_like(ids, dtype=torch.bool), {}, list[Kept]()
         for modality in self.visual.modalities:
@@ -103,7 +107,6 @@ class Preparation:
             if given.get(modality) is not None:
                 given[modality] = features.taking(samples)
         layout = Layout.of(keeps, mask, _pads_left(mask))
-        positions = arguments.get("position_ids")
         short = {**arguments, **dict(companions(layout, arguments, _padding_token(self._config)))}
         if positions is not None and not self._original and not self.has_rope_index and layout.runs_along(positions):
             short["position_ids"] = layout.shorten(positions - (~keeps).cumsum(1))
@@ -112,7 +115,8 @@ class Preparation:
         short.pop("cache_position", None)
         if given:
             short[ENCODED] = given
-        call = Call(ids, short["input_ids"], layout, encoded)
+        pixels = {name: arguments[name] for name in PIXELS if arguments.get(name) is not None}
+        call = Call(ids, short["input_ids"], layout, encoded, pixels)
         place(self.inner, call, arguments, whole_mask, short["attention_mask"], self._original)
         if self.has_rope_index and positions is not None and not self._original and call.rope is not None:
             short["position_ids"] = call.rope[0][-1:].expand(len(positions), -1, -1)

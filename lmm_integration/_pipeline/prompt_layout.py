@@ -87,6 +87,11 @@ class Layout:
             return cls(order.gather(1, (place - shift) % width), place >= shift, stays.shape[1], removed)
         return cls(order, place < lengths[:, None], stays.shape[1], removed)
 
+    def of_rows(self, index: Tensor) -> Layout:
+        """The layout of these rows of the batch."""
+        index = index.to(self.source.device)
+        return Layout(self.source[index], self.real[index], self.length, self.removed[index])
+
     @property
     def prompt(self) -> ShortenedPrompt:
         """The same for the caller."""

@@ -27,6 +27,8 @@ class Call:
         From one to the other.
     encoded : dict
         Per modality the encoder's output, the kept feature rows of each sample, and how many items were encoded.
+    pixels : dict
+        The pixels that were encoded, by their argument.
     rope : (positions (c, b, m), following (b, 1), deltas (b, 1)) or None
         Of models with multi-axis positions: those of the prompt, that of the first token behind it, and what the model
         adds to a count of tokens for the later ones.
@@ -43,6 +45,7 @@ class Call:
     short: Tensor
     layout: Layout
     encoded: dict[str, tuple[Encoded, list[Tensor], int]] = field(default_factory=dict)
+    pixels: dict[str, Tensor] = field(default_factory=dict)
     rope: tuple[Tensor, Tensor, Tensor] | None = None
     rope_shift: Tensor | None = None
     kept_positions: Tensor | None = None
@@ -50,7 +53,24 @@ class Call:
 
     def for_continuing(self) -> Call:
         """Return what a cache of this call needs when it comes back: no features."""
-        return replace(self, encoded={})
+        return replace(self, encoded={}, pixels={})
+
+    def of_rows(self, index: Tensor) -> Call:
+        """The call of these rows of the batch, without features, for a cache whose rows were moved alike."""
+
+        def taken(part: Tensor | None, row: int = 0) -> Any:
+            return None if part is None else part.index_select(row, index.to(part.device))
+
+        return replace(
+            self.for_continuing(),
+            ids=taken(self.ids),
+            short=taken(self.short),
+            layout=self.layout.of_rows(index),
+            rope=None if self.rope is None else (taken(self.rope[0], 1), taken(self.rope[1]), taken(self.rope[2])),
+            rope_shift=taken(self.rope_shift),
+            kept_positions=taken(self.kept_positions),
+            bias=None if self.bias is None else (taken(self.bias[0]), taken(self.bias[1])),
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Call:
         return self  # nothing changes it, and copies of a cache share it

@@ -23,6 +23,8 @@ def frequencies(model: Any, inner: Any) -> Tensor:
     """
     text = model.config.get_text_config()
     layers = set(getattr(text, "layer_types", None) or ["full_attention"])
+    if not getattr(text, "layer_types", None) and getattr(text, "sliding_window", None) is not None:
+        layers = {"sliding_attention"}  # Mistral: the same window in all layers
     kernel = str(getattr(text, "_attn_implementation", ""))
     found = getattr(getattr(getattr(inner, "language_model", None), "rotary_emb", None), "inv_freq", None)
     if (
@@ -33,7 +35,8 @@ def frequencies(model: Any, inner: Any) -> Tensor:
     ):
         raise UnsupportedModelError(
             f"positions='restore' needs a text model of {', '.join(_PLAIN)} with full attention and positions on one "
-            f"axis, and this {model.config.model_type!r} model has {text.model_type!r}; give positions='original'"
+            f"axis, and this {model.config.model_type!r} model has {text.model_type!r}"
+            f"{' with a sliding window' if 'sliding_attention' in layers else ''}; give positions='original'"
         )
     if kernel not in ("eager", "sdpa"):
         raise UnsupportedModelError(

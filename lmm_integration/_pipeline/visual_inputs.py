@@ -33,6 +33,8 @@ class VisualInputs:
         Those of them that the model has.
     placeholders : dict
         Token ids that may stand for each, the likeliest first.
+    every_placeholder : list of int
+        Token ids that may stand for anything but text, pruned or not.
     """
 
     def __init__(self, inner: Any, config: Any, family: Family, modalities: tuple[str, ...]) -> None:
@@ -46,6 +48,11 @@ class VisualInputs:
                 "select rows with lmm_integration.select_tokens in your own forward"
             )
         self.placeholders = {modality: self._token_ids(modality) for modality in self.modalities}
+        fields = [f"{name}_token_{end}" for name in ("image", "video", "audio") for end in ("id", "index")]
+        fields += [family.video_token] if family.video_token else []
+        ids = (getattr(config, name, None) for name in fields)
+        known = {token for tokens in self.placeholders.values() for token in tokens}
+        self.every_placeholder = sorted(known | {int(token) for token in ids if token is not None})
 
     def check(self, arguments: dict[str, Any]) -> None:
         """Refuse what would be answered without being pruned."""

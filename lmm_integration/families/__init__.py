@@ -16,7 +16,7 @@ from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.families._mergers import Merger, merger_of
 from lmm_integration.families._tested import TESTED
 
-__all__ = ["REMOTE_CODE", "WHY_NOT", "Cut", "Family", "Merger", "family_of", "supported_models"]
+__all__ = ["REMOTE_CODE", "WHY_NOT", "Cut", "Family", "Merger", "family_of", "merger_of", "supported_models"]
 
 Cut = Literal["run", "item", "run+item"]
 
@@ -92,8 +92,10 @@ def supported_models() -> list[str]:
     return list(TESTED)
 
 
-def family_of(model_type: str) -> Family:
-    """Look a family up by the model type of its configuration; one without deviations for a type that has no file.
+def family_of(model_type: str, encoder_type: str | None = None) -> Family:
+    """Look a family up by the model types of its configuration and, if known, of its vision encoder.
+
+    A type that has no file gets a family without deviations.
 
     Raises
     ------
@@ -101,8 +103,9 @@ def family_of(model_type: str) -> Family:
         If models of the type are known not to work; the message gives the reason and the way out.
     """
     if model_type in {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}:
-        family: Family = import_module(f"{__name__}.{model_type}").FAMILY
-        return replace(family, merger=merger_of(model_type))
+        module = import_module(f"{__name__}.{model_type}")
+        family: Family = getattr(module, "WITH_ENCODER", {}).get(encoder_type, module.FAMILY)
+        return replace(family, merger=merger_of(model_type, encoder_type))
     elsewhere = "Elsewhere, select rows with lmm_integration.select_tokens(features, keep) in your own forward"
     if model_type in WHY_NOT:
         raise UnsupportedModelError(f"cannot prune a {model_type!r} model: {WHY_NOT[model_type]}. {elsewhere}")
@@ -110,4 +113,4 @@ def family_of(model_type: str) -> Family:
         raise UnsupportedModelError(
             f"cannot prune the remote code of a {model_type!r} model; {REMOTE_CODE[model_type]}. {elsewhere}"
         )
-    return Family(merger=merger_of(model_type))
+    return Family(merger=merger_of(model_type, encoder_type))

@@ -47,6 +47,12 @@ MERGERS: dict[Merger, tuple[str, ...]] = {
 }
 
 
-def merger_of(model_type: str) -> Merger | None:
-    """How a model type merges patches; None if nobody has looked."""
+PACKED = ("pixtral",)
+"""Encoders that read all images as one sequence, where attention is a share of all of them."""
+
+
+def merger_of(model_type: str, encoder_type: str | None = None) -> Merger | None:
+    """How a model type with such an encoder merges patches; None if nobody has looked, or the encoder packs images."""
+    if encoder_type in PACKED:
+        return None
     return next((merger for merger, types in MERGERS.items() if model_type in types), None)

@@ -100,6 +100,8 @@ class Selector(ABC):
 
     needs: ClassVar[tuple[str, ...]] = ()
     """Fields of the :class:`Context` without which the rule is not defined."""
+    least_frames: ClassVar[int] = 1
+    """How many frames the rule compares; one of two or more is for videos, and ``prune`` refuses images."""
     source: ClassVar[str] = ""
     """The publication, for the table of selectors."""
     batched: ClassVar[bool] = False

@@ -19,10 +19,12 @@ class DyCoke(Selector):
     Frames 4i + 1 and 4i + 3 are compared with the frame before, 4i + 2 with 4i: the temporal stage of Tao et al.,
     DyCoke: Dynamic Compression of Tokens for Fast Video Large Language Models (CVPR 2025, arXiv 2411.15024). The
     published code drops a fixed share of those frames; here the budget beyond the whole frames is spread over them. A
-    budget below that sees the first frames only, as a video of its own; separators come last. O(n d) time.
+    budget below that sees the first frames only, as a video of its own; separators come last. ``prune`` refuses
+    images. O(n d) time.
     """
 
     needs = ("grid",)
+    least_frames = 2
     source = "DyCoke, arXiv 2411.15024"
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:

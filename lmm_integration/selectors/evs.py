@@ -18,10 +18,11 @@ class EVS(Selector):
 
     Bagrov et al., Efficient Video Sampling: Pruning Temporally Redundant Tokens for Faster VLM Inference (arXiv
     2510.14624), and vLLM's ``vllm/multimodal/evs.py``. The first frame is kept whole where the budget allows it;
-    separators come last.
+    separators come last. ``prune`` refuses images.
     """
 
     needs = ("grid",)
+    least_frames = 2
     source = "EVS, arXiv 2510.14624"
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:

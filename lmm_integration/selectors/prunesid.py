@@ -22,7 +22,7 @@ class PruneSID(Selector):
     the budget is shared in proportion to how many were not set aside, within the bounds of the published code. Those
     set aside follow at the end, by attention. Fang et al., Prune Redundancy, Preserve Essence (ICLR 2026, arXiv
     2603.09480). The published code finds the components by a random projection and counts the class token as one of
-    the k. O(n^2 d + n^2) time.
+    the k. O(n^2 d) time.
 
     Parameters
     ----------

@@ -57,5 +57,6 @@ class VisionZip(Selector):
         members = torch.bincount(to, minlength=count)
         merged = torch.arange(k - count, k, device=features.device)
         weights[merged, targets] = 1
-        weights[merged[to], others] = 1 / members[to].to(weights)
+        below_one = 1 - torch.finfo(weights.dtype).eps  # the largest weight, that of the target, says where it goes
+        weights[merged[to], others] = (1 / members[to].to(weights)).clamp(max=below_one)
         return weights

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import solvers
-from lmm_integration.budget import check_keep, retained_count
+from lmm_integration.budget import capped_count, check_keep
 from lmm_integration.selection import Chooser, chooser
 from mmdp import Stop
 from mmdp.exceptions import InvalidOptionError
@@ -114,6 +114,11 @@ class Options:
             raise InvalidOptionError(f"modalities={list(self.modalities)}; choose from {list(MODALITIES)}")
         resolve(self.metric)
         if self.solver not in solvers.names():  # those import Numba, and vLLM's engine on CPUs has to come first
+            if self.choose.least_frames > 1 and "image" in self.modalities:
+                raise InvalidOptionError(
+                    f"solver={self.solver!r} compares the frames of a video; to leave images whole, give modalities "
+                    '["video"]'
+                )
             for need in self.choose.needs:
                 if need in _UNAVAILABLE:
                     raise InvalidOptionError(f"solver={self.solver!r} cannot be served: it {_UNAVAILABLE[need]}")
@@ -172,8 +177,8 @@ class Options:
         """
         if modality not in self.modalities:
             return n
-        k = _capped(n, self.keep)
-        if self.max_keep is not None and k > (limit := _capped(n, self.max_keep)):
+        k = capped_count(n, self.keep)
+        if self.max_keep is not None and k > (limit := capped_count(n, self.max_keep)):
             raise InvalidOptionError(
                 f"keep={self.keep!r} asks for {k} of {n} tokens, and this server allows {limit}: "
                 f"ask for less, or start it with --max-keep {self.keep!r}"
@@ -200,7 +205,3 @@ class Options:
 
 _SERVERS_OWN = frozenset(known.name for known in fields(Options)) - {"keep", "rule"} | {"visual_pruning"}
 """What a request may not name among its processor options."""
-
-
-def _capped(n: int, keep: float | int) -> int:
-    return retained_count(n, min(n, keep) if isinstance(keep, int) else keep)

@@ -23,7 +23,7 @@ def _yes() -> bool:
 
 
 def _let_cpu_runner_ask() -> None:
-    """VLLM 0.32: ``CPUModelRunner.load_model`` does not set the flag that ``GPUModelRunner.load_model`` sets."""
+    """In vLLM 0.32 ``CPUModelRunner.load_model`` does not set the flag that ``GPUModelRunner.load_model`` sets."""
     from vllm.model_executor.models.interfaces import supports_multimodal_pruning
     from vllm.v1.worker.cpu_model_runner import CPUModelRunner
 

@@ -22,17 +22,6 @@ class Run:
     k: int
 
 
-def run_lengths(visual: Sequence[bool]) -> list[int]:
-    """Lengths of the stretches that are true.
-
-    Examples
-    --------
-    >>> run_lengths([False, True, True, False, True])
-    [2, 1]
-    """
-    return [sum(1 for _ in run) for is_visual, run in groupby(visual) if is_visual]
-
-
 def shortened(
     tokens: Sequence[int], visual: Sequence[bool], count: Callable[[int], int]
 ) -> tuple[list[int], list[tuple[int, int]]]:

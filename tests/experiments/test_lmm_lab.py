@@ -306,7 +306,7 @@ def test_every_selector_that_can_be_asked_is():
     torch.manual_seed(0)
     lab = evaluate.Lab(model.new(len(questions.WORDS), width=32, layers=1), 1)
     listed = list(rules.rules(lab, False))
-    assert set(selectors.names()) - {one.name for one in listed} == {"random_subset", "visionzip"}
+    assert set(selectors.names()) - {one.name for one in listed} == {"random_subset", "visionzip", "evs", "dycoke"}
     for rule in listed:
         if rule.group == "described":
             assert len(lab.ask(rule.choose, 0.05).kept[0].indices) == 7, rule.name

@@ -25,7 +25,7 @@ from mmdp.exceptions import InvalidOptionError  # noqa: E402
 from tests.lmm_integration.families import oracle, shrunk, tiny  # noqa: E402
 from tests.lmm_integration.selectors import rules  # noqa: E402
 
-NAMES = [name for name, case in tiny.MODELS.items() if family_of(name.partition(":")[0]).merger]
+NAMES = [name for name, case in tiny.MODELS.items() if family_of(*name.split(":")).merger]
 NAMES = [name for name in NAMES if tiny.VERSION >= 5 or not tiny.MODELS[name].newer]
 OTHERS = [name for name in supported_models() if name not in tiny.MODELS and family_of(name).merger]
 BOTH = pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
@@ -291,6 +291,7 @@ def test_gradients_reach_all_merged_tokens() -> None:
 
 
 REFUSED = {
+    "images in one sequence": ("llava:pixtral", {}, UnsupportedModelError, "how a 'llava' model merges.*not known"),
     "a score of no encoder": ("qwen2_5_vl", {"attention": "cls"}, UnsupportedModelError, "no class token.*'received'"),
     "a layer too high": ("llava", {"attention": 2}, UnsupportedModelError, "the encoder has 2 layers"),
     "a layer too low": ("llava", {"attention": -3}, UnsupportedModelError, "the encoder has 2 layers"),

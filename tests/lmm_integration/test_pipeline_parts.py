@@ -193,12 +193,10 @@ def test_the_square_of_an_encoder(n, item, modality, grid):
 
 
 def chosen_by(rule, keep=2, pooled=False, needs=(), attention=None, square=True, config=None):
-    rule.needs, rule.seed = needs, 3
+    rule.needs, rule.seed, rule.least_frames = needs, 3, 1
     family = SimpleNamespace(cut=lambda modality: "run", square=square)
     embed = torch.nn.Embedding(20, 2)
-    return Choice(
-        rule, keep, pooled, attention, family, config, embed, {"image": (10,), "video": (11,)}, "Tower"
-    ), embed
+    return Choice(rule, keep, pooled, attention, family, config, embed, [10, 11], "Tower"), embed
 
 
 def test_a_rule_sees_each_image_with_its_context():
@@ -222,6 +220,20 @@ def test_a_rule_sees_each_image_with_its_context():
         assert torch.equal(context.prompt, embed(torch.tensor(prompt)))
         assert torch.equal(context.attention, features[:, 0])
         assert context.seed == 3
+
+
+def test_padding_and_placeholders_of_any_modality_are_no_prompt():
+    prompts = []
+
+    def rule(features, k, context):
+        prompts.append(context.prompt)
+        return torch.arange(k)
+
+    choice, embed = chosen_by(rule, needs=("prompt",))
+    ids = torch.tensor([[0, 0, 10, 10, 10, 2], [10, 10, 10, 3, 11, 4]])
+    arguments = {"attention_mask": (ids != 0).long()}
+    choice("image", ids == 10, Encoded.of(torch.rand(2, 3, 2)), ids, arguments)
+    assert [prompt.tolist() for prompt in prompts] == [embed(torch.tensor(text)).tolist() for text in ([2], [3, 4])]
 
 
 def test_pooled_images_share_a_budget_and_have_no_grid():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import pickle
 import re
 import threading
+import types
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from mmdp.exceptions import InvalidOptionError, SolverContractError, UnknownName
 from tests.lmm_integration.families import tiny  # noqa: E402
 
 NEW = 4
+OF_VIDEOS = [name for name in selectors.names() if selectors.load(name).least_frames > 1]
 BOTH = pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
 modern = pytest.mark.skipif(tiny.VERSION < 5, reason="needs transformers 5")
 
@@ -35,7 +38,22 @@ def generated(model: Any, inputs: dict[str, Any], **options: Any) -> Any:
 
 
 def rules() -> list[str]:
-    return [*(info.name for info in solvers.available() if not info.missing), *selectors.names()]
+    """Those for images; EVS and DyCoke compare the frames of a video."""
+    names = [*(info.name for info in solvers.available() if not info.missing), *selectors.names()]
+    return [name for name in names if name not in OF_VIDEOS]
+
+
+@pytest.mark.parametrize("rule", OF_VIDEOS)
+def test_a_rule_for_videos_prunes_them_and_refuses_images(rule: str) -> None:
+    with (
+        pytest.raises(InvalidOptionError, match=r"modalities=\('video',\)"),
+        prune(tiny.build("llava"), solver=rule, keep=3),
+    ):
+        tiny.build("llava")(**tiny.batch("llava"))
+    model, inputs = tiny.build("qwen2_5_vl:video"), tiny.batch("qwen2_5_vl:video", (1,))
+    with prune(model, solver=rule, keep=0.3, scope="sample", modalities=("video",)) as pruning:
+        generated(model, inputs)
+    assert pruning.last[0].grid[0] == 3
 
 
 @BOTH
@@ -199,6 +217,23 @@ def test_torch_compile_of_forward() -> None:
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of what torch runs to compile
+def test_a_compiled_model_is_pruned_and_given_back() -> None:
+    model, inputs = copy.deepcopy(tiny.build("llava")), tiny.batch("llava", (1,))
+    compiled: Any = torch.compile(model, backend="eager")
+    with torch.no_grad():
+        plain = compiled(**inputs).logits  # compiled before it is pruned
+        with prune(model, keep=0.3):
+            short, answer = model(**inputs).logits, generated(model, inputs)
+        with prune(compiled, keep=0.3) as pruning:
+            assert (compiled(**inputs).logits - short).abs().max() < 1e-10
+            assert torch.equal(generated(compiled, inputs), answer)
+        assert pruning.stats.calls == 2
+        assert torch.equal(compiled(**inputs).logits, plain)
+    torch._dynamo.reset()
+
+
 def test_eager_attention_equals_sdpa() -> None:
     model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
     with torch.no_grad(), prune(model, keep=0.3):
@@ -305,6 +340,41 @@ def test_double_pruning_and_copies_are_refused() -> None:
         with pytest.raises(PruningStateError, match="copied"):
             copy.deepcopy(model)
     copy.deepcopy(model)
+
+
+def test_pickling_is_refused() -> None:
+    model = tiny.build.__wrapped__("llava")  # a new one: transformers puts hooks into a used one that cannot be pickled
+    with prune(model), pytest.raises(PruningStateError, match="pickled"):
+        pickle.dumps(model)
+    assert type(pickle.loads(pickle.dumps(model))) is type(model)
+
+
+def test_leaving_the_block_reaches_a_forward_that_was_wrapped_in_it() -> None:
+    model, inputs = copy.deepcopy(tiny.build("llava")), tiny.batch("llava", (1,))
+    with torch.no_grad():
+        plain = model(**inputs).logits
+        with prune(model, keep=0.3):
+            short, pruned = model(**inputs).logits, model.forward
+            model.forward = lambda *args, **kwargs: pruned(*args, **kwargs)
+            assert torch.equal(model(**inputs).logits, short)
+        assert torch.equal(model(**inputs).logits, plain)
+        with prune(model, keep=0.3):
+            assert torch.equal(model(**inputs).logits, short)
+        assert torch.equal(model(**inputs).logits, plain)
+
+
+def test_a_hook_that_is_bound_to_its_module_again_drops_the_module() -> None:
+    """As accelerate does to what it finds as ``forward`` when it takes its wrapper off."""
+    model, inputs = copy.deepcopy(tiny.build("llava")), tiny.batch("llava", (1,))
+    with torch.no_grad():
+        plain = model(**inputs).logits
+        with prune(model, keep=0.3):
+            short = model(**inputs).logits
+            model.forward = types.MethodType(model.forward, model)
+            assert torch.equal(model(**inputs).logits, short)
+            with pytest.raises(PruningStateError, match="already"):
+                prune(model)
+        assert torch.equal(model(**inputs).logits, plain)
 
 
 def test_a_forward_that_was_hooked_before_is_kept_and_comes_back() -> None:

@@ -11,13 +11,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from torch.nn.functional import pad  # noqa: E402
-from transformers import DynamicCache  # noqa: E402
+from transformers import DynamicCache, StaticCache  # noqa: E402
 
 from lmm_integration import prune  # noqa: E402
 from lmm_integration.exceptions import PruningStateError  # noqa: E402
 from tests.lmm_integration.families import tiny  # noqa: E402
 
 NEW = 4
+modern = pytest.mark.skipif(tiny.VERSION < 5, reason="needs transformers 5")
 BOTH = pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
 QUESTIONS = (torch.tensor([[13, 14, 15]]), torch.tensor([[16, 13]]))
 
@@ -71,6 +72,86 @@ def test_steps_without_a_mask_equal_those_with_one(name: str, positions: str) ->
             generated(model, tiny.batch(name, (2,)))  # whose offset of positions another prompt must not take
             output = model(input_ids=tokens[-1], past_key_values=output.past_key_values)
     assert torch.equal(torch.cat(tokens, 1), expected[:, -NEW:])
+
+
+@pytest.mark.parametrize("positions", ["compact", "original"])
+@pytest.mark.parametrize("given", [True, False])
+def test_a_cache_that_came_in_a_tuple_is_known(positions: str, given: bool) -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    step = {n: v for n, v in followed(inputs, torch.tensor([[9], [10]])).items() if n == "attention_mask"}
+    step["input_ids"] = torch.tensor([[9], [10]])
+    with torch.no_grad(), prune(model, keep=0.3, positions=positions):
+        expected = model(**step, past_key_values=model(**inputs, use_cache=True).past_key_values).logits
+        cache = DynamicCache() if given else None
+        output = model(**inputs, past_key_values=cache, use_cache=True, return_dict=False)
+        assert torch.equal(model(**step, past_key_values=cache if given else output[1]).logits, expected)
+
+
+@modern
+@pytest.mark.parametrize("positions", ["compact", "original"])
+@pytest.mark.parametrize("kind", [DynamicCache, StaticCache])
+def test_a_cache_that_was_reset_is_a_new_one(positions: str, kind: Any) -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    text, more = torch.arange(20, 60)[None], torch.tensor([[61, 62]])
+    with torch.no_grad():
+        cache = model(input_ids=text, use_cache=True).past_key_values
+        expected = model(input_ids=more, past_key_values=cache).logits
+        with prune(model, keep=0.3, positions=positions):
+            options = {} if kind is DynamicCache else {"max_cache_len": 100}
+            cache = kind(config=model.config.get_text_config(), **options)
+            model(**inputs, past_key_values=cache)
+            cache.reset()
+            model(input_ids=text, past_key_values=cache)
+            assert (model(input_ids=more, past_key_values=cache).logits - expected).abs().max() < 1e-9
+
+
+MOVES = {
+    "reordered": (lambda cache: cache.reorder_cache(torch.tensor([1, 0])), [1, 0]),
+    "selected": (lambda cache: cache.batch_select_indices(torch.tensor([1])), [1]),
+    "repeated": (lambda cache: cache.batch_repeat_interleave(2), [0, 0, 1, 1]),
+    "repeated and reordered": (
+        lambda cache: (cache.batch_repeat_interleave(2), cache.reorder_cache(torch.tensor([3, 0, 2, 1]))),
+        [1, 0, 1, 0],
+    ),
+    "reordered and repeated": (
+        lambda cache: (cache.reorder_cache(beam_idx=torch.tensor([1, 0])), cache.batch_repeat_interleave(2)),
+        [1, 1, 0, 0],
+    ),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("positions", ["compact", "original"])
+@pytest.mark.parametrize("with_mask", [True, False])
+@pytest.mark.parametrize("move", MOVES)
+def test_a_cache_whose_rows_moved_is_continued_row_by_row(
+    name: str, positions: str, with_mask: bool, move: str
+) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    (move_rows, rows), question = MOVES[move], torch.tensor([[9], [10]])
+    mask = followed(inputs, question)["attention_mask"]
+    if not with_mask:
+        inputs["input_ids"] = inputs["input_ids"].where(inputs.pop("attention_mask") > 0, 5)
+    with torch.no_grad(), prune(model, keep=0.3, positions=positions):
+        cache = model(**inputs, use_cache=True).past_key_values
+
+        def step(cache: Any, rows: list[int]) -> Any:
+            more = {"attention_mask": mask[rows]} if with_mask and name == "llava" else {}
+            return model(input_ids=question[rows], past_key_values=cache, **more).logits
+
+        moved = copy.deepcopy(cache)
+        move_rows(moved)
+        expected = step(copy.deepcopy(cache), [0, 1])[rows]
+        assert (step(moved, rows) - expected).abs().max() < 1e-9 * expected.abs().max()
+        assert torch.equal(step(cache, [0, 1])[rows], expected)  # moving a copy leaves the cache as it was
+
+
+def test_fewer_rows_than_the_cache_has_are_refused() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    with torch.no_grad(), prune(model, keep=0.3):
+        cache = model(**inputs, use_cache=True).past_key_values
+        with pytest.raises(PruningStateError, match="1 rows of ids on the cache of a pruned prompt of 2 rows"):
+            model(input_ids=torch.tensor([[9]]), past_key_values=cache)
 
 
 def test_a_step_without_ids_gets_the_models_own_error() -> None:

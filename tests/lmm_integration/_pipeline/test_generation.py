@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -9,7 +10,15 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from transformers import DynamicCache  # noqa: E402
+from transformers import (  # noqa: E402
+    DynamicCache,
+    EosTokenCriteria,
+    GenerationConfig,
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from lmm_integration import prune  # noqa: E402
 from tests.lmm_integration.families import tiny  # noqa: E402
@@ -121,3 +130,110 @@ def test_a_cache_given_to_a_pruned_prompt_is_filled_with_it() -> None:
     with prune(model, keep=10):
         generated(model, inputs, past_key_values=cache)
     assert cache.get_seq_length() == inputs["input_ids"].shape[1] - 26 + NEW - 1
+
+
+LENGTH = tiny.batch("llava", (1,))["input_ids"].shape[1]
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "arguments"),
+    [
+        ({"max_length": LENGTH + 3}, {}, {}),
+        ({"max_length": LENGTH + 3}, {"max_length": LENGTH + 2}, {}),
+        ({"max_length": LENGTH + 3}, None, {"max_new_tokens": 5}),
+        ({"max_length": LENGTH + 3}, {"max_new_tokens": 5}, {}),
+        ({"max_new_tokens": 5}, {"max_length": LENGTH + 3}, {}),
+        ({"max_new_tokens": 5}, None, {"max_length": LENGTH + 3}),
+        ({"max_new_tokens": 5}, None, {"max_new_tokens": None, "max_length": LENGTH + 3}),
+        ({"min_length": LENGTH + 4}, {"max_new_tokens": 6}, {}),
+        ({"min_length": LENGTH + 4, "max_length": LENGTH + 5}, {"min_length": LENGTH + 2}, {}),
+        ({"min_length": LENGTH + 4, "max_length": LENGTH + 5}, {}, {"min_length": 0}),
+    ],
+)
+def test_limits_of_both_configurations_count_the_callers_prompt(own: Any, given: Any, arguments: Any) -> None:
+    model, inputs = copy.deepcopy(tiny.build("llava")), tiny.batch("llava", (1,))
+    ends = {
+        "eos_token_id": list(range(tiny.START)),
+        "pad_token_id": tiny.PAD,
+    }  # so that a text is as short as it may be
+    if "min_length" not in own:
+        ends["eos_token_id"] = None
+    model.generation_config = GenerationConfig(**own, **ends)
+    if given is not None:
+        arguments = {**arguments, "generation_config": GenerationConfig(**given)}
+    plain = model.generate(**inputs, **arguments)
+    for keep in (1.0, 0.3):
+        with prune(model, keep=keep):
+            assert model.generate(**inputs, **arguments).shape == plain.shape
+
+
+def test_a_configuration_that_the_model_gets_later_counts() -> None:
+    model, inputs = copy.deepcopy(tiny.build("llava")), tiny.batch("llava", (1,))
+    with prune(model, keep=0.3):
+        model.generation_config = GenerationConfig(max_length=LENGTH + 3, pad_token_id=tiny.PAD)
+        assert model.generate(**inputs).shape[1] == LENGTH + 3
+
+
+def test_a_processor_of_the_caller_takes_the_place_of_one_of_transformers() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    mild = LogitsProcessorList([RepetitionPenaltyLogitsProcessor(1.01)])
+    options = {"repetition_penalty": 5.0, "max_new_tokens": 12}
+    plain = generated(model, inputs, logits_processor=mild, **options)
+    assert not torch.equal(plain, generated(model, inputs, **options))
+    with prune(model, keep=1.0):
+        assert torch.equal(generated(model, inputs, logits_processor=mild, **options), plain)
+
+
+def test_rows_that_a_criterion_of_the_caller_ended_are_padded() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1, 1))
+    length = inputs["input_ids"].shape[1]
+    (_, end), (first, _) = generated(model, inputs)[:, length : length + 2].tolist()
+    assert first == end  # so the second row ends one token before the first
+    options = {"stopping_criteria": StoppingCriteriaList([EosTokenCriteria(end)])}
+    plain = generated(model, inputs, **options)
+    assert plain[1, -1] == tiny.PAD
+    with prune(model, keep=1.0):
+        assert torch.equal(generated(model, inputs, **options), plain)
+
+
+class Ask(StoppingCriteria):
+    """Asks the model something else at every step, and notes the answers."""
+
+    def __init__(self, ask: Any) -> None:
+        self.ask, self.answers = ask, []
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        self.answers.append(self.ask())
+        return torch.zeros(len(input_ids), dtype=torch.bool)
+
+
+@BOTH
+@pytest.mark.parametrize("positions", ["compact", "original"])
+@pytest.mark.parametrize("keep", [1.0, 0.3])
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_call_of_the_model_inside_of_generate_is_a_call_of_its_own(
+    name: str, positions: str, keep: float, beams: int
+) -> None:
+    """The same prompt with another image, as in contrastive decoding, alone and step by step; and text."""
+    model, inputs = tiny.build(name), tiny.batch(name, (1,))
+    other = inputs | {"pixel_values": torch.randn_like(inputs["pixel_values"])}
+    text = {"input_ids": torch.tensor([[4, 5, 6]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
+
+    def two_steps() -> Any:
+        cache = model(**other, use_cache=True).past_key_values
+        return model(input_ids=inputs["input_ids"][:, :1], past_key_values=cache).logits
+
+    for ask in (
+        lambda: model(**other).logits,
+        two_steps,
+        lambda: model(**text).logits,
+        lambda: model(input_ids=inputs["input_ids"][:, :1], use_cache=True).logits,
+        lambda: generated(model, text),
+    ):
+        with torch.no_grad(), prune(model, keep=keep, positions=positions):
+            expected, asked = ask(), Ask(ask)
+            plain = generated(model, inputs, num_beams=beams)
+            answer = generated(model, inputs, num_beams=beams, stopping_criteria=StoppingCriteriaList([asked]))
+        assert torch.equal(answer, plain)
+        assert len(asked.answers) == NEW
+        assert all(torch.equal(found, expected) for found in asked.answers)

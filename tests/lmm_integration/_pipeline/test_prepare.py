@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ transformers = pytest.importorskip("transformers")
 from lmm_integration import prune  # noqa: E402
 from lmm_integration.exceptions import UnsupportedModelError  # noqa: E402
 from lmm_integration.families import Family  # noqa: E402
+from lmm_integration.selectors import Selector  # noqa: E402
 from mmdp.exceptions import InvalidProblemError  # noqa: E402
 from tests.lmm_integration.families import tiny  # noqa: E402
 
@@ -107,3 +109,45 @@ def test_features_that_overflow_name_the_encoder_and_the_dtype() -> None:
     with prune(model, keep=0.3), pytest.raises(InvalidProblemError, match=message) as caught:
         model(**inputs)
     assert "drop" not in str(caught.value)
+
+
+def test_placeholders_of_videos_that_stay_whole_are_no_text() -> None:
+    name, words = "qwen2_5_vl", []
+    model, image, video = tiny.build(name), tiny.batch(name, (1,)), tiny.batch(f"{name}:video", (1,))
+    both = image | video
+    for along in ("input_ids", "attention_mask", "mm_token_type_ids"):
+        if along in image:
+            both[along] = torch.cat((image[along], video[along]), 1)
+
+    @dataclass(frozen=True)
+    class Reader(Selector):
+        needs = ("prompt",)
+
+        def choose(self, features: Any, k: int, context: Any) -> Any:
+            words.append(len(context.prompt))
+            return torch.arange(k)
+
+    with torch.no_grad(), prune(model, Reader(), keep=0.5, modalities=("image",)):
+        model(**both)
+    assert words == [int((both["input_ids"] < tiny.VIDEO).sum())]
+
+
+@pytest.mark.parametrize("positions", ["compact", "original"])
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+def test_one_row_of_positions_may_stand_for_all(name: str, positions: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name, (1, 1))
+    axes = (3,) if name == "qwen2_5_vl" else ()
+    where = torch.arange(inputs["input_ids"].shape[1]).expand(*axes, 1, -1)
+    with torch.no_grad(), prune(model, keep=0.3, positions=positions):
+        expected = model(**inputs, position_ids=where.expand(*axes, 2, -1)).logits
+        assert torch.equal(model(**inputs, position_ids=where).logits, expected)
+
+
+def test_a_family_of_ones_own_keeps_what_is_known_of_the_merger() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    with torch.no_grad(), prune(model, "vispruner", keep=0.3) as pruning:
+        model(**inputs)
+    expected = [kept.indices.tolist() for kept in pruning.last]
+    with torch.no_grad(), prune(model, "vispruner", keep=0.3, family=Family(square=True)) as pruning:
+        model(**inputs)
+    assert [kept.indices.tolist() for kept in pruning.last] == expected

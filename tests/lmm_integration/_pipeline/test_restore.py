@@ -121,6 +121,21 @@ def test_models_with_other_positions_or_masks_are_refused(name: str) -> None:
         prune(tiny.build(name), positions="restore")
 
 
+def test_a_sliding_window_is_refused() -> None:
+    """Mistral has one in every layer, and does not list its layers."""
+    text = tiny.MODELS["llava:pixtral"].config["text_config"]
+    for window in (8, None):
+        config = transformers.LlavaConfig(
+            **tiny.MODELS["llava"].config | {"text_config": text | {"sliding_window": window}}
+        )
+        model = transformers.LlavaForConditionalGeneration(config)
+        if window is None:
+            prune(model, positions="restore").remove()
+        else:
+            with pytest.raises(UnsupportedModelError, match="'mistral' with a sliding window; give positions='orig"):
+                prune(model, positions="restore")
+
+
 def test_kernels_without_a_bias_and_static_caches_are_refused() -> None:
     model, inputs = copy.deepcopy(tiny.build("llava")), tiny.batch("llava")
     with (

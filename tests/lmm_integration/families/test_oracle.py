@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 
 from torch import Tensor  # noqa: E402
 
-from lmm_integration import prune  # noqa: E402
+from lmm_integration import prune, selectors  # noqa: E402
 from lmm_integration.families import family_of  # noqa: E402
 from tests.lmm_integration.families import oracle, tiny  # noqa: E402
 
@@ -145,6 +145,28 @@ def test_a_batch_equals_each_sample_alone(name: str) -> None:
         for sample in range(len(SAMPLES)):
             one = tiny.alone(name, inputs, SAMPLES, sample)
             assert torch.equal(model.generate(**one, max_new_tokens=NEW, do_sample=False)[0, -NEW:], together[sample])
+
+
+@pytest.mark.parametrize("name", [param for param in NAMES if param.values[0] in ("llava", "qwen2_5_vl", "internvl")])
+@pytest.mark.parametrize("rule", [name for name in selectors.names() if "prompt" in selectors.load(name).needs])
+def test_a_rule_that_reads_the_prompt_does_not_read_the_padding(name: str, rule: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    with torch.no_grad(), prune(model, rule, keep=0.4) as pruning:
+        model(**inputs)
+        together = pruning.last
+        for sample in range(len(SAMPLES)):
+            model(**tiny.alone(name, inputs, SAMPLES, sample))
+            of_sample = [kept.indices.tolist() for kept in together if kept.sample == sample]
+            assert [kept.indices.tolist() for kept in pruning.last] == of_sample
+
+
+def test_the_rows_of_a_pixtral_encoder_are_one_image() -> None:
+    """A break token ends each row of patches."""
+    name = "llava:pixtral"
+    model, inputs = tiny.build(name), tiny.batch(name)
+    with torch.no_grad(), prune(model, keep=5) as pruning:
+        model(**inputs)
+    assert [(kept.sample, kept.n, len(kept.indices)) for kept in pruning.last] == [(0, 48, 5), (1, 48, 5), (1, 64, 5)]
 
 
 @pytest.mark.parametrize("name", NAMES)

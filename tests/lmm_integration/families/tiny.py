@@ -52,10 +52,15 @@ def _pieces(token: int, pieces: int) -> Callable[[int, Pixels], list[int]]:
     return lambda n, _: [t for part in range(pieces) for t in (TILE, 3 + part, START, *[token] * (n // pieces), END)]
 
 
-def _rows_with_breaks(n: int, pixels: Pixels) -> list[int]:
-    columns = int(pixels["image_sizes"][0, 1]) // 8
-    rows = n // columns
-    return [t for row in range(rows) for t in (*[IMAGE] * columns, BREAK if row < rows - 1 else END)]
+def _rows_with_breaks(size: int) -> Callable[[int, Pixels], list[int]]:
+    """A break behind each row of image tokens of ``size`` by ``size`` pixels."""
+
+    def layout(n: int, pixels: Pixels) -> list[int]:
+        columns = int(pixels["image_sizes"][0, 1]) // size
+        rows = n // columns
+        return [t for row in range(rows) for t in (*[IMAGE] * columns, BREAK if row < rows - 1 else END)]
+
+    return layout
 
 
 def _text(model_type: str, **more: Any) -> dict[str, Any]:
@@ -229,6 +234,18 @@ MODELS = {
         _square,
         _run,
     ),
+    "llava:pixtral": Tiny(
+        "LlavaForConditionalGeneration",
+        {
+            "vision_config": _vision("pixtral", image_size=32, head_dim=16),
+            "text_config": _text("mistral", sliding_window=None),
+            "vision_feature_layer": -1,
+            "vision_feature_select_strategy": "full",
+            **_INDEX,
+        },
+        _sized,
+        _rows_with_breaks(4),
+    ),
     "llava_next": Tiny(
         "LlavaNextForConditionalGeneration",
         {"vision_config": _CLIP16, "text_config": _text("llama"), **_INDEX, **_ANYRES},
@@ -302,7 +319,7 @@ MODELS = {
             **_INDEX,
         },
         _sized,
-        _rows_with_breaks,
+        _rows_with_breaks(8),
     ),
     "glm4v": Tiny("Glm4vForConditionalGeneration", _GLM, _patches, _run, token_types="mm_token_type_ids"),
     "glm4v:video": Tiny(
@@ -392,7 +409,8 @@ def _number(images: list[list[Pixels]], row: list[Pixels]) -> int:
 
 def _rows_of(model: Any, tiny: Tiny, pixels: Pixels) -> int:
     with torch.no_grad():
-        output = getattr(model.model, f"get_{tiny.modality}_features")(*pixels.values())
+        (_, first), *others = pixels.items()
+        output = getattr(model.model, f"get_{tiny.modality}_features")(first, **dict(others))
     features = getattr(output, "pooler_output", output)
     if isinstance(features, tuple) and len(features) == 2 and not all(isinstance(part, Tensor) for part in features):
         features = features[0]  # before transformers 5: (features, something else)

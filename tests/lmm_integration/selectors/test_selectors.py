@@ -220,10 +220,10 @@ class TestRules:
 
     @pytest.mark.parametrize("contextual", [10 / 64, 0.5, 1.0])
     def test_visionzip(self, seed, k, contextual):
-        def expected(_, extra):
-            return rules.visionzip(plain(extra.attention), plain(extra.keys), k, round(k * contextual))
-
-        self.same("visionzip", seed, k, expected, contextual=contextual)
+        X, extra = tokens(30, 40, seed), context(30, 40, seed)
+        expected = rules.visionzip(plain(extra.attention), plain(extra.keys), k, round(k * contextual))
+        found = selectors.make("visionzip", contextual=contextual)(X, k, extra)
+        assert (found - torch.tensor(expected, dtype=torch.float64)).abs().max() < 1e-15
 
     def test_dart(self, seed, k):
         self.same("dart", seed, k, lambda X, _: rules.dart(X, k, 3), pivots=3)
@@ -488,6 +488,15 @@ def test_vidcom2_keeps_more_of_the_frame_that_differs():
     chosen = selectors.make("vidcom2")(X, 16, Context(grid=(4, 2, 5)))
     per_frame = np.bincount(chosen.numpy() // 10, minlength=4)
     assert per_frame[3] > per_frame[:3].max()
+
+
+def test_a_merged_token_goes_to_the_place_of_its_target():
+    """One other token joins each target, so both have weight one; targets are the rows 0 and 2 of 0 to 3."""
+    keys = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    extra = Context(attention=torch.tensor([0.0, 0.1, 0.2, 0.3, 0.9, 0.8]), keys=keys)
+    weights = selectors.make("visionzip", contextual=0.5)(tokens(6, 4), 4, extra)
+    assert weights.argmax(-1).tolist() == [4, 5, 0, 2]
+    assert (weights[2:].sum(1) - 2).abs().max() < 1e-6
 
 
 def test_dycoke_drops_what_stands_still():

@@ -32,6 +32,10 @@ def test_memory_is_reserved_for_the_most_that_a_request_may_ask_for():
     assert options.count(576) == 58
 
 
+def test_a_rule_for_videos_is_served_for_videos():
+    assert Options.of({"keep": 0.1, "solver": "evs", "modalities": "video"}).count(100, "image") == 100
+
+
 def test_what_is_not_pruned_stays():
     options = Options.of({"keep": 0.1, "modalities": "image"})
     assert (options.count(100, "image"), options.count(100, "video")) == (10, 100)
@@ -54,6 +58,7 @@ def test_what_is_not_pruned_stays():
         ({"keep": 0.1, "centre": "yes"}, "true or false"),
         ({"keep": 0.1, "solver": "cdpruner"}, "reads the prompt"),
         ({"keep": 0.1, "solver": "vispruner"}, "ranks by the encoder's attention"),
+        ({"keep": 0.1, "solver": "evs"}, r"compares the frames.*modalities \["),
         ({"keep": 0.1, "solver": {"name": "greedy"}}, "the name of a solver"),
         ({"keep": 0.1, "solver": "stride", "steps": 3}, "has no option steps"),
     ],

@@ -8,7 +8,7 @@ from mmdp.exceptions import InvalidOptionError
 
 pytest.importorskip("torch")
 
-from lmm_integration.vllm.runs import Run, check_separated, run_lengths, shortened, whole
+from lmm_integration.vllm.runs import Run, check_separated, shortened, whole
 
 TEXT, VISUAL = 1, 9
 PROMPTS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 12), st.integers(1, 12)), max_size=5)
@@ -36,11 +36,6 @@ def test_shortened_and_whole_again(pieces):
     assert [again[column] for column in columns] == short
     assert columns == sorted(set(columns))
     assert [i for i in range(len(tokens)) if tokens[i] == TEXT] == [c for c in columns if tokens[c] == TEXT]
-
-
-def test_lengths():
-    assert run_lengths([True, True, False, True]) == [2, 1]
-    assert run_lengths([]) == []
 
 
 @pytest.mark.parametrize(
