@@ -14,6 +14,7 @@ from lmm_integration import prune  # noqa: E402
 from lmm_integration._pipeline import generation, prepare  # noqa: E402
 from lmm_integration._pipeline.choice import Choice, _square  # noqa: E402
 from lmm_integration._pipeline.encoder_output import Encoded  # noqa: E402
+from lmm_integration._pipeline.encoding import encoder_name  # noqa: E402
 from lmm_integration._pipeline.prompt_layout import Layout, companions, groups  # noqa: E402
 from lmm_integration._pipeline.pruned_call import Call  # noqa: E402
 from lmm_integration.exceptions import PruningStateError, UnsupportedModelError  # noqa: E402
@@ -422,3 +423,9 @@ def test_what_cannot_be_shortened_is_named():
         ids[0, fewer] = 1
         with pytest.raises(UnsupportedModelError, match="prompt and pixels do not belong together"):
             model(**{**inputs, "input_ids": ids})
+
+
+def test_an_encoder_is_named_by_its_class_or_by_its_model():
+    inner = SimpleNamespace(visual=torch.nn.Linear(1, 1))
+    assert encoder_name(inner) == "Linear, the encoder of SimpleNamespace,"
+    assert encoder_name(SimpleNamespace()) == "the vision encoder of SimpleNamespace"
