@@ -49,7 +49,6 @@ def test_the_commands_of_the_page_on_data_run(tmp_path, monkeypatch):
     for command in commands:
         words = shlex.split(command)
         application(words, standalone_mode=False)
-        assert (tmp_path / words[words.index("-o") + 1]).exists()
         assert (tmp_path / words[-1]).exists()
 
 
