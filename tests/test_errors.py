@@ -184,6 +184,11 @@ BAD_INPUT = {
     ),
     "objective outside": (lambda: Problem(2, points=X).objective([0, -1]), InvalidProblemError, "names .-1., outside"),
     "objective twice": (lambda: Problem(2, points=X).objective([1, 1]), InvalidProblemError, "an index twice"),
+    "objective of a table": (
+        lambda: Problem(2, points=X).objective([[0, 1]]),
+        InvalidProblemError,
+        "indices are those",
+    ),
     "objective of halves": (lambda: Problem(2, points=X).objective([0.5, 1]), InvalidProblemError, "indices are those"),
     "measures of one": (lambda: measures(Problem(2, points=X), [0]), InvalidProblemError, "two points or more"),
     "select of one dimension": (lambda: make("greedy").select(X[0], 2), InvalidProblemError, "two dimensions.*reshape"),
