@@ -186,7 +186,7 @@ def mutated_parquet(rng, folder):
     else:
         for name in rng.choice(NAMES, int(rng.integers(1, 4))):
             kind = str(rng.choice(["int8", "int64", "float16", "float32", "float64", "bool"]))
-            values = rng.integers(0, 2 if kind == "bool" else 100, n).astype(kind).tolist()
+            values = list(rng.integers(0, 2 if kind == "bool" else 100, n).astype(kind))  # pyarrow 18 wants its halves
             for _ in range(int(rng.integers(0, 3)) * int(rng.random() < 0.4)):
                 values[int(rng.integers(0, n))] = None
             columns[str(name)] = pa.array(

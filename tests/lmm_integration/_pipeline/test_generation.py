@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")
 
 from transformers import (  # noqa: E402
     DynamicCache,
@@ -191,7 +191,7 @@ def test_rows_that_a_criterion_of_the_caller_ended_are_padded() -> None:
     assert first == end  # so the second row ends one token before the first
     options = {"stopping_criteria": StoppingCriteriaList([EosTokenCriteria(end)])}
     plain = generated(model, inputs, **options)
-    assert plain[1, -1] == tiny.PAD
+    assert plain[1, -1] == tiny.PAD or transformers.__version__ < "5"  # which pads after its own ends alone
     with prune(model, keep=1.0):
         assert torch.equal(generated(model, inputs, **options), plain)
 
