@@ -19,7 +19,7 @@ from mmdp.tables.frames import Held, is_column, is_frame, read_frame
 from mmdp.tables.locations import suffix_of
 from mmdp.tables.mixed import read_mixed
 from mmdp.tables.partitions import Partitions
-from mmdp.tables.taking import is_list_of_blocks, rows_of
+from mmdp.tables.taking import is_dask, is_list_of_blocks, rows_of
 
 __all__ = [
     "Held",
@@ -44,12 +44,6 @@ def is_table(points: object, metric: object = None) -> bool:
     if isinstance(points, (str, Path, Table, Partitions, np.memmap, Iterator)) or is_dask(points):
         return True
     return is_list_of_blocks(points) and not compares_objects(metric)
-
-
-def is_dask(points: object) -> bool:
-    """Whether points are a Dask collection, or an xarray of one."""
-    graph = getattr(points, "__dask_graph__", None)
-    return callable(graph) and graph() is not None
 
 
 def open_table(

@@ -22,6 +22,12 @@ def is_list_of_blocks(points: object) -> bool:
     )
 
 
+def is_dask(points: object) -> bool:
+    """Whether points are a Dask collection, or an xarray of one."""
+    graph = getattr(points, "__dask_graph__", None)
+    return callable(graph) and graph() is not None
+
+
 def rows_of(table: Any, indices: Indices, n: int | None = None) -> Any:
     """The rows at some places, in this order, in the type of the table.
 
@@ -45,7 +51,7 @@ def rows_of(table: Any, indices: Indices, n: int | None = None) -> Any:
         return read_file(table).take(places) if holds_arrays(table) else open_source(table).rows(places)
     if isinstance(table, (Table, Partitions)):
         return table.take(places)
-    if getattr(table, "__dask_graph__", lambda: None)() is not None:
+    if is_dask(table):
         return Partitions.of_dask(table).take(places) if hasattr(table, "to_delayed") else _at_places(table, places)
     if is_list_of_blocks(table) and len(table) and (len(table) != n or sum(map(len, table)) == n):
         table = np.concatenate(table)
