@@ -55,7 +55,7 @@ def greedy_coverage_by_bounds(weights: Tensor, k: int) -> Tensor:
         is_current = gain < 0
         while not is_current[pick := int(gain.argmax())]:
             likely = np.argpartition(gain, -min(_LIKELY, len(gain)))[-_LIKELY:]
-            likely = likely[~is_current[likely]]
+            likely = np.append(likely[~is_current[likely]], pick)  # which, of many that tie, need not be among them
             more = columns[likely] - covered
             gain[likely] = np.maximum(more, 0, out=more).sum(1)
             is_current[likely] = True

@@ -24,15 +24,28 @@ def cosines(features: Tensor) -> Tensor:
     Exactly symmetric and exactly 1 on the diagonal, so that ties are ties on every device. The products of the rows are
     divided by their lengths, which costs less than scaling the rows first.
     """
-    largest = torch.linalg.vector_norm(
-        features, torch.inf, dim=-1, keepdim=True
-    )  # so that no square over- or underflows
-    products = _products(features / largest.where(largest > 0, 1.0))
+    products = None if features.device.type != "cpu" or torch.compiler.is_compiling() else _products(features)
+    if products is None or not _is_in_range(products.diagonal(dim1=-2, dim2=-1)):
+        products = _products(_in_range(features))
     squares = products.diagonal(dim1=-2, dim2=-1)
     length = squares.where(squares > 0, 1.0).sqrt()
-    cosine = products / (length[..., :, None] * length[..., None, :])
+    cosine = products.div_(length[..., :, None] * length[..., None, :])
     cosine.diagonal(dim1=-2, dim2=-1).copy_(squares > 0)
     return cosine
+
+
+def _in_range(features: Tensor) -> Tensor:
+    """Rows times powers of two, so that no square over- or underflows; that changes no digit of a cosine."""
+    largest = torch.linalg.vector_norm(features, torch.inf, dim=-1, keepdim=True)
+    limit = 1000 if features.dtype == torch.float64 else 120  # beyond which a power of two is no normal number
+    return torch.ldexp(features, -torch.frexp(largest).exponent.clamp(-limit, limit))
+
+
+def _is_in_range(squares: Tensor) -> bool:
+    return bool(((squares > _SQUARES[0]) & (squares < _SQUARES[1])).all())
+
+
+_SQUARES = 2.0**-40, 2.0**100  # between which sums of squares lose nothing in float32
 
 
 def _products(rows: Tensor) -> Tensor:

@@ -256,13 +256,9 @@ def mmr(X, k, attention, relevance):
     return picks
 
 
-def scope(X, k, attention, power):
-    picks = []
-    while len(picks) < k:
-        c = [max((max(0.0, cosine(x, X[j])) for j in picks), default=0.0) for x in X]
-        gain = lambda i: attention[i] ** power * sum(max(0.0, cosine(x, X[i]) - ci) for x, ci in zip(X, c, strict=True))  # noqa: E731, B023
-        picks.append(first_max(set(range(len(X))) - set(picks), gain))
-    return picks
+def scope_gain(X, picks, i, attention, power):
+    c = [max((max(0.0, cosine(x, X[j])) for j in picks), default=0.0) for x in X]
+    return attention[i] ** power * sum(max(0.0, cosine(x, X[i]) - ci) for x, ci in zip(X, c, strict=True))
 
 
 def holov(X, k, attention, crops, variety):

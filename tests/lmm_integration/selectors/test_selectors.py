@@ -171,9 +171,14 @@ SEEDS = range(5)
 
 def best_gains(X, chosen, weight=None):
     """No other token would have raised the weighted facility location more than the one that was picked."""
+    best_by(lambda before, i: rules.facility_location(X, [*before, i], weight), len(X), chosen)
+
+
+def best_by(value, n, chosen):
+    """Every pick had the largest value, whichever of equals rounding preferred."""
     for place, pick in enumerate(chosen):
         before = chosen[:place]
-        values = {i: rules.facility_location(X, [*before, i], weight) for i in range(len(X)) if i not in before}
+        values = {i: value(before, i) for i in range(n) if i not in before}
         assert values[pick] == pytest.approx(max(values.values()), rel=1e-12)
 
 
@@ -274,9 +279,10 @@ class TestRules:
 
     @pytest.mark.parametrize("power", [0.0, 1.5])
     def test_scope(self, seed, k, power):
-        k = min(k, 12)
-        expected = lambda X, extra: rules.scope(X, k, plain(extra.attention), power)  # noqa: E731
-        self.same("scope", seed, k, expected, n=20, power=power)
+        X, extra = tokens(20, 40, seed), context(20, 40, seed)
+        chosen = selectors.make("scope", power=power)(X, min(k, 12), extra).tolist()
+        gain = lambda picks, i: rules.scope_gain(plain(X), picks, i, plain(extra.attention), power)  # noqa: E731
+        best_by(gain, 20, chosen)
 
     def test_holov(self, seed, k):
         k = min(k, 14)  # so that no crop overflows
