@@ -25,7 +25,8 @@ def mark(cache: Any, call: Call) -> None:
         return
     setattr(cache, _MARK, call.for_continuing())
     if not hasattr(cache, _KIND):
-        cache.__class__ = _marked(type(cache))
+        kind: Any = type(cache)
+        cache.__class__ = _marked(kind)
 
 
 def unmark(cache: Any) -> None:
