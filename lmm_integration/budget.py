@@ -32,9 +32,10 @@ def check_keep(keep: float | int) -> float | int:
             f"keep={keep!r} would leave no visual token; give a fraction in (0, 1] or a count >= 1"
         )
     if keep > 1:
+        percent = f", for {keep:g} percent write keep={keep / 100:g}" if keep <= 100 else ""
         raise InvalidOptionError(
             f"keep={keep!r} is a float above 1, so neither a fraction kept nor a count; "
-            f"for a count write an int, for {keep:g} percent write keep={keep / 100:g}"
+            f"for a count write an int{percent}"
         )
     return float(keep)
 

@@ -12,6 +12,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor, nn
@@ -136,7 +137,7 @@ def prune(
         Whether each image has its own budget, or all images of a sample share one. Use "sample" for models that split
         an image into tiles, or a video into frames, with text between them (Idefics3, SmolVLM, Qwen3-VL).
     metric : str
-        Distance for the solvers.
+        Distance for the solvers; selectors have their own.
     positions : {"auto", "compact", "original", "restore"}
         Whether the tokens that stay are renumbered, or keep the positions they had. "auto": original for models with
         multi-axis positions (Qwen-VL, GLM-V), compact for the others, as DivPrune does. "restore": the original ones,
@@ -198,12 +199,14 @@ def prune(
         raise InvalidOptionError(f"logits={logits!r}; choose 'kept' (the columns that the model saw) or 'all'")
     if not modalities or set(modalities) - set(PIXELS.values()):
         raise InvalidOptionError(f"modalities={modalities!r}; choose from ('image', 'video')")
-    if isinstance(keep, int) and keep == 1 and not isinstance(keep, bool):
+    if isinstance(keep, Integral) and keep == 1 and not isinstance(keep, bool):
         warnings.warn("keep=1 keeps one token of each image; keep=1.0 keeps them all", stacklevel=2)
     wrapped: Any = getattr(model, "_orig_mod", model)  # inside of a compiled model
     pruned = wrapped.get_base_model() if hasattr(wrapped, "get_base_model") else wrapped  # inside of a PEFT model
     pruned = getattr(pruned, "_orig_mod", pruned)
     config = getattr(pruned, "config", None)
+    if isinstance(getattr(pruned, "module", None), nn.Module) and not hasattr(pruned, "generate"):
+        raise UnsupportedModelError(f"{type(model).__name__} is a wrapper without generate(): prune its .module")
     if config is None or not hasattr(pruned, "generate"):
         raise UnsupportedModelError(
             f"{type(model).__name__} is not a Hugging Face model with generate(); select rows of your own features "

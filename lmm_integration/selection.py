@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,8 @@ class Chooser:
     def warm_up(self, like: Tensor) -> None:
         """Choose among a few random rows as wide as (n, d) ``like``: a solver compiles, and no clock counts it."""
         if isinstance(self.rule, Solver):
-            rows = torch.randn(_WARM_UP_ROWS, like.shape[-1], generator=torch.Generator().manual_seed(0))
+            generator = torch.Generator().manual_seed(0)
+            rows = torch.randn(_WARM_UP_ROWS, like.shape[-1], generator=generator, device="cpu")
             self(rows.to(like), _WARM_UP_PICKS, Context())
 
     def __call__(self, features: Tensor, k: int, context: Context) -> Tensor:
@@ -99,13 +101,13 @@ def checked(chosen: Any, features: Tensor, k: int) -> Tensor:
     found = chosen if isinstance(chosen, Tensor) else np.asarray(chosen)
     expected = (*features.shape[:-2], k)
     if tuple(found.shape) == (*expected, features.shape[-2]) and "float" in str(found.dtype):
-        return _checked_weights(torch.as_tensor(found).to(features.device))
+        return _checked_weights(torch.as_tensor(found, device=features.device))
     if tuple(found.shape) != expected or "int" not in str(found.dtype):
         raise SolverContractError(
             f"the rule returned {found.dtype} of shape {tuple(found.shape)}; expected integers of {expected}, or to "
             f"merge tokens floats of {(*expected, features.shape[-2])}"
         )
-    indices = torch.as_tensor(found).to(features.device).long().sort(dim=-1).values
+    indices = torch.as_tensor(found, device=features.device).long().sort(dim=-1).values
     outside = (indices < 0) | (indices >= features.shape[-2])
     if bool(outside.any() | (indices.diff(dim=-1) == 0).any()):
         raise SolverContractError(f"the rule must return {k} distinct indices below {features.shape[-2]}: {indices}")
@@ -138,7 +140,7 @@ def chooser(
     UnknownNameError
         If neither a solver nor a selector has the name.
     InvalidOptionError
-        If ``options`` or ``stop`` do not fit the rule, or it is no rule at all.
+        If ``options``, ``metric`` or ``stop`` do not fit the rule, or it is no rule at all.
     """
     rule: Solver | Selector | Callable[[Tensor, int], Any]
     if isinstance(solver, str) and solver in selectors.names():
@@ -160,9 +162,17 @@ def chooser(
         )
     else:
         rule = solver
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise InvalidOptionError(f"seed = {seed!r}: give a whole number >= 0")
+    if not isinstance(centre, bool):
+        raise InvalidOptionError(f"centre = {centre!r}: write True or False")
+    if metric != "cosine" and not isinstance(rule, Solver):
+        raise InvalidOptionError(
+            f"metric={metric!r} is for solvers, and {solver!r} is none; choose one of solvers.names(), or drop metric"
+        )
     if stop is not None and not isinstance(rule, Solver):
         raise InvalidOptionError(f"stop limits solvers, and {solver!r} is none; choose one of solvers.names()")
-    return Chooser(rule, metric, seed, centre, stop)
+    return Chooser(rule, metric, int(seed), centre, stop)
 
 
 def select_tokens(
@@ -192,7 +202,7 @@ def select_tokens(
         A keyword of ``solvers.names()`` or ``lmm_integration.selectors.names()``, an instance, or any
         ``(features (n, d), k) -> k distinct indices``.
     metric : str
-        Distance for the solvers.
+        Distance for the solvers; selectors have their own.
     seed : int
         Seed of random choices.
     centre : bool
@@ -217,7 +227,7 @@ def select_tokens(
     InvalidOptionError, UnknownNameError
         If an argument is invalid, or no solver or selector has the name.
     InvalidProblemError
-        If a feature is NaN or infinite.
+        If a feature, or what a selector needs besides, is NaN or infinite.
     SolverContractError
         If a callable returned anything but k distinct indices.
 
@@ -233,6 +243,11 @@ def select_tokens(
         )
     if features.ndim < 2 or not features.numel():
         raise InvalidOptionError(f"features of shape {tuple(features.shape)}; expected (..., n, d) with n, d >= 1")
+    if features.is_sparse or features.is_complex() or (features.is_floating_point() and features.itemsize == 1):
+        raise InvalidOptionError(
+            f"features are {features.dtype} in the layout {features.layout}; make them dense, and float32, float16 or "
+            "bfloat16"
+        )
     if not all(bool(end.isfinite()) for end in features.aminmax()):  # NaN reaches both ends, and no mask is built
         bad = (~features.isfinite().all(-1)).nonzero()[0].tolist()
         raise InvalidProblemError(f"features[{', '.join(map(str, bad))}] has a NaN or an infinity; check the encoder")
@@ -247,4 +262,4 @@ def select_tokens(
 
 def _flat(extra: Tensor | None, dimensions: int) -> Tensor | None:
     """Leading dimensions joined into one, as those of the features are."""
-    return extra if extra is None or extra.ndim <= dimensions else extra.flatten(0, -dimensions - 1)
+    return extra.flatten(0, -dimensions - 1) if isinstance(extra, Tensor) and extra.ndim > dimensions else extra

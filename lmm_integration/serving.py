@@ -64,8 +64,11 @@ def compute_retained_tokens_count(
         raise InvalidOptionError(f"{num_frames} frames of {tokens_per_frame} tokens: at least one of each is needed")
     if not 0 <= q < 1:
         raise InvalidOptionError(f"q={q!r} is the share pruned and lies in [0, 1); to keep a tenth, give q=0.9")
-    least = tokens_per_frame if isinstance(chooser(solver, **options).rule, EVS) else 1
-    return max(least, int(tokens_per_frame * num_frames * (1 - q)))
+    choose = chooser(solver, **options)
+    keeps_a_frame = isinstance(choose.rule, EVS)
+    if num_frames < choose.least_frames and not keeps_a_frame:
+        raise InvalidOptionError(f"solver={solver!r} compares the frames of a video, and there is one; choose another")
+    return max(tokens_per_frame if keeps_a_frame else 1, int(tokens_per_frame * num_frames * (1 - q)))
 
 
 def compute_retention_mask(

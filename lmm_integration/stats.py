@@ -99,7 +99,7 @@ def _taken(values: Tensor, columns: Tensor, padding: float) -> Tensor:
 
 @dataclass
 class Stats:
-    """Counts and times over all pruned calls.
+    """Counts and times over all pruned calls, of all threads; a call that fails counts for nothing.
 
     Attributes
     ----------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from lmm_integration._pipeline.pruned_call import Call
 from lmm_integration.exceptions import PruningStateError
 
 _MARK = "pruned_call_of_mmdp"  # on the cache itself, so that a copy carries it along
-
+_KIND = "kind_of_cache_before_the_mark"
 
 _MOVING = ("reorder_cache", "batch_select_indices", "batch_repeat_interleave", "reset")
 
@@ -23,15 +24,15 @@ def mark(cache: Any, call: Call) -> None:
     if cache is None or isinstance(cache, tuple):
         return
     setattr(cache, _MARK, call.for_continuing())
-    for name in _MOVING:
-        if hasattr(cache, name):
-            vars(cache)[name] = _Moving(cache, name)
+    if not hasattr(cache, _KIND):
+        kind: Any = type(cache)
+        cache.__class__ = _marked(kind)
 
 
 def unmark(cache: Any) -> None:
     """Take the note back, from a cache that has been emptied."""
-    for name in (_MARK, *_MOVING):
-        vars(cache).pop(name, None)
+    vars(cache).pop(_MARK, None)
+    cache.__class__ = getattr(cache, _KIND, type(cache))
 
 
 def returned_cache(output: Any) -> Any:
@@ -41,25 +42,41 @@ def returned_cache(output: Any) -> Any:
     return getattr(output, "past_key_values", None)
 
 
-class _Moving:
-    """A method of a marked cache that moves its rows, and those of the mark with them.
+@functools.cache
+def _marked(kind: Any) -> Any:
+    """The kind of cache that moves its mark along with its rows; a class, so that methods of copies are the copies'."""
+    own = {name: _moving(kind, name) for name in _MOVING if hasattr(kind, name)}
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (kind,), {**own, **names, _KIND: kind, "__reduce_ex__": _reduced})
 
-    An object instead of a function, so that the method of a copy of the cache belongs to the copy.
-    """
 
-    def __init__(self, cache: Any, name: str) -> None:
-        self._cache, self._name = cache, name
+def _reduced(cache: Any, protocol: Any) -> tuple[Callable[..., Any], tuple[Any], dict[str, Any]]:
+    """For copying and pickling: the class is made again from the one that has a name."""
+    return _empty, (getattr(cache, _KIND),), vars(cache)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        cache, call = self._cache, getattr(self._cache, _MARK)
+
+def _empty(kind: Any) -> Any:
+    made = _marked(kind)
+    return made.__new__(made)
+
+
+def _moving(kind: Any, name: str) -> Callable[..., Any]:
+    """A method that moves the rows of a marked cache, and those of the mark with them."""
+    original = getattr(kind, name)
+
+    @functools.wraps(original)
+    def moving(cache: Any, *args: Any, **kwargs: Any) -> Any:
+        call = getattr(cache, _MARK)
         rows = torch.arange(_rows(cache, call), device=call.ids.device) * len(call.ids) // _rows(cache, call)
-        result = getattr(type(cache), self._name)(cache, *args, **kwargs)
-        if self._name == "reset":
+        result = original(cache, *args, **kwargs)
+        if name == "reset":
             unmark(cache)
-        elif self._name != "batch_repeat_interleave" and len(call.ids) > 1:
+        elif name != "batch_repeat_interleave" and len(call.ids) > 1:
             (index,) = (*args, *kwargs.values())
             setattr(cache, _MARK, call.of_rows(rows[torch.as_tensor(index, device=rows.device)]))
         return result
+
+    return moving
 
 
 def _rows(cache: Any, call: Call) -> int:

@@ -57,6 +57,7 @@ class Choice:
 
         ``places`` (b, l) bool says where the rows go.
         """
+        places = places.to(features.rows.device)  # the encoder may be on another device than the prompt
         sample_of = places.nonzero()[:, 0]
         mask = arguments.get("attention_mask")
         images = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))

@@ -18,6 +18,7 @@ from lmm_integration._pipeline.mergers import pooled, window_order
 from lmm_integration.attention import EncoderAttention
 from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.families import Merger
+from lmm_integration.selectors import full_precision
 
 _TOWERS = ("vision_tower", "visual", "vision_model", "vision_encoder", "image_tower")
 _CLASS_TOKENS = ("class_embedding", "cls_token")
@@ -190,7 +191,8 @@ def _attend(
     **_: Any,
 ) -> tuple[Tensor, None]:
     """In the form of an attention function of transformers; its output has the shape, and no meaning."""
-    _here.recorded.add(query.detach(), key.detach(), attention_mask, scaling)
+    with full_precision(query.device):
+        _here.recorded.add(query.detach(), key.detach(), attention_mask, scaling)
     return query.transpose(1, 2).contiguous(), None
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lmm_integration.exceptions import UnsupportedModelError
+from lmm_integration.selectors import full_precision
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class Encoded:
 
 def _merged(flat: Tensor, merges: tuple[Merge, ...]) -> Tensor:
     """Rows (n, d) with the sums in their places."""
-    sums = [(merge.weights.to(flat) @ flat[merge.image]) for merge in merges]
+    with full_precision(flat.device):
+        sums = [(merge.weights.to(flat) @ flat[merge.image]) for merge in merges]
     for merge, rows in zip(merges, sums, strict=True):
         flat = flat.index_copy(0, merge.image[merge.places], rows)
     return flat

@@ -14,6 +14,7 @@ from transformers.generation.streamers import BaseStreamer
 from lmm_integration._pipeline.caches import continued, mark
 from lmm_integration._pipeline.hooks import Running
 from lmm_integration._pipeline.prepare import Preparation
+from lmm_integration._pipeline.prompt_layout import of_each_row
 from lmm_integration._pipeline.visual_inputs import ENCODED, PIXELS
 
 _LENGTHS = ("max_length", "min_length")
@@ -52,7 +53,7 @@ def _generate(
                 return original(**arguments)
     else:
         prepare.restore_offset(call)
-        short = {n: v for n, v in call.continue_generate(arguments).items() if n not in PIXELS and n != ENCODED}
+        short = call.continue_generate({n: v for n, v in arguments.items() if n not in PIXELS and n != ENCODED})
     whole, shown = arguments["input_ids"], short["input_ids"]
     back = _Back(whole, shown.shape[1], _rows_per_prompt(arguments, own))
     short |= _lengths(arguments, own, whole.shape[1] - shown.shape[1])
@@ -97,7 +98,7 @@ def _mask(arguments: dict[str, Any], own: Any) -> Tensor:
     ids: Tensor = arguments["input_ids"]
     given: Tensor | None = arguments.get("attention_mask")
     if given is not None:
-        return given
+        return of_each_row(given, ids)
     padding, ends = _option(arguments, own, "pad_token_id"), _option(arguments, own, "eos_token_id")
     ends = [] if ends is None else torch.as_tensor(ends).flatten().tolist()
     if padding is None or int(padding) in ends:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from lmm_integration._pipeline.choice import Choice
 from lmm_integration._pipeline.encoder_output import Encoded
 from lmm_integration._pipeline.encoding import Encoding, encoder_name, with_getters
 from lmm_integration._pipeline.positions import place
-from lmm_integration._pipeline.prompt_layout import Layout, companions
+from lmm_integration._pipeline.prompt_layout import Layout, companions, of_each_row
 from lmm_integration._pipeline.pruned_call import Call
 from lmm_integration._pipeline.restore import biased, distance_bias, frequencies
 from lmm_integration._pipeline.visual_inputs import ENCODED, PIXELS, VisualInputs
@@ -46,6 +47,7 @@ class Preparation:
         self.last: tuple[Kept, ...] = ()
         self.last_call: ShortenedPrompt | None = None
         self._config = config = model.config
+        self._counting = threading.Lock()
         self._warm: set[tuple[int, torch.dtype, torch.device]] = set()
         if getattr(config, "is_encoder_decoder", False):
             raise UnsupportedModelError(
@@ -81,25 +83,26 @@ class Preparation:
         visual = self.visual.tokens(arguments)
         if not self.visual.brings_pixels(arguments) or visual is None or not bool(visual.any()):
             return arguments, None
-        ids, mask = self._checked(arguments)
+        arguments, ids, mask = self._checked(arguments)
         positions = arguments.get("position_ids")
         if positions is not None and positions.ndim > 1:  # one row of them may stand for all
             positions = positions.expand(*positions.shape[:-2], len(ids), -1)
             arguments = {**arguments, "position_ids": positions}
         given = dict(arguments.get(ENCODED) or {})
         keeps, encoded, kept = torch.ones_like(ids, dtype=torch.bool), {}, list[Kept]()
+        encode_seconds = solve_seconds = 0.0
         for modality in self.visual.modalities:
             started = time.perf_counter()
             features, items = self._encode(modality, arguments)
             if features is None:
                 continue
-            self.stats.encode_seconds += time.perf_counter() - started
+            encode_seconds += time.perf_counter() - started
             places = self.visual.places(modality, ids, len(features.rows))
             self._warm_up(features.rows)
             started = time.perf_counter()
             rows, images, merges = self._choice(modality, places, features, ids, arguments)
-            self.stats.solve_seconds += time.perf_counter() - started
-            keeps[places] = rows
+            solve_seconds += time.perf_counter() - started
+            keeps[places] = rows.to(keeps.device)
             kept += images
             samples = list(rows.nonzero()[:, 0].split(_per_row(keeps & places)))
             features = replace(features, merges=tuple(merges))
@@ -123,7 +126,7 @@ class Preparation:
         if self._frequencies is not None:
             call.bias = self._bias(call, encoded, keeps, short["attention_mask"])
         self.last, self.last_call = tuple(kept), layout.prompt
-        self._count(kept)
+        self._count(kept, encode_seconds, solve_seconds)
         return short, call
 
     def restored(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +150,7 @@ class Preparation:
         for modality, (features, _, _) in encoded.items():
             counts = sizes.new_ones(len(features.rows))
             for merge in features.merges:
-                counts[merge.image[merge.places]] = (merge.weights != 0).sum(1).to(counts)
+                counts[merge.image[merge.places].to(counts.device)] = (merge.weights != 0).sum(1).to(counts)
             sizes[self.visual.places(modality, call.ids, len(counts))] = counts
         return distance_bias(positions, self._frequencies), call.layout.shorten(sizes, 1).log()
 
@@ -164,20 +167,43 @@ class Preparation:
             self._choice.choose.warm_up(rows)
             self._warm.add(kind)
 
-    def _count(self, kept: list[Kept]) -> None:
-        self.stats.calls += 1
-        self.stats.images += len(kept)
-        self.stats.images_within_budget += self._choice.within_budget(kept)
-        self.stats.tokens_before += sum(image.n for image in kept)
-        self.stats.tokens_after += sum(len(image.indices) for image in kept)
+    def _count(self, kept: list[Kept], encode_seconds: float, solve_seconds: float) -> None:
+        """Count a call that was pruned, of any thread; one that failed counts for nothing."""
+        with self._counting:
+            self.stats.calls += 1
+            self.stats.images += len(kept)
+            self.stats.images_within_budget += self._choice.within_budget(kept)
+            self.stats.tokens_before += sum(image.n for image in kept)
+            self.stats.tokens_after += sum(len(image.indices) for image in kept)
+            self.stats.encode_seconds += encode_seconds
+            self.stats.solve_seconds += solve_seconds
 
-    def _checked(self, arguments: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
+    def _checked(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], Tensor, Tensor | None]:
         mask = arguments.get("attention_mask")
         if isinstance(mask, dict) or (mask is not None and mask.ndim != 2):
             raise UnsupportedModelError(
                 "pruning shortens the prompt, so it needs a mask of shape (batch, length), not 4-D"
             )
-        return arguments["input_ids"], None if mask is None else mask.bool()
+        if arguments.get("shift_labels") is not None:
+            raise UnsupportedModelError(
+                "shift_labels name the token behind each column, which may be dropped: pass labels, which the model "
+                "shifts behind the shorter prompt"
+            )
+        ids: Tensor = arguments["input_ids"]
+        if mask is None:
+            if arguments.get("cu_seq_lens_q") is not None or _starts_over(arguments.get("position_ids")):
+                raise UnsupportedModelError(
+                    "several samples packed into one row cannot be pruned: give each its own row, with padding and an "
+                    "attention mask"
+                )
+            return arguments, ids, None
+        mask = of_each_row(mask, ids)
+        return {**arguments, "attention_mask": mask}, ids, mask.bool()
+
+
+def _starts_over(positions: Tensor | None) -> bool:
+    """Whether positions on one axis begin anew within a row, as those of packed samples do."""
+    return positions is not None and positions.ndim == 2 and bool((positions.diff(dim=-1) < 0).any())
 
 
 def _pads_left(mask: Tensor | None) -> bool:

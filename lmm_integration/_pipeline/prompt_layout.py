@@ -9,7 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmm_integration._pipeline.visual_inputs import PIXELS
 from lmm_integration.stats import ShortenedPrompt
+
+NOT_ALONG = frozenset((*PIXELS, "negative_prompt_ids", "negative_prompt_attention_mask"))
+"""Arguments that are no part of the prompt, whatever their shape."""
 
 _PADDING = {"labels": -100, "attention_mask": 0}
 
@@ -107,8 +111,13 @@ class Layout:
         return isinstance(value, Tensor) and value.shape[-2:] == (len(self.source), self.length) and value.ndim <= 3
 
 
+def of_each_row(mask: Tensor, ids: Tensor) -> Tensor:
+    """An attention mask (b, l), of which one row (1, l) may stand for all."""
+    return mask.expand(len(ids), -1) if mask.ndim == 2 and len(mask) == 1 < len(ids) else mask
+
+
 def companions(layout: Layout, arguments: Mapping[str, Any], padding_token: int) -> Iterator[tuple[str, Tensor]]:
     """All arguments that run along the prompt, shortened."""
     for name, value in arguments.items():
-        if name != "pixel_values" and layout.runs_along(value):
+        if name not in NOT_ALONG and layout.runs_along(value):
             yield name, layout.shorten(value, padding_token if name == "input_ids" else _PADDING.get(name, 0))

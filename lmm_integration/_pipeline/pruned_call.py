@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from lmm_integration._pipeline.encoder_output import Encoded
-from lmm_integration._pipeline.prompt_layout import Layout
+from lmm_integration._pipeline.prompt_layout import NOT_ALONG, Layout, of_each_row
+from lmm_integration.exceptions import PruningStateError
 
 
 @dataclass
@@ -100,12 +101,17 @@ class Call:
 
     def continue_generate(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Arguments along the whole text so far, with the shorter prompt in place of the prompt."""
-        return {n: self._continued(n, v) if self._covers(v) else v for n, v in arguments.items()}
+        return {n: self._continued(n, v) if n not in NOT_ALONG and self._covers(v) else v for n, v in arguments.items()}
 
     def continue_forward(self, arguments: dict[str, Any], cached: int, first_position: int) -> dict[str, Any]:
         """Arguments of a step behind the cache: the mask covers the whole text, the rest the new tokens.
 
         ``cached`` is the number of columns in the cache. Without a mask, all that the caller knows of is attended to.
+
+        Raises
+        ------
+        PruningStateError
+            If the mask is neither of the whole text nor of what the model has seen of it.
         """
         ids: Tensor | None = arguments.get("input_ids")
         if ids is None:
@@ -121,8 +127,8 @@ class Call:
                 )
                 following = self.rope[1].repeat_interleave(len(ids) // len(self.ids), 0) + answered
                 continued["position_ids"] = following.expand(len(self.rope[0]), -1, -1)
-        elif self._covers(mask):
-            continued["attention_mask"] = self._continued("attention_mask", mask)
+        else:
+            continued["attention_mask"] = self._mask_of_step(of_each_row(mask, ids), cached, ids.shape[1])
         if positions is None and self.kept_positions is not None:
             compact = (continued["attention_mask"].long().cumsum(-1) - 1)[:, -ids.shape[1] :]
             continued["position_ids"] = self.original_positions(compact) + first_position
@@ -133,8 +139,19 @@ class Call:
                 continued["position_ids"] = (positions[-1:] - self.rope_shift).expand_as(positions)
         return continued
 
+    def _mask_of_step(self, mask: Tensor, cached: int, new: int) -> Tensor:
+        seen = cached + new
+        whole = self.layout.length - self.short.shape[1] + seen
+        if mask.ndim == 2 and mask.shape[1] < whole and mask.shape[1] != seen:
+            raise PruningStateError(
+                f"an attention mask of {mask.shape[1]} columns behind the cache of a pruned prompt: give {whole} "
+                f"columns, for your prompt and all that follows, or {seen}, for what the model has seen, or none"
+            )
+        return self._continued("attention_mask", mask) if self._covers(mask) and mask.shape[1] >= whole else mask
+
     def _covers(self, value: Any) -> bool:
-        return isinstance(value, Tensor) and value.ndim == 2 and value.shape[1] >= self.layout.length
+        along = isinstance(value, Tensor) and value.ndim == 2 and len(value) == len(self.ids)
+        return along and value.shape[1] >= self.layout.length
 
     def _continued(self, name: str, value: Tensor) -> Tensor:
         head = self.short if name == "input_ids" else self.layout.shorten(value[:, : self.layout.length])

@@ -7,17 +7,20 @@ that it declares in ``needs``. To add one, put a file into this folder whose nam
 
 from __future__ import annotations
 
+import math
 import pkgutil
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from math import prod
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from mmdp.exceptions import InvalidOptionError, UnknownNameError
+from mmdp.exceptions import InvalidOptionError, InvalidProblemError, UnknownNameError
 
 Grid = tuple[int, int, int]
 
@@ -46,6 +49,14 @@ class Context:
     seed: int = 0
     keys: Tensor | None = None
 
+    def __post_init__(self) -> None:
+        for name in _OF_TOKENS:
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, Tensor):
+                raise InvalidOptionError(
+                    f"{name} is a {type(given).__name__}; give a torch tensor, such as torch.as_tensor(x)"
+                )
+
     def of_item(self, item: int) -> Context:
         """Context of one item of a batch: of ``prompt`` (b, t, d), ``attention`` (b, n) and ``keys`` (b, n, c)."""
         prompt, attention, keys = self.prompt, self.attention, self.keys
@@ -63,6 +74,8 @@ class Context:
         ------
         InvalidOptionError
             If something is of another shape than they call for.
+        InvalidProblemError
+            If something is NaN or infinite.
         """
         n, d = features.shape
         if self.prompt is not None and (self.prompt.ndim != 2 or self.prompt.shape[1] != d or not len(self.prompt)):
@@ -71,11 +84,14 @@ class Context:
             raise InvalidOptionError(f"attention of shape {tuple(self.attention.shape)}; {n} features need ({n},)")
         if self.keys is not None and (self.keys.ndim != 2 or len(self.keys) != n):
             raise InvalidOptionError(f"keys of shape {tuple(self.keys.shape)}; {n} features need ({n}, c)")
-        if self.grid is not None and (min(self.grid) < 1 or prod(self.grid) > n):
+        if self.grid is not None and not _lays_out(self.grid, n):
             raise InvalidOptionError(f"grid={self.grid} does not lay out {n} features as (frames, rows, columns)")
+        for name in _OF_TOKENS:
+            _check_finite(name, getattr(self, name))
         return replace(
             self,
             prompt=None if self.prompt is None else self.prompt.detach().to(features),
+            grid=None if self.grid is None else (int(self.grid[0]), int(self.grid[1]), int(self.grid[2])),
             attention=None if self.attention is None else self.attention.detach().to(features),
             keys=None if self.keys is None else self.keys.detach().to(features),
         )
@@ -136,8 +152,29 @@ class Selector(ABC):
         rows = features.detach().to(torch.promote_types(features.dtype, torch.float32)).contiguous()
         if k == n:
             return torch.arange(k, device=rows.device).expand(*rows.shape[:-2], k)
-        return self.choose(rows, k, context if self.batched else context.fit(rows))
+        with full_precision(rows.device):
+            return self.choose(rows, k, context if self.batched else context.fit(rows))
 
+
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Within it, autocast narrows no product."""
+    kind = device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+
+
+def _lays_out(grid: Grid, n: int) -> bool:
+    return len(grid) == 3 and all(int(side) == side >= 1 for side in grid) and prod(grid) <= n
+
+
+def _check_finite(name: str, values: Tensor | None) -> None:
+    if values is None or bool(values.isfinite().all()):
+        return
+    place = ", ".join(str(i) for i in (~values.isfinite()).nonzero()[0].tolist())
+    raise InvalidProblemError(f"{name}[{place}] is NaN or infinite; check the encoder, or the function that gave it")
+
+
+_OF_TOKENS = ("prompt", "attention", "keys")
+"""What a context has of tensors."""
 
 HOW_TO_GIVE = {
     "prompt": "the prompt's embeddings: pass prompt=(tokens, d) to select_tokens; prune() gives them by itself",
@@ -190,4 +227,25 @@ def make(name: str, **options: Any) -> Selector:
     if unknown := sorted(set(options) - set(known)):
         takes = f"takes {', '.join(known)}" if known else "takes no options"
         raise InvalidOptionError(f"selector {name!r} has no option {', '.join(unknown)}; it {takes}")
+    for field in fields(kind):
+        if field.name in options:
+            _check_type(field.name, options[field.name], str(field.type))
     return kind(**options)
+
+
+def _check_type(name: str, value: Any, kind: str) -> None:
+    """Refuse an option of another type than its field is annotated with, and a number that is not finite."""
+    if kind not in _KINDS:
+        return
+    wanted, what = _KINDS[kind]
+    if not isinstance(value, wanted) or (kind != "bool" and isinstance(value, bool)):
+        raise InvalidOptionError(f"{name} = {value!r}: give {what}")
+    if kind == "float" and not math.isfinite(float(value)):
+        raise InvalidOptionError(f"{name} = {value}: give a finite number")
+
+
+_KINDS: dict[str, tuple[Any, str]] = {
+    "int": (Integral, "a whole number"),
+    "float": (Real, "a number"),
+    "bool": (bool, "True or False"),
+}

@@ -12,6 +12,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 
+def in_range(features: Tensor) -> Tensor:
+    """The features times one power of two, so that no square over- or underflows and none is rounded."""
+    largest = features.abs().amax()
+    power = largest / (2 * torch.frexp(largest).mantissa)
+    return features / power.where(largest > 0, 1.0)
+
+
 def directions(features: Tensor) -> Tensor:
     """Rows (n, d) scaled to length one; a row of zeros has no direction and stays zero."""
     largest = features.abs().amax(-1, keepdim=True)  # first, so that no square over- or underflows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import highest
+from lmm_integration.selectors._shared import highest, in_range
 
 
 @dataclass(frozen=True)
@@ -18,4 +18,4 @@ class LargestNorm(Selector):
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """See :meth:`Selector.choose`."""
-        return highest(features.norm(dim=-1), k)
+        return highest(in_range(features).norm(dim=-1), k)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import cosines
+from lmm_integration.selectors._shared import cosines, in_range
 from mmdp.exceptions import InvalidOptionError
 
 
@@ -45,7 +45,7 @@ class NormGIST(Selector):
 
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """See :meth:`Selector.choose`."""
-        norms = features.norm(dim=-1)
+        norms = in_range(features).norm(dim=-1)
         utility = norms / norms.amax().where(norms.amax() > 0, 1.0)
         distances = (2 - 2 * cosines(features)).clamp(min=0).sqrt().fill_diagonal_(0)
         sets, separation = _independent_sets(utility, distances, self._thresholds(distances), k)

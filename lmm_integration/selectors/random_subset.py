@@ -19,4 +19,4 @@ class RandomSubset(Selector):
     def choose(self, features: Tensor, k: int, context: Context) -> Tensor:
         """See :meth:`Selector.choose`."""
         generator = torch.Generator().manual_seed(context.seed)
-        return torch.randperm(len(features), generator=generator)[:k].to(features.device)
+        return torch.randperm(len(features), generator=generator, device="cpu")[:k].to(features.device)

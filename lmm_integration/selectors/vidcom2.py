@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import directions, largest_remainders
+from lmm_integration.selectors._shared import directions, in_range, largest_remainders
 
 _WIDTHS = tuple(2.0**power for power in range(-3, 2))
 _TEMPERATURE = 0.01
@@ -33,7 +33,7 @@ class VidCom2(Selector):
         assert context.grid is not None
         frames, rows, columns = context.grid
         size = rows * columns
-        steady = features[: frames * size]
+        steady = in_range(features[: frames * size])
         quiet = steady.var(0, correction=0).argsort(stable=True)[: max(1, steady.shape[1] // 2)]
         video = directions(steady[:, quiet]).unflatten(0, (frames, size))
         to_video = _likeness(video, video.mean((0, 1), keepdim=True))

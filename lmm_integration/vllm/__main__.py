@@ -14,6 +14,9 @@ from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lmm_integration.exceptions import UnsupportedModelError
+from lmm_integration.vllm import refusals
+from lmm_integration.vllm.families import PREFIX
 from lmm_integration.vllm.launch import overrides
 from lmm_integration.vllm.options import Options
 from mmdp.exceptions import InvalidOptionError, MMDPError
@@ -104,6 +107,7 @@ def _serve(arguments: list[str]) -> None:
     command.subparser_init(whole.add_subparsers(dest="subparser"))
     parsed = whole.parse_args(arguments)
     command.validate(parsed)
+    refusals.check_command(parsed, _architecture(parsed.hf_overrides))
     command.cmd(parsed)
 
 
@@ -118,7 +122,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         translated = vllm_arguments(given[1:])
     except (MMDPError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    serve(translated)
+    try:
+        serve(translated)
+    except UnsupportedModelError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def _architecture(overridden: Any) -> str:
+    named = json.loads(overridden) if isinstance(overridden, str) else overridden
+    return str(named["architectures"][0]).removeprefix(PREFIX)
 
 
 def _trusts_requests(rest: Sequence[str]) -> bool:

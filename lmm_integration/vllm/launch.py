@@ -7,10 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import solvers
 from lmm_integration.exceptions import UnsupportedModelError
-from lmm_integration.vllm.families import FAMILIES, PREFIX
+from lmm_integration.vllm.families import FAMILIES, FRAMES_APART, PREFIX, WITH_GRID
 from lmm_integration.vllm.options import Options
-from lmm_integration.vllm.refusals import TESTED, check_version
+from lmm_integration.vllm.refusals import TESTED, check_rule, check_version
 from mmdp.exceptions import InvalidOptionError, MissingDependencyError
 
 
@@ -40,7 +41,7 @@ def overrides(
     UnsupportedModelError
         If the architecture, or the version of vLLM, is not among the tested ones.
     InvalidOptionError, UnknownNameError
-        If an option is wrong.
+        If an option is wrong, or the rule needs what the model has not.
     """
     from transformers import PretrainedConfig
 
@@ -59,6 +60,9 @@ def overrides(
             f"visual_pruning does not know the architecture {', '.join(named) or '(none)'} of {model}; "
             f"it knows {', '.join(FAMILIES)}"
         )
+    options = Options.of(pruning)
+    if options.solver not in solvers.names():  # those import Numba, and vLLM's engine on CPUs has to come first
+        check_rule(options, has_grid=found in WITH_GRID, frames_apart=found in FRAMES_APART)
     return {**(others or {}), "architectures": [PREFIX + found], "visual_pruning": dict(pruning)}
 
 

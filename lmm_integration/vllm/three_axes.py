@@ -48,7 +48,8 @@ class PrunedThreeAxes(PrunedModel, SupportsMRoPE):
         self.is_multimodal_pruning_enabled = False  # that of vLLM's own video pruning
 
     def _refuse(self, vllm_config: Any) -> None:
-        refusals.check(vllm_config, __version__, three_axes=True, has_grid=True)
+        apart = "video" in self.with_text
+        refusals.check(vllm_config, __version__, three_axes=True, has_grid=True, frames_apart=apart)
 
     def get_mrope_input_positions(self, input_tokens: list[int], mm_features: list[Any]) -> tuple[Tensor, int]:
         """Positions of the whole prompt, without those of the tokens that go."""

@@ -417,6 +417,11 @@ def test_new_images_on_a_pruned_cache_are_refused_by_forward_too(name: str) -> N
             model(**inputs, past_key_values=cache)
 
 
+def test_a_wrapper_of_a_model_is_told_apart() -> None:
+    with pytest.raises(UnsupportedModelError, match=r"DataParallel is a wrapper.*prune its .module"):
+        prune(torch.nn.DataParallel(tiny.build("llava")))
+
+
 def test_one_token_and_all_of_them_are_told_apart() -> None:
     model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
     with pytest.warns(UserWarning, match="keep=1 keeps one token.*keep=1.0 keeps them all"):

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 from lmm_integration import select_tokens, selectors  # noqa: E402
 from lmm_integration.budget import check_keep, retained_count  # noqa: E402
+from lmm_integration.selection import chooser  # noqa: E402
 
 SOLVERS = [info.name for info in solvers.available() if not info.missing]
 RULES = [*SOLVERS, *selectors.names()]
@@ -87,6 +88,34 @@ def test_weights_of_ones_own_merge():
             select_tokens(X, 2, lambda features, k, bad=bad: bad)
     with pytest.raises(SolverContractError, match=r"floats of \(2, 4\)"):
         select_tokens(X, 2, lambda features, k: torch.ones(2, 3))
+
+
+@pytest.mark.parametrize("rule", selectors.names())
+def test_autocast_narrows_no_product(rule):
+    X = 3 + tokens(200, 32)
+    given = extras(200, 32) | {"grid": (2, 10, 10)}
+    expected = select_tokens(X, 40, rule, **given)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(select_tokens(X, 40, rule, **given), expected)
+
+
+@pytest.mark.parametrize("rule", selectors.names())
+@pytest.mark.parametrize("scale", [2.0**90, 2.0**-90])
+def test_squares_that_leave_the_range_of_float32_change_nothing(rule, scale):
+    X = tokens(24, 8)
+    given = extras(24, 8) | {"grid": (2, 3, 4)}
+    if rule == "prunesid":
+        pytest.skip("its components are those of the logistic function of the features, which has a scale")
+    assert torch.equal(select_tokens(scale * X, 7, rule, **given), select_tokens(X, 7, rule, **given))
+
+
+@pytest.mark.parametrize("rule", ["greedy", "random", "random_subset"])
+def test_the_default_device_is_not_asked(rule):
+    X = tokens(12, 4)
+    expected = select_tokens(X, 3, rule)
+    with torch.device("meta"):
+        chooser(rule).warm_up(X)
+        assert torch.equal(select_tokens(X, 3, rule), expected)
 
 
 def test_rules_of_ones_own():
@@ -164,6 +193,8 @@ class TestBudget:
             (-0.5, "no visual token"),
             (float("nan"), "no visual token"),
             (64.0, "write an int.*keep=0.64"),
+            (576.0, "write an int$"),
+            (float("inf"), "write an int$"),
             (1.5, "float above 1"),
             (True, "neither a fraction"),
             ("10%", "neither a fraction"),
@@ -180,7 +211,58 @@ class TestBudget:
 
 
 X5 = tokens(5, 3)
+FLAWED = torch.rand(5).index_fill_(0, torch.tensor(3), torch.nan)
 BAD = {
+    "complex": (lambda: select_tokens(X5 + 0j, 2), InvalidOptionError, "torch.complex64.*float32"),
+    "eight bits": (lambda: select_tokens(X5.to(torch.float8_e4m3fn), 2), InvalidOptionError, "float8_e4m3fn.*float32"),
+    "sparse": (lambda: select_tokens(X5.to_sparse(), 2), InvalidOptionError, "torch.sparse_coo.*dense"),
+    "nan of attention": (
+        lambda: select_tokens(X5, 2, "cls_attention", attention=FLAWED),
+        InvalidProblemError,
+        r"attention\[3\] is NaN",
+    ),
+    "infinity of a prompt": (
+        lambda: select_tokens(X5, 2, "cdpruner", prompt=X5 / torch.tensor([1.0, 0.0, 1.0])),
+        InvalidProblemError,
+        r"prompt\[0, 1\] is NaN or infinite",
+    ),
+    "numpy attention": (
+        lambda: select_tokens(X5, 2, "cls_attention", attention=np.ones(5)),
+        InvalidOptionError,
+        "attention is a ndarray; give a torch tensor",
+    ),
+    "a list of keys in a batch": (
+        lambda: select_tokens(X5[None], 2, "visionzip", attention=torch.ones(5), keys=[1, 2, 3, 4, 5]),
+        InvalidOptionError,
+        "keys is a list",
+    ),
+    "two sides": (lambda: select_tokens(X5, 2, "grid", grid=(1, 5)), InvalidOptionError, r"grid=\(1, 5\)"),
+    "half a side": (lambda: select_tokens(X5, 2, "grid", grid=(1, 2.5, 2)), InvalidOptionError, "frames, rows"),
+    "seed": (lambda: select_tokens(X5, 2, "random_subset", seed=None), InvalidOptionError, "seed = None: give a whole"),
+    "negative seed": (lambda: select_tokens(X5, 2, seed=-1), InvalidOptionError, "seed = -1: give a whole"),
+    "centre": (lambda: select_tokens(X5, 2, centre="no"), InvalidOptionError, "centre = 'no'"),
+    "metric of a selector": (
+        lambda: select_tokens(X5, 2, "dpp", metric="euclidean"),
+        InvalidOptionError,
+        "metric='euclidean' is for solvers, and 'dpp'",
+    ),
+    "text as a number": (
+        lambda: select_tokens(X5, 2, "dart", pivots="8"),
+        InvalidOptionError,
+        "pivots = '8': give a w",
+    ),
+    "half a round": (
+        lambda: select_tokens(X5, 2, "k_medoids", iterations=1.5),
+        InvalidOptionError,
+        "1.5: give a whole",
+    ),
+    "yes for a number": (lambda: select_tokens(X5, 2, "dart", pivots=True), InvalidOptionError, "True: give a whole"),
+    "number for yes": (lambda: select_tokens(X5, 2, "cdpruner", negate=1), InvalidOptionError, "1: give True or False"),
+    "infinite option": (
+        lambda: select_tokens(X5, 2, "mmtok_vision", temperature=float("inf")),
+        InvalidOptionError,
+        "temperature = inf: give a finite",
+    ),
     "one dimension": (lambda: select_tokens(torch.ones(4), 2), InvalidOptionError, r"shape \(4,\); expected \(..., n"),
     "no rows": (lambda: select_tokens(torch.ones(0, 4), 0.5), InvalidOptionError, r"\(0, 4\)"),
     "nan": (

@@ -91,6 +91,11 @@ BAD = {
         InvalidOptionError,
         "merges tokens",
     ),
+    "one frame": (
+        lambda: compute_retention_mask(X24, (1, 4, 6), 1, 0.5, "dycoke"),
+        InvalidOptionError,
+        "'dycoke' compares the frames of a video, and there is one",
+    ),
     "prompt": (
         lambda: compute_retention_mask(X24, (1, 4, 6), 1, 0.5, "cdpruner"),
         InvalidOptionError,

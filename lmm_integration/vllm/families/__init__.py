@@ -18,3 +18,12 @@ FAMILIES = {
     "TransformersMultiModalForCausalLM": "transformers_backend",
 }
 """Of each architecture that a model's configuration may name, the file in this folder."""
+
+THREE_AXES = frozenset(name for name in FAMILIES if name.startswith("Qwen"))
+"""Those whose positions have three axes."""
+
+WITH_GRID = THREE_AXES | {"LlavaForConditionalGeneration", "Gemma3ForConditionalGeneration"}
+"""Those whose tokens lie in rows and columns."""
+
+FRAMES_APART = frozenset({"Qwen3VLForConditionalGeneration"})
+"""Those of them that have text between the frames of a video."""

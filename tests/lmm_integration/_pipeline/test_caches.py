@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -54,6 +55,35 @@ def test_a_prefix_is_reused_by_copies(name: str, positions: str, with_pixels: bo
             assert torch.equal(answer.sequences, expected.sequences)
             for ours, theirs in zip(answer.logits, expected.logits, strict=True):
                 assert (ours - theirs).abs().max() < 1e-9 * theirs.abs().max()
+
+
+@BOTH
+def test_images_may_come_along_in_the_second_turn_of_a_batch(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name)
+    with prune(model, keep=0.3):
+        turn = generated(model, inputs, return_dict_in_generate=True)
+        whole = followed(inputs, torch.cat((turn.sequences[:, -NEW:], torch.tensor([[13, 14], [15, 16]])), 1))
+        text = {n: v for n, v in whole.items() if n in ("input_ids", "attention_mask")}
+        answers = [
+            generated(model, given, past_key_values=copy.deepcopy(turn.past_key_values)) for given in (text, whole)
+        ]
+    assert torch.equal(*answers)
+
+
+@pytest.mark.parametrize("positions", ["compact", "original"])
+def test_the_mask_of_a_step_is_of_the_whole_text_or_of_what_the_model_has_seen(positions: str) -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    step, one = torch.tensor([[9], [10]]), torch.ones(2, 1, dtype=torch.int64)
+    whole = torch.cat((inputs["attention_mask"], one), 1)
+    with torch.no_grad(), prune(model, keep=0.3, positions=positions) as pruning:
+        cache = model(**inputs, use_cache=True).past_key_values
+        seen = torch.cat((pruning.last_call.shorten(inputs["attention_mask"]), one), 1)
+        expected = model(input_ids=step, attention_mask=whole, past_key_values=copy.deepcopy(cache)).logits
+        given = model(input_ids=step, attention_mask=seen, past_key_values=copy.deepcopy(cache)).logits
+        assert torch.equal(given, expected)
+        for wrong in (one, whole[:, 1:], seen[:, 1:]):
+            with pytest.raises(PruningStateError, match=f"of {wrong.shape[1]} columns.*give {whole.shape[1]} columns"):
+                model(input_ids=step, attention_mask=wrong, past_key_values=cache)
 
 
 @BOTH
@@ -144,6 +174,25 @@ def test_a_cache_whose_rows_moved_is_continued_row_by_row(
         expected = step(copy.deepcopy(cache), [0, 1])[rows]
         assert (step(moved, rows) - expected).abs().max() < 1e-9 * expected.abs().max()
         assert torch.equal(step(cache, [0, 1])[rows], expected)  # moving a copy leaves the cache as it was
+
+
+@modern
+@pytest.mark.parametrize("copied", [copy.copy, lambda cache: pickle.loads(pickle.dumps(cache))])
+def test_moving_the_rows_of_a_copy_leaves_the_cache_as_it_was(copied: Any) -> None:
+    """A shallow copy with layers of its own is the cheapest way to branch a conversation."""
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    turn = followed(inputs, torch.tensor([[9], [10]]))
+    step = {"input_ids": turn["input_ids"][:, -1:], "attention_mask": turn["attention_mask"]}
+    with torch.no_grad(), prune(model, keep=0.3):
+        cache = model(**inputs, use_cache=True).past_key_values
+        branch = copied(cache)
+        branch.layers = [copy.copy(layer) for layer in branch.layers]
+        branch.batch_select_indices(torch.tensor([1]))
+        expected = model(**step, past_key_values=cache).logits  # both of its rows are there
+        answer = model(**{n: v[1:] for n, v in step.items()}, past_key_values=branch).logits
+    assert (answer - expected[1:]).abs().max() < 1e-9
+    assert isinstance(cache, DynamicCache)
+    assert repr(cache).startswith("DynamicCache(")
 
 
 def test_fewer_rows_than_the_cache_has_are_refused() -> None:

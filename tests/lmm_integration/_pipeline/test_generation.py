@@ -101,6 +101,24 @@ def test_a_loop_of_ones_own_sees_the_callers_prompt(name: str, positions: str, u
     assert torch.equal(answer, expected)
 
 
+def test_a_negative_prompt_as_long_as_the_prompt_is_none_of_it() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (1,))
+    negative = torch.randint(3, 80, inputs["input_ids"].shape, generator=torch.Generator().manual_seed(3))
+    longer = torch.cat((torch.tensor([[tiny.PAD]]), negative), 1)
+    with prune(model, keep=0.3):
+        answers = [
+            generated(
+                model,
+                inputs,
+                guidance_scale=5.0,
+                negative_prompt_ids=ids,
+                negative_prompt_attention_mask=(ids != tiny.PAD).long(),
+            )
+            for ids in (negative, longer)
+        ]
+    assert torch.equal(*answers)
+
+
 @modern
 def test_encoded_images_are_pruned_like_pixels() -> None:
     for name in ("llava", "qwen2_5_vl"):

@@ -15,7 +15,8 @@ from lmm_integration import prune  # noqa: E402
 from lmm_integration.exceptions import UnsupportedModelError  # noqa: E402
 from lmm_integration.families import Family  # noqa: E402
 from lmm_integration.selectors import Selector  # noqa: E402
-from mmdp.exceptions import InvalidProblemError  # noqa: E402
+from lmm_integration.stats import Stats  # noqa: E402
+from mmdp.exceptions import InvalidProblemError, SolverContractError  # noqa: E402
 from tests.lmm_integration.families import tiny  # noqa: E402
 
 NEW = 2
@@ -130,6 +131,58 @@ def test_placeholders_of_videos_that_stay_whole_are_no_text() -> None:
     with torch.no_grad(), prune(model, Reader(), keep=0.5, modalities=("image",)):
         model(**both)
     assert words == [int((both["input_ids"] < tiny.VIDEO).sum())]
+
+
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+def test_one_row_of_the_mask_may_stand_for_all(name: str) -> None:
+    model, inputs = tiny.build(name), tiny.batch(name, (1, 1))
+    mask = inputs.pop("attention_mask")
+    step = {"input_ids": torch.tensor([[5], [6]])}
+    longer = torch.cat((mask, torch.ones_like(mask[:, :1])), 1)
+    with torch.no_grad(), prune(model, keep=0.3):
+        expected = model(**inputs, attention_mask=mask, use_cache=True)
+        output = model(**inputs, attention_mask=mask[:1], use_cache=True)
+        assert torch.equal(output.logits, expected.logits)
+        answer = model.generate(**inputs, attention_mask=mask[:1], max_new_tokens=NEW, do_sample=False)
+        assert torch.equal(answer, model.generate(**inputs, attention_mask=mask, max_new_tokens=NEW, do_sample=False))
+        if name == "llava":  # a step of Qwen's takes no mask without positions, pruned or not
+            after = model(**step, attention_mask=longer, past_key_values=expected.past_key_values).logits
+            assert torch.equal(
+                model(**step, attention_mask=longer[:1], past_key_values=output.past_key_values).logits, after
+            )
+
+
+def test_packed_samples_are_refused() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava", (2,))
+    ids, pixels = inputs["input_ids"], inputs["pixel_values"]
+    once = torch.arange(ids.shape[1])
+    with torch.no_grad(), prune(model, keep=0.3):
+        for packed in ({"position_ids": (once % 50)[None]}, {"cu_seq_lens_q": torch.tensor([0, 50, ids.shape[1]])}):
+            with pytest.raises(UnsupportedModelError, match=r"packed into one row.*attention mask"):
+                model(input_ids=ids, pixel_values=pixels, use_cache=False, **packed)
+        model(input_ids=ids, pixel_values=pixels, use_cache=False, position_ids=once[None])
+        with pytest.raises(UnsupportedModelError, match=r"shift_labels.*pass labels"):
+            model(**inputs, shift_labels=ids.roll(-1, 1))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a second device")
+@pytest.mark.parametrize("rule", ["greedy", "visionzip"])
+def test_the_encoder_may_be_on_another_device_than_the_prompt(rule: str) -> None:
+    model, inputs = copy.deepcopy(tiny.build("llava")), tiny.batch("llava")
+    with torch.no_grad(), prune(model, rule, keep=0.3) as pruning:
+        expected, kept = model(**inputs).logits, [image.indices.tolist() for image in pruning.last]
+        model.model.vision_tower.cuda()
+        model.model.multi_modal_projector.cuda()
+        logits = model(**inputs | {"pixel_values": inputs["pixel_values"].cuda()}).logits
+        assert [image.indices.tolist() for image in pruning.last] == kept
+    assert (logits - expected).abs().max() < 1e-9
+
+
+def test_a_call_that_fails_counts_for_nothing() -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    with prune(model, lambda features, k: [0] * k, keep=3) as pruning, pytest.raises(SolverContractError):
+        model(**inputs)
+    assert vars(pruning.stats) == vars(Stats())
 
 
 @pytest.mark.parametrize("positions", ["compact", "original"])

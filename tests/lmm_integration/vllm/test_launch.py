@@ -13,7 +13,7 @@ pytest.importorskip("transformers")
 from lmm_integration.exceptions import UnsupportedModelError
 from lmm_integration.vllm import __main__ as command
 from lmm_integration.vllm import launch, pruned, refusals
-from lmm_integration.vllm.families import FAMILIES
+from lmm_integration.vllm.families import FAMILIES, FRAMES_APART, THREE_AXES, WITH_GRID
 from lmm_integration.vllm.options import Options
 from mmdp.exceptions import InvalidOptionError, MissingDependencyError, UnknownNameError
 from tests.import_graph import ROOT
@@ -197,6 +197,50 @@ def test_configurations_that_are_not_tested_are_refused(changed, message, only_t
         refusals.check(configuration(**changed), version="0.32.0", three_axes=False, has_grid=True)
 
 
+@pytest.mark.parametrize(("changed", "message", "only_three_axes"), REFUSED)
+def test_the_command_refuses_them_before_anything_is_started(changed, message, only_three_axes):
+    ((name, value),) = changed.items()
+    flag = name.rpartition("__")[2]
+    named = {
+        "lora_config": vars(value) if name == "lora_config" else {},
+        "cudagraph_mm_encoder": {"compilation_config": {flag: value}},
+    }
+    asked = SimpleNamespace(**named.get(flag, {flag: value}))
+    with pytest.raises(UnsupportedModelError, match=f"cannot be served.*drop {message}"):
+        refusals.check_command(asked, "Qwen2VLForConditionalGeneration")
+    if only_three_axes:
+        refusals.check_command(asked, "LlavaForConditionalGeneration")
+
+
+def test_a_plain_command_is_served():
+    refusals.check_command(SimpleNamespace(pipeline_parallel_size=1, compilation_config=None), "Qwen2VL")
+
+
+def test_the_facts_about_architectures_are_those_of_their_classes():
+    for architecture, module in FAMILIES.items():
+        source = (ROOT / "lmm_integration" / "vllm" / "families" / f"{module}.py").read_text()
+        three_axes = "PrunedThreeAxes" in source
+        assert (architecture in THREE_AXES) == three_axes
+        assert (architecture in WITH_GRID) == (three_axes or "square = True" in source)
+        assert (architecture in FRAMES_APART) == ('with_text = ("video",)' in source)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "solver", "message"),
+    [
+        ("InternVLForConditionalGeneration", "grid", "'grid' needs the layout"),
+        ("Qwen3VLForConditionalGeneration", "evs", "'evs' compares the frames"),
+    ],
+)
+def test_a_rule_that_the_model_gives_too_little_is_refused_before_it_is_loaded(
+    tmp_path, monkeypatch, architecture, solver, message
+):
+    monkeypatch.setattr(launch, "version", lambda package: "0.32.0")
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": [architecture]}))
+    with pytest.raises(InvalidOptionError, match=message):
+        pruned(str(tmp_path), keep=0.1, solver=solver, modalities=["video"])
+
+
 def test_a_plain_configuration_is_served():
     refusals.check(configuration(), version="0.32.0", three_axes=True, has_grid=False)
 
@@ -206,6 +250,14 @@ def test_a_selector_that_needs_a_grid_is_refused_where_there_is_none():
     refusals.check(asked, version="0.32.0", three_axes=False, has_grid=True)
     with pytest.raises(InvalidOptionError, match="rows and columns"):
         refusals.check(asked, version="0.32.0", three_axes=False, has_grid=False)
+
+
+def test_a_rule_for_frames_is_refused_where_each_frame_is_pruned_by_itself():
+    asked = {"keep": 0.1, "solver": "evs", "modalities": ["video"]}
+    config = configuration(model__hf_config=SimpleNamespace(visual_pruning=asked))
+    refusals.check(config, version="0.32.0", three_axes=True, has_grid=True)
+    with pytest.raises(InvalidOptionError, match=r"'evs' compares the frames.*text between them"):
+        refusals.check(config, version="0.32.0", three_axes=True, has_grid=True, frames_apart=True)
 
 
 REGISTRY = """
