@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 
-def in_range(features: Tensor) -> Tensor:
-    """The features times one power of two, so that no square over- or underflows and none is rounded."""
-    largest = features.abs().amax()
-    power = largest / (2 * torch.frexp(largest).mantissa)
-    return features / power.where(largest > 0, 1.0)
+def in_range(features: Tensor, each: bool = False) -> Tensor:
+    """The features times a power of two, or ``each`` row times its own, so that no square over- or underflows."""
+    largest = torch.linalg.vector_norm(features, torch.inf, dim=-1, keepdim=True)
+    exponent = torch.frexp(largest if each else largest.amax()).exponent
+    limit = 1000 if features.dtype == torch.float64 else 120  # beyond which a power of two is no normal number
+    return torch.ldexp(features, -exponent.clamp(-limit, limit))
 
 
 def directions(features: Tensor) -> Tensor:
@@ -33,19 +34,12 @@ def cosines(features: Tensor) -> Tensor:
     """
     products = None if features.device.type != "cpu" or torch.compiler.is_compiling() else _products(features)
     if products is None or not _is_in_range(products.diagonal(dim1=-2, dim2=-1)):
-        products = _products(_in_range(features))
+        products = _products(in_range(features, each=True))
     squares = products.diagonal(dim1=-2, dim2=-1)
     length = squares.where(squares > 0, 1.0).sqrt()
     cosine = products.div_(length[..., :, None] * length[..., None, :])
     cosine.diagonal(dim1=-2, dim2=-1).copy_(squares > 0)
     return cosine
-
-
-def _in_range(features: Tensor) -> Tensor:
-    """Rows times powers of two, so that no square over- or underflows; that changes no digit of a cosine."""
-    largest = torch.linalg.vector_norm(features, torch.inf, dim=-1, keepdim=True)
-    limit = 1000 if features.dtype == torch.float64 else 120  # beyond which a power of two is no normal number
-    return torch.ldexp(features, -torch.frexp(largest).exponent.clamp(-limit, limit))
 
 
 def _is_in_range(squares: Tensor) -> bool:
