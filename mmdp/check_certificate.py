@@ -111,12 +111,11 @@ def _arc(s: Floats) -> Floats:
 
 
 def _directions(x: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        squares = _combine("squares", np.abs(x))
-    if not (np.isfinite(squares) & (squares > 0)).all():
-        raise RejectedError("a point is zero, or too long or short for float64: it has no direction")
-    length = np.sqrt(squares)
-    return x * (1 / length)[:, None]
+    if not x.any(axis=1).all():
+        raise RejectedError("a point is zero: it has no direction")
+    exponents = np.frexp(np.abs(x).max(axis=1))[1]
+    x = np.ldexp(x, 1 - exponents[:, None])  # rounds nothing, and no square is too large or too small for float64
+    return x * (1 / np.sqrt(_combine("squares", np.abs(x))))[:, None]
 
 
 METRICS: dict[str, tuple[Callable[[Floats], Floats], str, Callable[[Floats], Any]]] = {
@@ -418,18 +417,22 @@ def check(
         content = certificate if isinstance(certificate, bytes) else Path(certificate).read_bytes()
         header, _, body = lzma.decompress(content).partition(b"\n")
         claim = json.loads(header)
-        fixed = [sorted(set(claim[name])) for name in ("include", "exclude")]
+        fixed = [tuple(sorted(set(claim[name]))) for name in ("include", "exclude")]
         for name, asked, stated in zip(("include", "exclude"), (include, exclude), fixed, strict=True):
-            if sorted(set(map(int, asked))) != stated:
-                raise RejectedError(f"the proof is about sets with {name} = {stated}, which is not what is asked for")
-        return _check(claim, body, np.asarray(data, dtype=np.float64))
+            if tuple(sorted(set(map(int, asked)))) != stated:
+                raise RejectedError(
+                    f"the proof is about sets with {name} = {[*stated]}, which is not what is asked for"
+                )
+        return _check(claim, body, np.asarray(data, dtype=np.float64), *fixed)
     except RejectedError:
         raise
     except (lzma.LZMAError, EOFError, StopIteration, LookupError, TypeError, ValueError, OverflowError) as error:
         raise RejectedError(f"the file is no certificate, or damaged: {error!r}") from error
 
 
-def _check(claim: dict[str, Any], body: bytes, data: Floats) -> Verdict:
+def _check(
+    claim: dict[str, Any], body: bytes, data: Floats, included: tuple[int, ...], excluded: tuple[int, ...]
+) -> Verdict:
     if claim["format"] != FORMAT:
         raise RejectedError(f"the format is {claim['format']!r}, and this checks {FORMAT!r}")
     if data.ndim != 2 or len(data) != claim["n"] or data.shape[1] == 0:
@@ -442,7 +445,7 @@ def _check(claim: dict[str, Any], body: bytes, data: Floats) -> Verdict:
         raise RejectedError("threshold and bound are no distances")
     if not distances.value(np.nextafter(threshold, -np.inf)) <= bound:
         raise RejectedError("a distance above the bound may lie below the threshold")
-    include, exclude, picks = (np.array(claim[name], dtype=np.int64) for name in ("include", "exclude", "picks"))
+    include, exclude, picks = (np.array(part, dtype=np.int64) for part in (included, excluded, claim["picks"]))
     if min(part.min(initial=0) for part in (include, exclude, picks)) < 0:
         raise RejectedError("an index is negative")
     if len(set(picks.tolist())) != k or len(picks) != k or not np.isin(include, picks).all():
@@ -452,20 +455,18 @@ def _check(claim: dict[str, Any], body: bytes, data: Floats) -> Verdict:
     objective = distances.value(distances.nearest(picks))
     if objective > bound:
         raise RejectedError(f"the picks reach {objective!r}, above the bound {bound!r}")
-    fixed = np.unique(include)
     cells = lemmas = 0
-    if distances.nearest(fixed) >= threshold:
+    if distances.nearest(include) >= threshold:
         free = np.ones(len(data), dtype=np.bool_)
         free[include] = free[exclude] = False
-        for i in fixed:
+        for i in include:
             free &= distances.between(np.full(len(data), i), np.arange(len(data))) >= threshold
         numbers = _numbers(body)
         order, sizes = (np.array(list(islice(numbers, claim[name])), dtype=np.int64) for name in ("free", "cells"))
         if not np.array_equal(np.sort(order), np.flatnonzero(free)) or sizes.sum() != len(order) or (sizes < 1).any():
             raise RejectedError("the cells do not hold every point once")
-        cells, lemmas = len(sizes), _replay(numbers, distances.joined(order, sizes, threshold), k - len(fixed))
-    stated, others = (tuple(sorted(set(part.tolist()))) for part in (include, exclude))
-    return Verdict(len(data), k, stated, others, claim["metric"], bound, objective, cells, lemmas)
+        cells, lemmas = len(sizes), _replay(numbers, distances.joined(order, sizes, threshold), k - len(include))
+    return Verdict(len(data), k, included, excluded, claim["metric"], bound, objective, cells, lemmas)
 
 
 class _Distances:

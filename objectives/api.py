@@ -98,7 +98,8 @@ def solve(
         answer = run(data, clock)
     except ModuleNotFoundError as error:
         raise MissingDependencyError("method='exact' needs ortools: pip install 'mmdp[ilp]'", name="ortools") from error
-    return graded(answer, measure, OBJECTIVES[objective], objective, method, data.n, data.k, clock.elapsed)
+    spread = float((data.costs if objective == "k_centre" else data.distances).max())
+    return graded(answer, measure, spread, OBJECTIVES[objective], objective, method, data.n, data.k, clock.elapsed)
 
 
 _OTHER_LIMITS = ("no_improvement", "target", "gap", "upper_bound")

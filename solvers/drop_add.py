@@ -14,8 +14,10 @@ from solvers._framework.slices import Slices
 from solvers._framework.warm_up import on_part
 from solvers._local_search.counts_table import counts_of_all, recount
 from solvers._local_search.pick_distances import new_picks, reset
-from solvers._local_search.random_starts import given_or, randomized_greedy
+from solvers._local_search.random_starts import fixed_first, given_or, randomized_greedy
 from solvers._local_search.tabu_move import BEST_AT, MADE, drop_and_add, new_ages
+
+_READ = 2**22  # numbers in the moves of the first slice: some milliseconds
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,21 @@ class DropAdd(Solver):
         on_part(self, problem, 2 * self.patience)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        first = given_or(problem, clock, lambda: randomized_greedy(problem, rng, greed=1.0))
+        first = given_or(problem, clock, lambda: randomized_greedy(problem, rng, 1.0, clock))
         clock.report(first, problem.objective(first)[0])
-        state, ages, counts = new_picks(problem, first), new_ages(problem.k), counts_of_all(problem, first)
-        slices, before = Slices(clock, int(self.default_stop.no_improvement or 0)), 0
-        while moves := slices.next():
+        state, ages, counts = new_picks(problem), new_ages(problem.k), counts_of_all(problem, first)
+        few = _READ // (state.to_pick.size + state.data.size)
+        slices = Slices(clock, int(self.default_stop.no_improvement or 0), few)
+        before, start = 0, fixed_first(problem, first)
+        is_whole = reset(state, start, clock)
+        while is_whole and (moves := slices.next()):
             stuck = drop_and_add(state, ages, moves, self.patience, counts)
             clock.iterations = before + int(ages.counter[BEST_AT])
             clock.report(ages.best, problem.value(float(ages.best_closest[0])))
             slices.done(before + int(ages.counter[MADE]))
             if stuck:
                 before, ages = clock.iterations, new_ages(problem.k)
-                again = randomized_greedy(problem, rng, greed=1.0)
-                recount(counts, again)
-                reset(state, again)
+                start = randomized_greedy(problem, rng, 1.0, clock)
+                recount(counts, start)
+                is_whole = reset(state, start, clock)
         return Run(clock.best(), iterations=clock.iterations)

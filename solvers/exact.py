@@ -18,7 +18,7 @@ from solvers._exact import proof_warm_up
 from solvers._exact.certificate_file import RecordedProof, recorded_proof
 from solvers._exact.certificate_writer import proof_tree
 from solvers._exact.choice_of_proof import METHODS, choose, prove
-from solvers._exact.incumbents import from_sample, restarts, suitable, warm_start
+from solvers._exact.incumbents import from_sample, has_sample, restarts, suitable, warm_start
 from solvers._exact.matrix_proof import on_matrix, seconds_of_matrix
 from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._framework.base import Solver, check_whole
@@ -51,7 +51,8 @@ class Exact(Solver):
     certificate_nodes : int
         Record the proof if it has at most this many nodes; ``Certificate(**result.notes["certificate"])`` is then an
         argument for :func:`mmdp.certificate.check`. There is no record if the proof is longer or the time is up. It
-        numbers the points of the problem, so rows that were dropped do not count.
+        numbers the points of the problem, so rows that were dropped do not count. It takes the n x n matrix, and where
+        there is no room or no time for that, ``result.notes["no_matrix"]`` says so.
     certificate_file : str
         Write the proof of an optimum to this file, for :func:`mmdp.check_certificate.check`; docs/certificates.md tells
         what is in it. ``result.notes["certificate_file"]`` says whether it was written, and its size and SHA-256.
@@ -59,7 +60,7 @@ class Exact(Solver):
         Write no file that would be larger than this.
     max_optima : int
         List up to this many optimal subsets as ``result.notes["optima"]``. If there are fewer, and time remains, the
-        list is complete.
+        list is complete. It takes the n x n matrix, as ``certificate_nodes`` does.
     threads : int
         How many parts of a long proof run at the same time; the optimum does not depend on it.
 
@@ -147,12 +148,15 @@ class Exact(Solver):
 
     def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
         notes: dict[str, Any] = {}
-        if self.certificate_nodes and (tree := proof_tree(problem, clock, self.certificate_nodes)):
-            notes["certificate"] = tree
+        try:
+            if self.certificate_nodes and (tree := proof_tree(problem, clock, self.certificate_nodes)):
+                notes["certificate"] = tree
+            if self.max_optima:
+                notes["optima"] = optimal_subsets(problem, clock, self.max_optima)
+        except TooLargeError as error:  # the optimum, which cells have proven without a matrix, stands
+            notes["no_matrix"] = str(error)
         if self.certificate_file:
             notes["certificate_file"] = self._write_certificate(problem, clock)
-        if self.max_optima:
-            notes["optima"] = optimal_subsets(problem, clock, self.max_optima)
         return notes
 
     def _start_on_points(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
@@ -199,7 +203,10 @@ class Exact(Solver):
     def _write_certificate(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:
         started, written = clock.elapsed, {"path": self.certificate_file, "written": False}
         stop = Stop(seconds=clock.remaining if math.isfinite(clock.remaining) else None)
-        proof = self.certificate(problem, clock.best(), clock.objective, stop)
+        try:
+            proof = self.certificate(problem, clock.best(), clock.objective, stop)
+        except TooLargeError as error:
+            return written | {"why": str(error)}
         if proof is None:
             return written | {"why": "no time was left" if clock.remaining <= 0 else "it is larger than the limit"}
         try:
@@ -224,7 +231,7 @@ class Exact(Solver):
                 self._start_on_points(problem, clock, rng)
             stated = on_matrix(problem, clock)
         heuristics = suitable(problem, self.heuristics)
-        many = method == "cells" and not problem.include and n > _MANY and not is_given
+        many = method == "cells" and not problem.include and n > _MANY and not is_given and has_sample(problem)
         if not is_given:
             warm_start(stated, clock, rng, heuristics[:1] if n <= _FEW or many else heuristics)
         if many:

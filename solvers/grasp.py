@@ -54,20 +54,21 @@ class Grasp(Solver):
         on_part(self, problem, 3)
 
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
-        first = given_or(problem, clock, lambda: randomized_greedy(problem, rng, self.greed))
+        first = given_or(problem, clock, lambda: randomized_greedy(problem, rng, self.greed, clock))
         clock.report(first, problem.objective(first)[0])
-        state, elite = new_picks(problem, first), list[tuple[float, tuple[int, ...]]]()
-        counts = counts_of_all(problem, first)
-        while going_on(clock, self.default_stop):
+        state, elite = new_picks(problem), list[tuple[float, tuple[int, ...]]]()
+        counts, start = counts_of_all(problem, first), fixed_first(problem, first)
+        while going_on(clock, self.default_stop) and reset(state, start, clock):
             z = climb(problem, state, clock, rng, counts)
             if elite:
                 guide = elite[int(rng.integers(len(elite)))][1]
                 self._keep(elite, z, state)
-                _relink(problem, state, np.array(guide), clock)
+                if not _relink(problem, state, np.array(guide), clock):
+                    break
                 z = climb(problem, state, clock, rng, counts)
             self._keep(elite, z, state)
             clock.iterations += 1
-            reset(state, fixed_first(problem, randomized_greedy(problem, rng, self.greed)))
+            start = fixed_first(problem, randomized_greedy(problem, rng, self.greed, clock))
         return Run(clock.best(), iterations=clock.iterations)
 
     def _keep(self, elite: list[tuple[float, tuple[int, ...]]], z: float, state: Picks) -> None:
@@ -78,8 +79,11 @@ class Grasp(Solver):
             del elite[self.elite :]
 
 
-def _relink(problem: Problem, state: Picks, guide: Indices, clock: Clock) -> None:
-    """Walk from the picks to ``guide`` and leave the state at the best subset strictly between the two."""
+def _relink(problem: Problem, state: Picks, guide: Indices, clock: Clock) -> bool:
+    """Walk from the picks to ``guide`` and leave the state at the best subset strictly between the two.
+
+    False if the time was up before it was there.
+    """
     best, best_z, limits = state.picks.copy(), -1.0, problem.group_counts
     arriving = np.setdiff1d(guide, state.picks)
     while len(arriving) > 1 and clock.remaining > 0:
@@ -100,4 +104,4 @@ def _relink(problem: Problem, state: Picks, guide: Indices, clock: Clock) -> Non
         z = closest(state)[0]
         if z > best_z:
             best, best_z = state.picks.copy(), z
-    reset(state, best)
+    return reset(state, best, clock)

@@ -13,7 +13,7 @@ from solvers._framework.grading import Run
 from solvers._framework.warm_up import on_part
 from solvers._local_search.counts_table import counts_of_all
 from solvers._local_search.pick_distances import new_picks, reset
-from solvers._local_search.random_starts import given_or, random_subset
+from solvers._local_search.random_starts import fixed_first, given_or, random_subset
 from solvers._local_search.swap_descent import climb, going_on
 
 
@@ -39,9 +39,9 @@ class Interchange(Solver):
     def _run(self, problem: Problem, clock: Clock, rng: np.random.Generator) -> Run:
         first = given_or(problem, clock, lambda: random_subset(problem, rng))
         clock.report(first, problem.objective(first)[0])
-        state, counts = new_picks(problem, first), counts_of_all(problem, first)
-        while going_on(clock, self.default_stop):
+        state, counts, start = new_picks(problem), counts_of_all(problem, first), fixed_first(problem, first)
+        while going_on(clock, self.default_stop) and reset(state, start, clock):
             climb(problem, state, clock, rng, counts)
             clock.iterations += 1
-            reset(state, random_subset(problem, rng))
+            start = random_subset(problem, rng)
         return Run(clock.best(), iterations=clock.iterations)

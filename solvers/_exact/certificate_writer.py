@@ -20,8 +20,13 @@ def proof_tree(problem: Problem, clock: Clock, limit: int) -> dict[str, Any] | N
     """Return the fields of a ``Certificate`` that the objective of the clock is the optimum.
 
     None beyond ``limit`` nodes, or when the time is up.
+
+    Raises
+    ------
+    TooLargeError
+        If the matrix fits neither memory nor time.
     """
-    D = problem.matrix()
+    D = problem.matrix(lambda: clock.remaining <= 0)
     D = np.where(np.eye(len(D), dtype=bool), -1.0, D)
     larger = D[np.ix_(problem.candidates, problem.candidates)]
     larger = larger[larger > clock.objective]

@@ -29,6 +29,11 @@ def seconds_for_one(clock: Clock) -> float:
     return max(_TIME_SHARE * clock.remaining, min(_SHORT_SECONDS, _SHORT_SHARE * clock.remaining))
 
 
+def has_sample(problem: Problem) -> bool:
+    """Whether a sample has more points than are to be chosen."""
+    return problem.k < _SAMPLE
+
+
 def from_sample(problem: Problem, clock: Clock, rng: np.random.Generator) -> None:
     """Solve for a sample of the points: a proof on thousands takes seconds, and its picks lie near good ones of all.
 

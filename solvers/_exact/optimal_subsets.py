@@ -13,11 +13,17 @@ def optimal_subsets(problem: Problem, clock: Clock, cap: int) -> list[list[int]]
     """Return up to ``cap`` subsets that reach the optimum, the objective of the clock, each ascending.
 
     Fewer than ``cap`` are all there are, if there was time. Exponential time, and possibly exponentially many subsets.
+
+    Raises
+    ------
+    TooLargeError
+        If the matrix fits neither memory nor time.
     """
     if len(problem.include) == problem.k:
         return [sorted(problem.include)][:cap]
     points = problem.candidates
-    adjacent = np.greater_equal(problem.kept_apart(problem.matrix()[np.ix_(points, points)]), clock.objective)
+    D = problem.matrix(lambda: clock.remaining <= 0)
+    adjacent = np.greater_equal(problem.kept_apart(D[np.ix_(points, points)]), clock.objective)
     np.fill_diagonal(adjacent, False)
     forced = np.searchsorted(points, sorted(problem.include)).tolist()
     search: PacedSearch = (

@@ -203,7 +203,7 @@ class Solver(ABC):
         runtime = clock.elapsed
         indices = checked_indices(self.keyword(), problem, run.indices)
         objective, pair = problem.objective(indices)
-        bound = np.inf
+        bound = objective if run.status is Status.OPTIMAL else max(objective, min(run.upper_bound, clock.upper_bound))
         try:
             with problem.within(math.inf if not takes_long else clock.remaining):
                 bound = checked_bound(self.keyword(), problem, run, clock, objective)

@@ -20,14 +20,16 @@ class Slices:
     clock : Clock
     patience : int
         The natural end: moves since the last better incumbent, for runs limited neither in time nor in moves.
+    first : int
+        Moves of the first slice, at most; fewer where a move takes long.
     """
 
-    def __init__(self, clock: Clock, patience: int) -> None:
+    def __init__(self, clock: Clock, patience: int, first: int = _FIRST) -> None:
         self._clock = clock
         stop = clock.stop
         endless = stop.seconds is None and stop.iterations is None
         self._patience = patience if endless and stop.no_improvement is None else stop.no_improvement
-        self._moves = _FIRST
+        self._moves = max(1, min(_FIRST, first))
         self._dealt, self._counted, self._dealt_at = 0, 0, 0.0
 
     def next(self) -> int:

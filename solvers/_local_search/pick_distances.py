@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdp import Problem
+from mmdp import Clock, Problem
 from mmdp.arrays import Indices, Matrix
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS, reduced_distance
 from solvers._local_search.counts_table import CountsTable, count_point, forbids
 
 MATRIX = -1  # the kind of ``data`` that holds the distances themselves
+_READ = 2**22  # coordinates between two looks at the clock: some milliseconds
 
 
 class Picks(NamedTuple):
@@ -33,12 +34,12 @@ class Picks(NamedTuple):
     to_pick: Matrix
 
 
-def new_picks(problem: Problem, chosen: Indices) -> Picks:
-    """Lay out the table of a subset; O(n k) memory. Metrics without a compiled distance form need the n x n matrix."""
+def new_picks(problem: Problem) -> Picks:
+    """Make room for a subset; O(n k) memory. Metrics without a compiled distance form need the n x n matrix."""
     kind = KINDS.get(problem.geometry.form, MATRIX)
     data = problem.reduced_matrix() if kind == MATRIX else problem.vectors.astype(np.float64)
     fixed = np.array(problem.include, dtype=np.int64)
-    state = Picks(
+    return Picks(
         kind,
         data,
         np.setdiff1d(problem.candidates, fixed),
@@ -47,8 +48,6 @@ def new_picks(problem: Problem, chosen: Indices) -> Picks:
         np.full(problem.n, -1),
         np.zeros((problem.n, problem.k)),
     )
-    reset(state, np.concatenate((fixed, np.setdiff1d(chosen, fixed))))
-    return state
 
 
 @njit(cache=True, nogil=True)
@@ -67,11 +66,23 @@ def put(s: Picks, i: int, v: int) -> None:
         s.to_pick[w, i] = distance(s, v, w)
 
 
-@njit(cache=True, nogil=True)
-def reset(s: Picks, chosen: NDArray[np.int64]) -> None:
-    """Replace all picks; those fixed come first in ``chosen``."""
+def reset(s: Picks, chosen: Indices, clock: Clock) -> bool:
+    """Replace all picks, those fixed first in ``chosen``; O(n k d).
+
+    False if the time was up before: the picks are then some of both, and their distances are not those of the table.
+    """
     s.place[:] = -1
-    for i in range(len(chosen)):
+    step = max(1, _READ // (len(s.place) if s.kind == MATRIX else s.data.size))
+    for first in range(0, len(chosen), step):
+        if clock.remaining <= 0:
+            return False
+        _put_all(s, chosen, first, min(len(chosen), first + step))
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _put_all(s: Picks, chosen: NDArray[np.int64], first: int, last: int) -> None:
+    for i in range(first, last):
         s.picks[i] = chosen[i]
         put(s, i, chosen[i])
 

@@ -21,7 +21,7 @@ def random_subset(problem: Problem, rng: np.random.Generator) -> Indices:
     return np.concatenate((fixed, rng.choice(free, problem.k - len(fixed), replace=False)))
 
 
-def randomized_greedy(problem: Problem, rng: np.random.Generator, greed: float) -> Indices:
+def randomized_greedy(problem: Problem, rng: np.random.Generator, greed: float, clock: Clock | None = None) -> Indices:
     """Add points drawn from those whose distance to the chosen ones is within a share of the largest such distance.
 
     Parameters
@@ -30,7 +30,14 @@ def randomized_greedy(problem: Problem, rng: np.random.Generator, greed: float) 
     rng : numpy.random.Generator
     greed : float
         The share: 1 is farthest-first, 0 uniformly random.
+    clock : Clock, optional
+        Once its time is up, no more distances are computed: the points that are left to choose are those farthest from
+        the picks by then.
     """
+
+    def lower(nearest: Vector, pick: int) -> None:
+        if clock is None or clock.remaining > 0:
+            problem.lower(nearest, pick)
 
     def next_pick(nearest: Vector) -> int:
         values = problem.value(np.maximum(nearest, 0.0))
@@ -43,7 +50,7 @@ def randomized_greedy(problem: Problem, rng: np.random.Generator, greed: float) 
     first = list(problem.include) or [int(rng.choice(problem.candidates))]
     nearest = np.full(problem.n, np.inf)
     nearest[list(problem.exclude)] = -1.0
-    return np.array(farthest_first(problem.lower, nearest, first, problem.k, next_pick)[0])
+    return np.array(farthest_first(lower, nearest, first, problem.k, next_pick)[0])
 
 
 def fixed_first(problem: Problem, chosen: Indices) -> Indices:

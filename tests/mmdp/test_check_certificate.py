@@ -393,7 +393,14 @@ def test_the_command_is_told_what_is_fixed(tmp_path):
     assert accepted.stdout.startswith("ACCEPTED: no 5 of 300 points that do not contain 0, 4 are")
 
 
-@pytest.mark.parametrize("zero", [[0.0, 0.0], [1e200, 1e200], [1e-200, 0.0]])
+def test_a_direction_takes_no_squares_beyond_float64(tmp_path):
+    rng, file = np.random.default_rng(3), str(tmp_path / "directions")
+    points = rng.normal(size=(20, 3)) * 10.0 ** np.repeat([-170, -160, -155, 0, 100], 4)[:, None]
+    result = solvers.solve(points, 5, solver="exact", metric="cosine", certificate_file=file)
+    assert check(file, points).bound == result.objective
+
+
+@pytest.mark.parametrize("zero", [[0.0, 0.0], [-0.0, 0.0]])
 def test_points_without_a_direction_prove_nothing(zero):
     header = {"format": check_certificate.FORMAT, "n": 4, "k": 2, "metric": "cosine", "picks": [1, 3]}
     header |= {"threshold": (2e-9).hex(), "bound": (1e-9).hex(), "include": [], "exclude": [], "free": 4, "cells": 1}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import objectives
-from mmdp import InvalidOptionError, InvalidProblemError, SolverContractError, Status, Stop, UnknownNameError
+from mmdp import InvalidOptionError, InvalidProblemError, Problem, SolverContractError, Status, Stop, UnknownNameError
 from objectives import measures, models
 from objectives.solution import Answer, graded
 from tests import naive
@@ -70,6 +70,30 @@ def test_methods_equal_all_subsets():
     pytest.importorskip("ortools")
     for case in cases(120):
         agree(*case)
+
+
+def test_a_gap_that_is_small_beside_the_reach_is_a_gap():
+    points = np.random.default_rng(0).random((12, 2))
+    near = np.ones((12, 3)) + 1e-6 * np.random.default_rng(1).random((12, 3))  # cosine distances of 1e-12
+    for X, metric, reach in ((points, "euclidean", 1e10), (near, "cosine", None)):
+        D = Problem(2, points=X, metric=metric).matrix()
+        least = min(D[:, chosen].min(axis=1).sum() for chosen in map(list, itertools.combinations(range(12), 4)))
+        costs = {}
+        for method in objectives.METHODS:
+            found = objectives.solve(X, 4, method=method, metric=metric, reach=reach)
+            costs[method] = D[:, found.indices].min(axis=1).sum()
+            lost = 12 * 4e-15 * found.objective  # digits that similarities of this size do not have
+            assert not found.is_optimal or costs[method] <= least * (1 + 1e-9) + lost
+        assert costs["greedy"] > least * (1 + 1e-3)
+
+
+def test_half_a_distance_is_not_rounded_up_beyond_a_radius():
+    middle, away = np.array([9.2, 5.7, 7.3]), np.array([5.3, 5.3, 7.6])
+    points = np.array([middle, middle - away, middle + away, middle + 30 * away])
+    best = objectives.solve(points, 2, "k_centre", metric="manhattan", method="exact")
+    assert best.is_optimal
+    assert best.objective == pytest.approx(18.2)
+    assert objectives.solve(points, 2, "k_centre", metric="manhattan").bound <= best.objective
 
 
 @pytest.mark.slow
@@ -147,8 +171,8 @@ def test_no_method_grades_itself():
     measure = lambda chosen: float(len(chosen))  # noqa: E731
     for indices, bound in (([0, 0], 5.0), ([0, 7], 5.0), ([0], 5.0), ([0, 1], 1.0), ([0, 1], math.nan)):
         with pytest.raises(SolverContractError):
-            graded(Answer(indices, bound, Status.OPTIMAL), measure, "max", "x", "y", n=3, k=2, runtime=0.0)
-    claimed = graded(Answer([0, 1], 3.0, Status.OPTIMAL), measure, "max", "x", "y", n=3, k=2, runtime=0.0)
+            graded(Answer(indices, bound, Status.OPTIMAL), measure, 1.0, "max", "x", "y", n=3, k=2, runtime=0.0)
+    claimed = graded(Answer([0, 1], 3.0, Status.OPTIMAL), measure, 1.0, "max", "x", "y", n=3, k=2, runtime=0.0)
     assert claimed.status is Status.STOPPED
     assert claimed.gap == pytest.approx(1 / 3)
 

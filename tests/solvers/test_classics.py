@@ -7,7 +7,8 @@ import solvers
 from mmdp import Clock, Problem, Stop
 from mmdp.instances import geo, ran
 from solvers._framework.slices import Slices
-from solvers._local_search.pick_distances import closest, improve, new_picks
+from solvers._local_search.pick_distances import closest, improve, new_picks, reset
+from solvers._local_search.random_starts import randomized_greedy
 from tests import naive
 
 CLASSICS = ("drop_add", "grasp", "interchange")
@@ -24,7 +25,8 @@ def test_above_a_random_subset_and_counted_limits_are_exact(name, instance):
 
 def test_improve_ends_where_no_swap_helps():
     problem = Problem(6, points=np.random.default_rng(2).integers(0, 12, size=(40, 2)).astype(float))
-    state = new_picks(problem, np.arange(6))
+    state = new_picks(problem)
+    assert reset(state, np.arange(6), Clock(Stop()))
     while improve(state, 5, 0) == 5:
         pass
     D = naive.matrix("sqeuclidean", problem.points)
@@ -38,6 +40,43 @@ def test_improve_ends_where_no_swap_helps():
     for i in range(6):
         for v in set(range(40)) - set(picks):
             assert rank([*picks[:i], v, *picks[i + 1 :]]) <= rank(picks)
+
+
+class Looks(Clock):
+    """A clock whose time is up after so many looks at what is left of it."""
+
+    def __init__(self, looks):
+        super().__init__(Stop(seconds=1e9))
+        self.looks = looks
+
+    @property
+    def remaining(self):
+        self.looks -= 1
+        return float(self.looks >= 0)
+
+
+def test_the_table_of_many_picks_keeps_the_limit(monkeypatch):
+    problem = Problem(30, points=np.random.default_rng(0).random((40, 2)))
+    monkeypatch.setattr("solvers._local_search.pick_distances._READ", 80)  # those of one pick
+    state = new_picks(problem)
+    assert not reset(state, np.arange(30), Looks(7))
+    assert (state.place >= 0).sum() == 7
+    assert reset(state, np.arange(30), Looks(30))
+    assert (state.place >= 0).sum() == 30
+
+
+def test_a_greedy_start_keeps_the_limit(monkeypatch):
+    problem = Problem(30, points=np.random.default_rng(0).random((40, 2)), include=(7,), exclude=(5, 6))
+    lowered, lower = [], Problem.lower
+    monkeypatch.setattr(Problem, "lower", lambda *given: lowered.append(lower(*given)))
+    chosen = randomized_greedy(problem, np.random.default_rng(0), 0.9, Looks(4))
+    assert len(lowered) == 4
+    assert len({7, *chosen.tolist()} - {5, 6}) == 30
+
+
+def test_the_first_slice_has_fewer_moves_where_they_take_long():
+    assert Slices(Clock(Stop()), 100, first=3).next() == 3
+    assert Slices(Clock(Stop()), 100, first=0).next() == 1
 
 
 @pytest.mark.parametrize("name", CLASSICS)

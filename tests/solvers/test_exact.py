@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from mmdp import Clock, InvalidOptionError, Problem, Status, Stop, TooLargeError
 from mmdp.instances import ran, uniform
 from solvers._exact import clique_search, incumbents, matrix_proof
 from solvers._exact.cell_proof import CellProof
+from solvers._exact.certificate_writer import proof_tree
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
 from solvers._exact.matrix_proof import MatrixProof
+from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._exact.reduced_thresholds import least_reduced_above
 from solvers._framework.subprocesses import call
 from solvers.local_search import LocalSearch
@@ -263,3 +266,26 @@ def test_start_from_a_sample_changes_nothing(monkeypatch, exclude):
     assert from_sample.is_optimal
     assert from_sample.objective == on_matrix.objective
     assert not set(exclude) & set(from_sample.indices.tolist())
+    monkeypatch.setattr("solvers._exact.incumbents._SAMPLE", 5)  # fewer than are to be chosen
+    assert solvers.solve(problem, solver="exact", method="cells").objective == on_matrix.objective
+
+
+def test_an_optimum_stands_without_the_matrix_that_its_notes_take(monkeypatch, tmp_path):
+    points = np.random.default_rng(0).random((60, 8))  # whose unit vectors the checker does not compute to the last bit
+    file, options = str(tmp_path / "proof"), {"method": "cells", "heuristics": ("greedy",)}
+    solvers.solve(points, 2, solver="exact", metric="cosine", certificate_file=file, **options)
+    monkeypatch.setattr("mmdp.problem.psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
+    options |= {"certificate_nodes": 100, "max_optima": 2, "certificate_file": file}
+    result = solvers.solve(points, 2, solver="exact", metric="cosine", **options)
+    assert result.is_optimal
+    assert "60 x 60 distance matrix" in result.notes["no_matrix"]
+    assert "60 x 60 distance matrix" in result.notes["certificate_file"]["why"]
+
+
+def test_the_matrix_of_notes_keeps_the_limit():
+    problem, clock = Problem(2, points=np.eye(4)), Clock(Stop(seconds=0))
+    clock.report([0, 1], math.sqrt(2))
+    with pytest.raises(TooLargeError, match="time limit"):
+        optimal_subsets(problem, clock, 3)
+    with pytest.raises(TooLargeError, match="time limit"):
+        proof_tree(problem, clock, 100)

@@ -56,6 +56,19 @@ def test_any_moment_after_the_first_incumbent(name, kind, ctrl_c):
         assert result.objective == problem.objective(result.indices)[0] <= result.upper_bound
 
 
+def test_while_the_answer_is_graded_the_bound_stays(monkeypatch):
+    class Bounded(solvers.Solver):
+        def _run(self, problem, clock, rng):
+            return solvers.Run(range(problem.k), upper_bound=9.0)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("solvers._framework.base.checked_bound", stopped)
+    result = solvers.solve(Problem(3, distances=np.ones((20, 20)) - np.eye(20)), solver=Bounded())
+    assert (result.upper_bound, result.status) == (9.0, Status.INTERRUPTED)
+
+
 def test_while_the_bound_is_made_smaller(ctrl_c):
     problem = Problem(k=20, points=np.random.default_rng(0).normal(size=(400, 12)))
     solvers.solve(problem, certify_seconds=0.01)
