@@ -261,7 +261,7 @@ def test_the_column_of_capacities_is_no_coordinate(tmp_path, capsys):
 BAD_LIMITS = {
     "k and a demand": (["-k", 3, "--capacity", "beds", "--demand", 9], InvalidOptionError, "give one of them"),
     "neither": ([], InvalidOptionError, "give one of them"),
-    "no capacity": (["--demand", 9], InvalidOptionError, "--capacity is what each row has"),
+    "no capacity": (["--demand", 9], InvalidOptionError, "--capacity .of each row. and --demand"),
     "too much": (["--capacity", "beds", "--demand", 999], InvalidProblemError, "demand = 999 is more than the 234"),
     "no numbers": (["--capacity", "city", "--demand", 9], InvalidProblemError, "give one number for each"),
     "which attribute": (
