@@ -229,11 +229,11 @@ def main() -> None:
     supported = [name for name, each in found if SUPPORTED in {one.status for one in each.values()}]
     text = f"""# Models
 
-Whether `prune` is correct for each type that transformers {transformers.__version__} has in its image-text-to-text mapping.
-`python -m tests.lmm_integration.families.table` wrote this page; the tests check every row.
+Whether `prune` is correct for each type that transformers {transformers.__version__} has in its image-text-to-text
+mapping. `python -m tests.lmm_integration.families.table` wrote this page; the tests check every row.
 
-- **equal**: a tiny pruned model of that type gives what the unpruned model gives if the same rows are removed before its
-  first layer. This is checked for `forward` and `generate`, for a ragged batch, with and without a cache, and with
+- **equal**: a tiny pruned model of that type gives what the unpruned model gives if the same rows are removed before
+  its first layer. This is checked for `forward` and `generate`, for a ragged batch, with and without a cache, and with
   beams. With `keep=1.0` every bit is that of the unpruned model.
 - **refused**: `prune` raises an error that says why.
 - **not run**: the model could not be built or run small enough here. `prune` tries it, and checks the numbers of
