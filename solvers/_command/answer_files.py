@@ -105,7 +105,7 @@ def check_free(points: str, beside: Sequence[str | Path | None], **paths: Path |
             others.add(path.resolve())
         if path is not None and any(path.resolve() == file or file in path.resolve().parents for file in read):
             raise DataFileError(
-                f"{flag} {path}: this is the folder that is read, or lies inside it; name a file outside of {points}"
+                f"{flag} {path}: this is what the command reads, or lies inside it; name a file outside of {points}"
             )
     for path in paths.values():
         if path not in (None, STANDARD_OUTPUT) and not os.access(

@@ -92,7 +92,7 @@ def test_ctrl_c_keeps_what_is_measured_and_says_how_to_go_on(tmp_path, monkeypat
     monkeypatch.setattr(solvers.load("greedy"), "_run", interrupted)
     result = run(tmp_path)
     assert result.exit_code == 130
-    assert "the same command goes on" in result.output
+    assert "the same command continues" in result.output
     monkeypatch.undo()
     monkeypatch.setattr(gaps, "_cases", lambda chosen: TINY)
     assert run(tmp_path).exit_code == 0

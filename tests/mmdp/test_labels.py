@@ -129,7 +129,7 @@ def test_labels_of_all_rows_are_told_from_those_with_a_header(tmp_path, kind):
 BAD = {
     "neither count nor file": (["--groups", "city"], InvalidOptionError, "give both or neither"),
     "no groups": (["--count", "Oslo=3"], InvalidOptionError, "give both or neither"),
-    "unknown group": (["--groups", "city", "--count", "Rome=3"], InvalidProblemError, "'Rome', and no point.*'Bergen'"),
+    "unknown group": (["--groups", "city", "--count", "Rome=3"], InvalidProblemError, "'Rome', but no point.*'Bergen'"),
     "unknown column": (["--groups", "town", "--count", "Oslo=3"], DataFileError, "no column 'town'; it has x, city"),
     "missing file": (["--groups", "town.csv", "--count", "Oslo=3"], DataFileError, "no such file"),
     "no number": (["--groups", "city", "--count", "Oslo=many"], InvalidOptionError, "Oslo=many: give LABEL=N"),
@@ -166,7 +166,7 @@ def test_a_file_of_another_length_is_named(tmp_path, kind):
 def test_a_label_that_no_byte_can_be_is_an_unknown_group(tmp_path):
     np.save(tmp_path / "points.npy", X)
     np.save(tmp_path / "bytes.npy", np.arange(60, dtype=np.uint8))
-    with pytest.raises(InvalidProblemError, match="'300', and no point is of that group"):
+    with pytest.raises(InvalidProblemError, match="'300', but no point is in that group"):
         select(tmp_path, tmp_path / "points.npy", "--groups", tmp_path / "bytes.npy", "--count", "300=1")
 
 
@@ -267,7 +267,7 @@ BAD_LIMITS = {
     "which attribute": (
         ["-k", 3, "--groups", "city", "--groups", "size", "--count", "Oslo=1"],
         InvalidOptionError,
-        "begin with which one it is about and a colon: city:",
+        "begin with the name of one and a colon: city:",
     ),
     "twice": (
         ["-k", 3, "--groups", "size", "--apart", "s,l=1", "--apart", "l,s=2"],
@@ -279,7 +279,7 @@ BAD_LIMITS = {
     "unknown label": (
         ["-k", 3, "--groups", "size", "--apart", "s,m=1"],
         InvalidProblemError,
-        "names 'm', and no point",
+        "names 'm', but no point",
     ),
     "same names": (
         ["-k", 3, "--groups", "size", "--groups", "size", "--count", "s=1"],

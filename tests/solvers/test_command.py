@@ -47,9 +47,9 @@ def test_the_input_is_not_overwritten(tmp_path, table, monkeypatch):
         (table, table), (table, "t.csv"), (table, "link.csv"), ("parts", "parts/out.csv"), ("t.csv", table),
         ("*.csv", "t.csv"), ("parts/*.csv", "parts/p.csv"), (table.as_uri(), table),
     ):  # fmt: skip
-        with pytest.raises(DataFileError, match=r"-o .*: this is the folder that is read, or lies inside"):
+        with pytest.raises(DataFileError, match=r"-o .*: this is what the command reads, or lies inside"):
             select(points, "-k", 3, "--columns", "x", "-o", output)
-    with pytest.raises(DataFileError, match=r"--checkpoint .*t\.csv: this command already reads"):
+    with pytest.raises(DataFileError, match=r"--checkpoint .*t\.csv: this is what the command reads"):
         select(table, "-k", 3, "--columns", "x", "--checkpoint", table)
     assert table.read_bytes() == before
 
@@ -185,7 +185,7 @@ def test_ctrl_c_is_told_in_one_line(table, monkeypatch, capsys, command):
         monkeypatch.setattr(Greedy, "_run_table", interrupt)
         with pytest.raises(SystemExit):
             application([*arguments, "--checkpoint", str(table.parent / "c.json")])
-        assert capsys.readouterr().err == "interrupted; the same command goes on from its checkpoint\n"
+        assert capsys.readouterr().err == "interrupted; the same command continues from its checkpoint\n"
     with pytest.raises(SystemExit) as ended:
         application([command, "--no-such-flag"])
     assert ended.value.code == 2
@@ -312,7 +312,7 @@ def test_fixed_rows_with_groups_and_gaps(tmp_path, capsys):
     assert 9 in rows
     assert not {0, 3, 5, 6} & set(rows)
     assert sum(row % 3 == 0 for row in rows) == 2
-    with pytest.raises(MMDPError, match="include: row 5 is no point: a value is missing there, or"):
+    with pytest.raises(MMDPError, match="include: row 5 cannot be used: a value is missing there, or"):
         select(tmp_path / "t.csv", "-k", 6, "--drop", "city", "--drop-null", "--include", 5)
 
 
@@ -370,7 +370,7 @@ def test_the_nearest_chosen_row_of_each(table, capsys, suffix):
     assert found["nearest"].tolist() == kept[expected.indices[expected.assignment().labels]].tolist()
     assert found["distance"].to_numpy() == pytest.approx(expected.assignment().distances)
     assert f"coverage     {expected.coverage_radius:.6g}" in shown
-    with pytest.raises(DataFileError, match=r"--assignment .*t\.csv: this command already reads"):
+    with pytest.raises(DataFileError, match=r"--assignment .*t\.csv: this is what the command reads"):
         select(table, "-k", 4, "--assignment", table)
     with pytest.raises(InvalidOptionError, match="--assignment: coreset leaves the points in their partitions"):
         select(table, "-k", 4, "--assignment", out, "--solver", "coreset")
@@ -429,7 +429,7 @@ LATIN = "Stra\u00dfe;H\u00f6he;L\u00e4nge\n" + "".join(f"Weg \u00e4{row};{row * 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ISO8859-15"])
 def test_a_text_file_in_another_encoding(tmp_path, encoding):
     (tmp_path / "t.csv").write_bytes(LATIN.encode(encoding))
-    with pytest.raises(DataFileError, match=r"t\.csv: is no text in UTF-8 .*encoding='latin-1'.*--encoding latin-1"):
+    with pytest.raises(DataFileError, match=r"t\.csv: is not text in UTF-8 .*encoding='latin-1'.*--encoding latin-1"):
         select(tmp_path / "t.csv", "-k", 3, "--columns", "L\u00e4nge")
     options = ["--encoding", encoding, "--columns", "H\u00f6he,L\u00e4nge"]
     select(tmp_path / "t.csv", "-k", 3, *options, "--rows", tmp_path / "o.csv")
@@ -463,7 +463,7 @@ def test_spread_reads_and_writes_as_select(table, capsys):
     assert "coordinates  x, y" in capsys.readouterr().err
     application(["spread", str(table), "--columns", "x,y", *fixed], standalone_mode=False)
     assert chosen(capsys) == expected.indices.tolist()
-    with pytest.raises(DataFileError, match=r"-o .*: this command already reads"):
+    with pytest.raises(DataFileError, match=r"-o .*: this is what the command reads"):
         application(["spread", str(table), "--distance", "1", "-o", str(table)], standalone_mode=False)
 
 

@@ -184,7 +184,7 @@ BAD = {
     "counts missing": ({"counts": None}, "both or neither"),
     "too few labels": ({"groups": LABELS[:5]}, r"shape \(5,\).*each of 6 points"),
     "labels of lists": ({"groups": [[i] for i in range(6)]}, "one number or text"),
-    "unknown group": ({"counts": {"d": 1}}, "'d', and no point is of that group; known: 'a', 'b', 'c'"),
+    "unknown group": ({"counts": {"d": 1}}, "'d', but no point is in that group; known: 'a', 'b', 'c'"),
     "count a text": ({"counts": {"a": "two"}}, r"counts\['a'\] = 'two': give a whole number"),
     "count negative": ({"counts": {"a": -1}}, "0 <= at least"),
     "count reversed": ({"counts": {"a": (3, 2)}}, "at least <= at most"),

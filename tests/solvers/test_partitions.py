@@ -174,7 +174,7 @@ def test_what_is_no_matter_of_partitions_is_refused(tmp_path):
         with pytest.raises(MMDPError, match=message):
             call()
     command = ["select", str(folder), "-k", "3", "--columns", "a", "--workers", "2"]
-    with pytest.raises(InvalidOptionError, match="--workers: greedy takes the threads of NUMBA_NUM_THREADS"):
+    with pytest.raises(InvalidOptionError, match="--workers: greedy takes its threads from NUMBA_NUM_THREADS"):
         application(command, standalone_mode=False)
 
 
