@@ -127,8 +127,8 @@ def test_labels_of_all_rows_are_told_from_those_with_a_header(tmp_path, kind):
 
 
 BAD = {
-    "neither count nor file": (["--groups", "city"], InvalidOptionError, "give both or neither"),
-    "no groups": (["--count", "Oslo=3"], InvalidOptionError, "give both or neither"),
+    "neither count nor file": (["--groups", "city"], InvalidOptionError, "or none of them"),
+    "no groups": (["--count", "Oslo=3"], InvalidOptionError, "or none of them"),
     "unknown group": (["--groups", "city", "--count", "Rome=3"], InvalidProblemError, "'Rome', but no point.*'Bergen'"),
     "unknown column": (["--groups", "town", "--count", "Oslo=3"], DataFileError, "no column 'town'; it has x, city"),
     "missing file": (["--groups", "town.csv", "--count", "Oslo=3"], DataFileError, "no such file"),
