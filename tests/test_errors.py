@@ -37,7 +37,7 @@ def changed(array, place, value):
 
 BAD_INPUT = {
     "neither": (lambda: Problem(2), InvalidProblemError, "points or distances; neither"),
-    "both": (lambda: Problem(2, points=X, distances=D), InvalidProblemError, "exactly one.*both"),
+    "both": (lambda: Problem(2, points=X, distances=D), InvalidProblemError, "points or distances; both"),
     "nan": (lambda: solve(changed(X, (3, 1), np.nan), 2), InvalidProblemError, r"NaN or infinity in row 3.*\[3, 1\]"),
     "infinity": (lambda: solve(changed(X, (0, 0), -np.inf), 2), InvalidProblemError, "row 0"),
     "nan distance": (lambda: Problem(2, distances=changed(D, (1, 2), np.nan)), InvalidProblemError, r"\[1, 2\]"),
