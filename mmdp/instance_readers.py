@@ -1,4 +1,4 @@
-"""Readers of the literature's files: Geo, Ran, Glover, GKD and MDG texts, TSPLIB coordinates, and capacities."""
+"""Readers of the literature's files: Geo, Ran, Glover, GKD and MDG texts, TSPLIB and p-median files, and capacities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mmdp.exceptions import DataFileError
-from mmdp.instances import Floats, Instance
+from mmdp.instances import Floats, Instance, along_edges
 
 
 def read(path: str | Path) -> Instance:
@@ -17,10 +17,12 @@ def read(path: str | Path) -> Instance:
     - TSPLIB: ``KEYWORD : value`` lines and a ``NODE_COORD_SECTION`` (:func:`read_tsplib`)
     - coordinates: ``n``, ``d``, then ``index x1 ... xd`` (Geo, Glover)
     - distances: ``n`` or ``n m``, then ``i j distance`` for every pair (Ran, GKD, MDG)
+    - p-median: ``n edges p``, then ``i j cost`` for every edge of a graph (OR-Library's pmed files). The distances are
+      those along the edges; of several costs of an edge the last one counts.
     - capacities: ``n``, the demand, n capacities in one line, then n lines of n distances, with empty lines between
       them or not (the benchmark of the capacitated dispersion problem)
 
-    Indices in the second and the third start at 0.
+    Indices of coordinates and distances start at 0, those of p-median files at 1.
 
     Raises
     ------
@@ -33,6 +35,8 @@ def read(path: str | Path) -> Instance:
     if not first or not first[0].replace(".", "", 1).isdecimal():
         return read_tsplib(path)
     n = lines.integer(0, 0)
+    if len(first) == 3:
+        return Instance(path.stem, distances=_along_edges(lines, n, lines.integer(0, 1)))
     filled = lines.filled()
     is_square = len(filled) == n + 3 and len(lines.fields(filled[2])) == n
     if is_square and (not lines.fields(1) or lines.fields(1) != [str(n - 1)]):  # which are coordinates with a row more
@@ -105,6 +109,21 @@ def _pairs(lines: _Lines, n: int) -> Floats:
     if np.isnan(D).any():
         a, b = np.argwhere(np.isnan(D))[0]
         raise lines.error(len(lines) - 1, f"no line gives the distance of {a} and {b}; another pair appears twice")
+    return D
+
+
+def _along_edges(lines: _Lines, n: int, edges: int) -> Floats:
+    table = _rows(lines, 1, edges, 3)
+    ends, cost = table[:, :2], table[:, 2]
+    inside = (ends >= 1) & (ends <= n) & (ends == ends.round())
+    wrong = np.flatnonzero(~inside.all(axis=1) | (ends[:, 0] == ends[:, 1]) | (cost < 0))
+    if len(wrong):
+        raise lines.error(1 + int(wrong[0]), f"two different vertices from 1 to {n} and a cost were expected")
+    i, j = ends.astype(np.int64).T - 1
+    D = along_edges(n, i, j, cost)
+    if np.isinf(D).any():
+        a, b = np.argwhere(np.isinf(D))[0] + 1
+        raise lines.error(len(lines) - 1, f"no edges lead from vertex {a} to vertex {b}; is the file cut short?")
     return D
 
 

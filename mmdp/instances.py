@@ -1,6 +1,6 @@
 """Generators of the literature's instance families; ``mmdp.instance_readers`` reads its files.
 
-The families, as measured from the published files (no seeds were published):
+The families, the first six as measured from the published files (no seeds were published):
 
 | family | what it is                                                   | source              |
 |--------|--------------------------------------------------------------|---------------------|
@@ -10,6 +10,11 @@ The families, as measured from the published files (no seeds were published):
 | gkd_c  | Euclidean, U[0, 10]^10, n = 500                              | Duarte, Marti 2007  |
 | mdg_a  | real U[0, 10] with two decimals; not a metric                | Duarte, Marti 2007  |
 | mdg_b  | real U[0, 1000]; not a metric                                | Duarte, Marti 2007  |
+| gkd_d  | Euclidean, U[0, 100]^2                                       | Parreno et al. 2021 |
+| mdg_c  | as mdg_b, n = 3000                                           | Marti et al. 2013   |
+| pmed   | shortest paths in a random graph of n^2 / 50 edges           | Beasley 1985        |
+
+The last three are made as their sources describe them.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csgraph
 
 from mmdp.exceptions import InvalidOptionError
 from mmdp.problem import Problem
@@ -93,6 +99,11 @@ def gkd_c(n: int = 500, seed: int = 0) -> Instance:
     return uniform(f"gkd_c_{n}_{seed}", n, 10, 10.0, seed)
 
 
+def gkd_d(n: int = 500, seed: int = 0) -> Instance:
+    """Return a GKD-d instance: U[0, 100]^2."""
+    return uniform(f"gkd_d_{n}_{seed}", n, 2, 100.0, seed)
+
+
 def _random_matrix(name: str, n: int, draw: Callable[[int], Any]) -> Instance:
     _check_sizes(n)
     D = np.zeros((n, n))
@@ -121,4 +132,34 @@ def mdg_b(n: int = 500, seed: int = 0) -> Instance:
     return _random_matrix(f"mdg_b_{n}_{seed}", n, lambda pairs: rng.uniform(0.0, 1000.0, pairs))
 
 
-FAMILIES: dict[str, Callable[..., Instance]] = {make.__name__: make for make in (geo, ran, glover, gkd_c, mdg_a, mdg_b)}
+def mdg_c(n: int = 3000, seed: int = 0) -> Instance:
+    """Return an MDG-c instance: a real number in [0, 1000] for every pair, of more points than MDG-b."""
+    rng = np.random.default_rng(seed)
+    return _random_matrix(f"mdg_c_{n}_{seed}", n, lambda pairs: rng.uniform(0.0, 1000.0, pairs))
+
+
+def pmed(n: int = 100, seed: int = 0) -> Instance:
+    """Return a p-median instance: distances along n^2 / 50 random edges of integer length from 1 to 100.
+
+    The first n - 1 edges are a path through all vertices, so that each can be reached.
+    """
+    _check_sizes(n)
+    rng = np.random.default_rng(seed)
+    path = rng.permutation(n)
+    drawn = rng.choice(n * (n - 1) // 2, max(0, n * n // 50 - n + 1), replace=False)
+    ends, others = np.triu_indices(n, 1)
+    i, j = np.concatenate([path[:-1], ends[drawn]]), np.concatenate([path[1:], others[drawn]])
+    return Instance(f"pmed_{n}_{seed}", distances=along_edges(n, i, j, rng.integers(1, 101, len(i))))
+
+
+def along_edges(n: int, i: NDArray[np.int64], j: NDArray[np.int64], cost: NDArray[Any]) -> Floats:
+    """Return the (n, n) lengths of shortest paths; infinite without one. An edge given twice has the later cost."""
+    direct = np.full((n, n), np.inf)
+    direct[np.minimum(i, j), np.maximum(i, j)] = cost
+    D: Floats = csgraph.shortest_path(csgraph.csgraph_from_dense(direct, null_value=np.inf), directed=False)
+    return D
+
+
+FAMILIES: dict[str, Callable[..., Instance]] = {
+    make.__name__: make for make in (geo, ran, glover, gkd_c, gkd_d, mdg_a, mdg_b, mdg_c, pmed)
+}

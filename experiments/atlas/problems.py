@@ -10,9 +10,9 @@ from typing import Any
 
 from experiments._common.published import Published, problems
 from mmdp import Problem
-from mmdp.instances import Instance, geo, gkd_c, glover, mdg_a, mdg_b, ran
+from mmdp.instances import Instance, geo, gkd_c, gkd_d, glover, mdg_a, mdg_b, mdg_c, pmed, ran
 
-_FAMILY = re.compile(r"(Geo|Ran|Glover|GKD-[a-d]|MDG-[a-c])", re.IGNORECASE)
+_FAMILY = re.compile(r"(Geo|Ran|Glover|GKD-[a-d]|MDG-[a-c]|pmed)", re.IGNORECASE)
 _SEEDS = 3  # generated instances of each family and size
 
 
@@ -65,6 +65,9 @@ def _generated() -> Iterator[tuple[Instance, int]]:
     """The families at their published sizes, and k = n / 10 and 3 n / 10."""
     for seed in range(_SEEDS):
         yield from ((glover(n, seed), k) for n in (10, 15, 30) for k in (n // 5, 2 * n // 5))
+        yield from ((gkd_d(n, seed), k) for n in (50, 100, 250, 500, 1000) for k in (n // 10, n // 5))
+        yield from ((pmed(n, seed), k) for n in (100, 200, 400) for k in (5, n // 10))
+        yield mdg_c(3000, seed), 300
         for n in (100, 250, 500):
             yield from ((make(n, seed), k) for make in (geo, ran) for k in (n // 10, 3 * n // 10))
         for make in (gkd_c, mdg_a, mdg_b):

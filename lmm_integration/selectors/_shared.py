@@ -156,34 +156,6 @@ def greedy_map(kernel: Tensor, k: int) -> Tensor:
     return torch.cat(picks)
 
 
-def greedy_coverage(weights: Tensor, k: int) -> Tensor:
-    """Grow a set S by the column that adds most to the sum over rows i of max over j in S of ``weights[i, j]``.
-
-    At least 1 - 1/e of the best sum: Nemhauser, Wolsey, Fisher (Mathematical Programming 14, 1978). O(m n k) time.
-
-    Parameters
-    ----------
-    weights : Tensor of shape (..., m, n)
-        Non-negative.
-    k : int
-
-    Returns
-    -------
-    Tensor of shape (..., k)
-    """
-    covered = torch.zeros_like(weights[..., :1])
-    blocked = torch.zeros_like(weights[..., 0, :], dtype=torch.bool)
-    picks = []
-    for _ in range(k):
-        gain = (weights - covered).clamp_(min=0).sum(-2).masked_fill(blocked, -1.0)
-        pick = gain.argmax(-1, keepdim=True)
-        picks.append(pick)
-        column = weights.gather(-1, pick[..., None, :].expand_as(covered))
-        covered = torch.maximum(covered, column)
-        blocked = blocked.scatter(-1, pick, True)
-    return torch.cat(picks, -1)
-
-
 def remove_duplicates(cosine: Tensor, order: Tensor, k: int, per_round: int) -> Tensor:
     """Thin the tokens in ``order`` to k: VisPruner's second stage.
 

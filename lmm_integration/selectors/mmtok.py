@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import greedy_coverage
+from lmm_integration.selectors._coverage import greedy_coverage
 from lmm_integration.selectors.mmtok_vision import affinities, check_temperature
 from mmdp.exceptions import InvalidOptionError
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lmm_integration.selectors import Context, Selector
-from lmm_integration.selectors._shared import cosines, greedy_coverage
+from lmm_integration.selectors._coverage import greedy_coverage
+from lmm_integration.selectors._shared import cosines
 from mmdp.exceptions import InvalidOptionError
 
 

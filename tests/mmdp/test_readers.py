@@ -68,7 +68,16 @@ def test_tsplib_drops_repeated_coordinates_unless_told(tmp_path):
     assert len(read_tsplib(tmp_path / "four.tsp", distinct=False).points) == 4
 
 
+def test_p_median_files_give_distances_along_their_edges(tmp_path):
+    (tmp_path / "pmed0.txt").write_text(" 4 5 2\n 1 2 3\n 3 2 9\n 2 3 4\n 3 4 1\n 1 4 100\n")
+    instance = read(tmp_path / "pmed0.txt")
+    assert instance.distances.tolist() == [[0, 3, 7, 8], [3, 0, 4, 5], [7, 4, 0, 1], [8, 5, 1, 0]]
+
+
 BROKEN = {
+    "vertex out of range": ("2 1 1\n0 1 5\n", "line 2: two different vertices from 1 to 2"),
+    "vertices apart": ("4 2 1\n1 2 5\n3 4 5\n", "no edges lead from vertex 1 to vertex 3"),
+    "edges cut short": ("3 2 1\n1 2 5\n", "line 2: the file is cut short: 2 rows were announced, 1 are there"),
     "empty": ("", "is empty"),
     "cut short": ("3\n2\n0 1 1\n1 2 2\n", "line 4: the file is cut short: 3 rows were announced, 2 are there"),
     "not a number": ("2\n2\n0 1 x\n1 2 2\n", "line 3: could not convert"),

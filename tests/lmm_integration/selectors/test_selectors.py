@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch")
 
 from lmm_integration import select_tokens, selectors  # noqa: E402
 from lmm_integration.selectors import Context, prunesid  # noqa: E402
+from lmm_integration.selectors._coverage import greedy_coverage, greedy_coverage_of_all  # noqa: E402
 from lmm_integration.selectors._shared import cosines, largest_remainders  # noqa: E402
 from tests.lmm_integration.selectors import rules  # noqa: E402
 
@@ -433,6 +434,19 @@ def test_coverage_keeps_its_guarantee(name):
             best = max(rules.facility_location(plain(X), s, weights) for s in itertools.combinations(range(9), k))
             worst = min(worst, value / best)
     assert 1 - 1 / math.e <= worst < 1  # and the greedy is not always optimal here, so the test compares something
+
+
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 70)).flatmap(
+        lambda shape: arrays(np.float32, shape, elements=st.integers(0, 3))
+    ),
+    st.data(),
+)
+def test_coverage_by_bounds_has_the_picks_of_the_formula(weights, data):
+    k = data.draw(st.integers(1, weights.shape[-1]))
+    assert torch.equal(
+        greedy_coverage(torch.from_numpy(weights), k), greedy_coverage_of_all(torch.from_numpy(weights), k)
+    )
 
 
 def test_a_high_floor_is_plain_coverage():
