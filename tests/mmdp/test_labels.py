@@ -135,11 +135,15 @@ BAD = {
     "no number": (["--groups", "city", "--count", "Oslo=many"], InvalidOptionError, "Oslo=many: give LABEL=N"),
     "no limit": (["--groups", "city", "--count", "Oslo=:"], InvalidOptionError, "give LABEL=N"),
     "no label": (["--groups", "city", "--count", "3"], InvalidOptionError, "give LABEL=N"),
-    "no group can have it": (["--groups", "city", "--count", f"Oslo={10**30}"], InvalidProblemError, "'Oslo', and 20"),
+    "no group can have it": (
+        ["--groups", "city", "--count", f"Oslo={10**30}"],
+        InvalidProblemError,
+        "'Oslo', but only",
+    ),
     "twice": (["--groups", "city", *typed(["Oslo=1:", "Oslo=:3"])], InvalidOptionError, "Oslo has a count already"),
     "reversed": (["--groups", "city", "--count", "Oslo=5:2"], InvalidProblemError, "at least <= at most"),
     "too many": (["--groups", "city", "--count", "Oslo=10:"], InvalidProblemError, "at least 10 points.*k = 9"),
-    "too few there": (["--groups", "city", "--count", "Oslo=21"], InvalidProblemError, "'Oslo', and 20 can be chosen"),
+    "too few there": (["--groups", "city", "--count", "Oslo=21"], InvalidProblemError, "'Oslo', but only 20 can"),
     "solver": (
         ["--groups", "city", *typed(TYPED), "--solver", "gist"],
         InvalidOptionError,
@@ -262,7 +266,7 @@ BAD_LIMITS = {
     "k and a demand": (["-k", 3, "--capacity", "beds", "--demand", 9], InvalidOptionError, "give one of them"),
     "neither": ([], InvalidOptionError, "give one of them"),
     "no capacity": (["--demand", 9], InvalidOptionError, "--capacity .of each row. and --demand"),
-    "too much": (["--capacity", "beds", "--demand", 999], InvalidProblemError, "demand = 999 is more than the 234"),
+    "too much": (["--capacity", "beds", "--demand", 999], InvalidProblemError, "demand = 999 is more than 234"),
     "no numbers": (["--capacity", "city", "--demand", 9], InvalidProblemError, "give one number for each"),
     "which attribute": (
         ["-k", 3, "--groups", "city", "--groups", "size", "--count", "Oslo=1"],
