@@ -15,6 +15,7 @@ from tabulate import tabulate
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "experiments" / "results"
 _LINK = re.compile(r"\]\((?:\.\./)?experiments/results/")
+_TO_PAGE = re.compile(r"\]\((?:\.\./)*docs/")  # from a report or from the changelog
 _TABLE = re.compile(r"<!-- table: (\w+) -->")
 _ROLE = re.compile(r":(?:attr|class|func|meth|mod):<code>(~?)([\w.]+)</code>")
 
@@ -31,9 +32,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Point links at the copies of results, and put tables where a page asks for them."""
+    """Point links at the pages and files of the site, and put tables where a page asks for them."""
     up = "../" * page.file.src_uri.count("/")
-    return _TABLE.sub(lambda found: TABLES[found[1]](), _LINK.sub(f"]({up}results/", markdown))
+    linked = _TO_PAGE.sub(f"]({up}", _LINK.sub(f"]({up}results/", markdown))
+    return _TABLE.sub(lambda found: TABLES[found[1]](), linked)
 
 
 def on_page_content(html: str, **_: Any) -> str:

@@ -57,7 +57,11 @@ def run(arguments: list[str]) -> None:
     import typer
 
     application = typer.Typer(
-        name="experiments", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False
+        name="experiments",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",  # a paragraph fills the line, wherever the docstring breaks it
     )
     application.callback()(lambda: None)
     for name, help_line in catalogue().items():

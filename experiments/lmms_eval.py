@@ -56,7 +56,7 @@ def main(
     include: Annotated[Path | None, typer.Option(help="Folder with task files of your own.")] = None,
     results: Annotated[Path, typer.Option(help="Folder of lmms_eval.csv and of what tasks write.")] = RESULTS,
 ) -> None:
-    """Accuracy on public benchmarks, full and pruned, scored by lmms-eval; a killed run goes on after its last task."""
+    """Accuracy on public benchmarks, full and pruned, scored by lmms-eval; a killed run continues where it stopped."""
     ways = _ways(solver or ["greedy"], keep or [0.098], centre)
     manager = TaskManager(model_name=wrapper, include_path=str(include) if include else None)
     _check("wrapper", wrapper, models.list_available_models(include_aliases=True))

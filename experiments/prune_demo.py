@@ -31,7 +31,7 @@ def main(
     solver: Annotated[list[str] | None, typer.Option(help="A solver or selector; repeat for several.")] = None,
     keep: Annotated[float, typer.Option(help="Fraction of the visual tokens that stays.")] = 0.1,
     out: Annotated[Path, typer.Option(help="Where the image goes; rows go beside it.")] = RESULTS / "prune_demo.png",
-    seed: Annotated[int, typer.Option(help="Of the weights and of random choices.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of random choices.")] = 0,
 ) -> None:
     """A photograph through a small random LLaVA, and what each solver keeps of it, side by side."""
     from lmm_integration import prune, select_tokens

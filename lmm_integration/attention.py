@@ -41,4 +41,4 @@ class EncoderAttention:
         if self.score not in get_args(Score):
             raise InvalidOptionError(f"attention={self.score!r}: choose a score of {', '.join(get_args(Score))}")
         if self.layer is not None and (isinstance(self.layer, bool) or not isinstance(self.layer, int)):
-            raise InvalidOptionError(f"layer={self.layer!r} is no layer; give a whole number, -1 for the last")
+            raise InvalidOptionError(f"layer={self.layer!r} is not a layer; give a whole number, -1 for the last")

@@ -28,7 +28,7 @@ def no_array(name: str, given: Any, error: Exception | None = None) -> InvalidPr
         )
     if error is not None:
         return InvalidProblemError(
-            f"{name} cannot be read as a table of numbers: {error}; has each row as many numbers?"
+            f"{name} cannot be read as a table of numbers: {error}; do all rows have the same length?"
         )
     return None
 
@@ -63,7 +63,7 @@ def _entry(x: Any) -> str | None:
             if not _is_number(entry):
                 return f"{where} is the text {str(entry)[:_SHOWN]!r}; drop such columns"
         elif not isinstance(entry, (bool, int, float, np.number, np.bool_)) and type(entry).__name__ != "Decimal":
-            return f"{where} is a {type(entry).__name__}, which is no number"
+            return f"{where} is a {type(entry).__name__}, which is not a number"
     return "all of them can be read as numbers; convert with np.asarray(x, dtype=float)" if x.size else None
 
 

@@ -86,7 +86,9 @@ def capacities(capacity: Any, demand: Any, n: int, candidates: Indices) -> Capac
         If they are no numbers, or all candidates together do not reach the demand.
     """
     if capacity is None or demand is None:
-        raise InvalidProblemError("capacity is what each point has and demand what a solution needs: give both")
+        raise InvalidProblemError(
+            "capacity (of each point) and demand (the total that is needed) go together: give both"
+        )
     is_number = isinstance(demand, (int, float, np.number)) and not isinstance(demand, bool)
     if not is_number or not 0 < demand < math.inf:
         raise InvalidProblemError(f"demand = {demand!r}: give the total capacity that is needed, a number above 0")
@@ -97,7 +99,8 @@ def capacities(capacity: Any, demand: Any, n: int, candidates: Indices) -> Capac
     if units[candidates].sum() < needed:
         total = Capacities(given, demand, units, needed).total(candidates)
         raise InvalidProblemError(
-            f"demand = {demand:g} is more than the {total:g} of all {len(candidates)} points that can be chosen"
+            f"demand = {demand:g} is more than {total:g}, the capacity of all {len(candidates)} points that can be "
+            "chosen"
         )
     if units[candidates].max() >= needed:  # by one point: its units are lowered so that it takes another one
         units = np.minimum(2 * n * np.minimum(units, needed) + 1, 2 * n * needed - 1)
@@ -115,8 +118,8 @@ def _checked(capacity: Any, n: int) -> Vector:
     wrong = np.flatnonzero(~np.isfinite(given) | (given < 0))
     if len(wrong):
         raise InvalidProblemError(
-            f"capacity[{wrong[0]}] is {given[wrong[0]]:g}: a capacity is a number >= 0; exclude=[{wrong[0]}] drops the "
-            "point, with any capacity"
+            f"capacity[{wrong[0]}] is {given[wrong[0]]:g}: a capacity is a number >= 0; exclude=[{wrong[0]}] drops "
+            "this point, whatever its capacity"
         )
     return given
 

@@ -247,10 +247,10 @@ def _numbers(data: bytes) -> Iterator[int]:
             block = np.frombuffer(data, np.uint8, min(_CHUNK, len(data) - first), first)
             ends = np.flatnonzero(block < 128)
             if not len(ends):
-                raise RejectedError("a number of more than a million bytes")
+                raise RejectedError("a number has more than a million bytes")
             starts = np.concatenate(([0], ends[:-1] + 1))
             if (ends - starts).max() > 7:
-                raise RejectedError("a number of more than eight bytes")
+                raise RejectedError("a number has more than eight bytes")
             values = np.zeros(len(ends), dtype=np.int64)
             for place in range(int((ends - starts).max()) + 1):
                 longer = starts + place <= ends
@@ -274,7 +274,7 @@ def _replay(steps: Iterator[int], joined: list[int], need: int) -> int:
     for step in steps:
         if step == BRANCH:
             if vertex >= 0 or need < 2 or not begun:
-                raise RejectedError("a branch where there is none to begin")
+                raise RejectedError("a branch begins where there can be none")
             vertex = next(steps)
             one = bit[vertex]
             if not allowed & one:
@@ -293,7 +293,7 @@ def _replay(steps: Iterator[int], joined: list[int], need: int) -> int:
             if step == GROUPS:
                 groups = _groups(steps, bit, joined)
                 if len(groups) >= need:
-                    raise RejectedError("as many groups as cells are needed")
+                    raise RejectedError("there are as many groups as cells are needed, or more")
                 base = 0
                 for group in groups:
                     base |= group
@@ -427,7 +427,7 @@ def check(
     except RejectedError:
         raise
     except (lzma.LZMAError, EOFError, StopIteration, LookupError, TypeError, ValueError, OverflowError) as error:
-        raise RejectedError(f"the file is no certificate, or damaged: {error!r}") from error
+        raise RejectedError(f"the file is not a certificate, or is damaged: {error!r}") from error
 
 
 def _check(
@@ -438,20 +438,20 @@ def _check(
     if data.ndim != 2 or len(data) != claim["n"] or data.shape[1] == 0:
         raise RejectedError(f"the certificate is about {claim['n']} points, and the data has the shape {data.shape}")
     if not np.isfinite(data).all():
-        raise RejectedError("a number of the data is infinite or missing")
+        raise RejectedError("the data holds an infinite or missing number")
     k, threshold, bound = int(claim["k"]), float.fromhex(claim["threshold"]), float.fromhex(claim["bound"])
     distances = _Distances(claim["metric"], data)
     if not (threshold > 0 and bound >= 0):
-        raise RejectedError("threshold and bound are no distances")
+        raise RejectedError("threshold and bound are not distances")
     if not distances.value(np.nextafter(threshold, -np.inf)) <= bound:
         raise RejectedError("a distance above the bound may lie below the threshold")
     include, exclude, picks = (np.array(part, dtype=np.int64) for part in (included, excluded, claim["picks"]))
     if min(part.min(initial=0) for part in (include, exclude, picks)) < 0:
         raise RejectedError("an index is negative")
     if len(set(picks.tolist())) != k or len(picks) != k or not np.isin(include, picks).all():
-        raise RejectedError("the picks are no k points, or not all that must be among them")
+        raise RejectedError("the picks are not k points, or lack an included one")
     if np.isin(exclude, picks).any():
-        raise RejectedError("a point is picked that must not be")
+        raise RejectedError("an excluded point is picked")
     objective = distances.value(distances.nearest(picks))
     if objective > bound:
         raise RejectedError(f"the picks reach {objective!r}, above the bound {bound!r}")
@@ -464,7 +464,7 @@ def _check(
         numbers = _numbers(body)
         order, sizes = (np.array(list(islice(numbers, claim[name])), dtype=np.int64) for name in ("free", "cells"))
         if not np.array_equal(np.sort(order), np.flatnonzero(free)) or sizes.sum() != len(order) or (sizes < 1).any():
-            raise RejectedError("the cells do not hold every point once")
+            raise RejectedError("the cells do not hold every point exactly once")
         cells, lemmas = len(sizes), _replay(numbers, distances.joined(order, sizes, threshold), k - len(include))
     return Verdict(len(data), k, included, excluded, claim["metric"], bound, objective, cells, lemmas)
 
@@ -531,7 +531,7 @@ def read_data(path: Path, n: int) -> Floats:
     if fields and fields[0][0] == str(n) and widths[0] <= 2 and widths[1:] == [3] * (n * (n - 1) // 2):
         i, j = np.array([row[:2] for row in fields[1:]], dtype=np.int64).T
         if len({*map(frozenset, zip(i.tolist(), j.tolist(), strict=True))}) < len(i) or (i == j).any():
-            raise RejectedError(f"{path}: a pair of points stands there twice, or is one point")
+            raise RejectedError(f"{path}: a pair of points appears twice, or is a point with itself")
         D = np.zeros((n, n))
         D[i, j] = D[j, i] = np.array([row[2] for row in fields[1:]], dtype=np.float64)
         return D

@@ -68,7 +68,7 @@ class Origin:
         """Return the nearest chosen point of each row, in one pass; O(n k d)."""
         if self.blocks is None:
             raise InvalidProblemError(
-                "the points that were not chosen are not at hand: they stayed in their partitions; compare "
+                "the points that were not chosen are not in memory: they stayed in their partitions; compare "
                 "result.indices with the points yourself"
             )
         labels, nearest = [], []

@@ -183,7 +183,7 @@ def _moments(name: Any, values: NDArray[Any]) -> NDArray[Any]:
 def _by_range(name: Any, numbers: Vector) -> Matrix:
     if not np.isfinite(numbers).all():
         rows = describe_rows(np.flatnonzero(~np.isfinite(numbers)))
-        raise InvalidProblemError(f"column {name!r}: {rows}: infinity has no range")
+        raise InvalidProblemError(f"column {name!r}: {rows}: infinity has no range; drop or replace it")
     spread = float(np.ptp(numbers)) if len(numbers) else 0.0
     return np.asarray((numbers - numbers.min(initial=np.inf)) / (spread or 1.0))[:, None]
 

@@ -72,7 +72,7 @@ def _one_attribute(
     place = {label: i for i, label in enumerate(known.tolist())}
     if unknown := [label for label in counts if label not in place]:
         raise InvalidProblemError(
-            f"counts{title} names {unknown[0]!r}, and no point is of that group; known: {few(place)}"
+            f"counts{title} names {unknown[0]!r}, but no point is in that group; known: {few(place)}"
         )
     number = np.full(len(known), len(counts))
     number[[place[label] for label in counts]] = np.arange(len(counts))
@@ -126,9 +126,9 @@ def _check_feasible(limits: GroupCounts, available: Indices, k: int, include: In
     included = limits.taken(include)
     for name, low, high, there, fixed in zip(limits.names, limits.low, limits.high, available, included, strict=True):
         if there < low:
-            raise InvalidProblemError(f"counts wants at least {low} points of {name}, and {there} can be chosen")
+            raise InvalidProblemError(f"counts wants at least {low} points of {name}, but only {there} can be chosen")
         if fixed > high:
-            raise InvalidProblemError(f"include fixes {fixed} points of {name}, and counts allows at most {high}")
+            raise InvalidProblemError(f"include fixes {fixed} points of {name}, but counts allows at most {high}")
     for attribute in range(limits.member.shape[1]):
         own = limits.attribute == attribute
         if (least := int(np.maximum(limits.low, included)[own].sum())) > k:

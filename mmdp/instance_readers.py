@@ -77,7 +77,7 @@ def read_tsplib(path: str | Path, distinct: bool = True) -> Instance:
         points = points[np.sort(np.unique(points, axis=0, return_index=True)[1])]
     metric = header.get("EDGE_WEIGHT_TYPE", "EUC_2D").lower()
     if metric not in ("euc_2d", "ceil_2d", "geo"):
-        raise lines.error(number, f"EDGE_WEIGHT_TYPE {header['EDGE_WEIGHT_TYPE']} is none of EUC_2D, CEIL_2D, GEO")
+        raise lines.error(number, f"EDGE_WEIGHT_TYPE {header['EDGE_WEIGHT_TYPE']} is not one of EUC_2D, CEIL_2D, GEO")
     return Instance(header.get("NAME", path.stem), points=points, metric=metric)
 
 
@@ -108,7 +108,7 @@ def _pairs(lines: _Lines, n: int) -> Floats:
     np.fill_diagonal(D, 0.0)
     if np.isnan(D).any():
         a, b = np.argwhere(np.isnan(D))[0]
-        raise lines.error(len(lines) - 1, f"no line gives the distance of {a} and {b}; another pair stands twice")
+        raise lines.error(len(lines) - 1, f"no line gives the distance of {a} and {b}; another pair appears twice")
     return D
 
 

@@ -73,6 +73,6 @@ def _bits(fingerprints: Any) -> Array:
     rows = np.zeros((len(fingerprints), size), dtype=np.uint8)
     for row, fingerprint in enumerate(fingerprints):
         if not hasattr(fingerprint, "GetOnBits") or fingerprint.GetNumBits() != size:
-            raise InvalidProblemError(f"row {row} is no fingerprint of {size} bits as row 0 is")
+            raise InvalidProblemError(f"row {row} is not a fingerprint of {size} bits, as row 0 is")
         rows[row, list(fingerprint.GetOnBits())] = 1
     return rows

@@ -130,14 +130,14 @@ def _sphere(x: Array) -> Array:
     x = _double(x)
     if x.shape[1] != 2:
         raise InvalidProblemError(
-            f"a great circle takes (latitude, longitude) in degrees, not {x.shape[1]} columns; of a table name "
-            "the two, as in columns=['lat', 'lon'] (--columns lat,lon)"
+            f"a great-circle distance takes latitude and longitude in degrees, not {x.shape[1]} columns; name the "
+            "two columns of a table, as in columns=['lat', 'lon'] (--columns lat,lon)"
         )
     xp = namespace(x)
     if bool((xp.abs(x[:, 0]) > 90).any()) or bool((xp.abs(x[:, 1]) > 360).any()):
         raise InvalidProblemError(
-            "a great circle takes degrees: column 0 a latitude in [-90, 90], column 1 a longitude in [-360, 360]; "
-            "are the columns swapped, or, under 'geo', the minutes behind the point more than 60?"
+            "a great-circle distance takes degrees: column 0 is a latitude in [-90, 90], column 1 a longitude in "
+            "[-360, 360]; are the columns swapped, or, under 'geo', are the minutes after the point more than 60?"
         )
     latitude, longitude = x[:, 0] * (np.pi / 180), x[:, 1] * (np.pi / 180)
     flat = xp.cos(latitude)
@@ -191,7 +191,7 @@ def _unpacked(x: Array) -> Array:
     xp = namespace(x)
     if x.dtype != xp.uint8:
         raise InvalidProblemError(
-            f"packed_hamming compares the bits of bytes: give uint8, as np.packbits does, not {x.dtype}"
+            f"packed_hamming compares the bits of bytes: give uint8, as np.packbits returns it, not {x.dtype}"
         )
     shifts = (
         xp.arange(7, -1, -1, dtype=xp.uint8, device=x.device) if is_tensor(x) else np.arange(7, -1, -1, dtype=np.uint8)

@@ -150,7 +150,7 @@ class Problem:
                 "as it takes"
             )
         if self.counts is not None:
-            raise InvalidProblemError("counts are limits on k points; with demand, how many are chosen is not known")
+            raise InvalidProblemError("counts are limits on k points, and a demand leaves k open; give one of the two")
         checked = capacities(self.capacity, self.demand, self.n, self.candidates)
         object.__setattr__(self, "capacities", checked)
         return checked.least_points(self.include, self.candidates)

@@ -166,7 +166,7 @@ class Result:
     def _origin(self) -> Origin:
         if self.origin is None:
             raise InvalidProblemError(
-                "this result does not have its points at hand, because it was read back or copied; solve again, or "
+                "this result does not hold its points, because it was read from a file or copied; solve again, or "
                 "compare result.indices with the points yourself"
             )
         return self.origin

@@ -109,7 +109,7 @@ def separations(groups: Any, apart: Any, n: int) -> Separations:
                 )
             if unknown := [label for label in pair if label not in known]:
                 raise InvalidProblemError(
-                    f"apart{title} names {unknown[0]!r}, and no point is of that group; known: {few(sorted(known))}"
+                    f"apart{title} names {unknown[0]!r}, but no point is in that group; known: {few(sorted(known))}"
                 )
             is_number = isinstance(distance, (int, float, np.number)) and not isinstance(distance, bool)
             if not is_number or not 0 <= distance < math.inf:

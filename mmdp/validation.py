@@ -45,12 +45,12 @@ def one_of(points: Any, distances: Any, metric: Any) -> tuple[Any, Any]:
     is_precomputed = metric is PRECOMPUTED or (isinstance(metric, str) and metric == PRECOMPUTED.name)
     if (points is None) == (distances is None):
         raise InvalidProblemError(
-            f"give points or distances, exactly one of them; {'neither' if points is None else 'both'} came. "
+            f"give either points or distances; {'neither' if points is None else 'both'} came. "
             "Problem(k, points=X) for an (n, d) array, Problem(k, distances=D) for an (n, n) matrix"
         )
     if distances is not None and not is_precomputed and metric != "euclidean":
         raise InvalidProblemError(
-            f"metric = {metric!r} is a distance of points, and distances are given; leave out one of them"
+            f"metric = {metric!r} is a distance of points, but distances are given; give only one of them"
         )
     return (None, points) if points is not None and is_precomputed else (points, distances)
 
@@ -169,7 +169,7 @@ def checked_picks(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Check k and the fixed picks against n and each other."""
     if k is None:
-        raise InvalidProblemError("how many points? give k, or what each point has as capacity and how much as demand")
+        raise InvalidProblemError("how many points? give k, or the capacity of each point and a demand")
     try:
         k = operator.index(k)
     except TypeError as error:
@@ -200,7 +200,7 @@ def subset(n: int, indices: Any) -> Indices:
     """Return the indices of two or more of n points in ascending order."""
     chosen = np.sort(np.asarray(indices), axis=None)
     if chosen.dtype.kind not in "iu" or np.ndim(indices) != 1 or len(chosen) < 2:
-        raise InvalidProblemError(f"indices are those of two points or more, as a distance needs a pair, not {indices}")
+        raise InvalidProblemError(f"give the indices of at least two points, as a distance needs a pair, not {indices}")
     if chosen[0] < 0 or chosen[-1] >= n or (chosen[1:] == chosen[:-1]).any():
         distinct(n, chosen.tolist(), "indices")  # names what is wrong
     return chosen.astype(np.int64)

@@ -39,7 +39,7 @@ for axis, result in zip(axes, results, strict=True):
 plt.show()
 
 # %% [markdown]
-# Each result says how far it can be from the optimum. The greedy knows a bound of at most twice its own value; `exact`
+# Each result says how far it can be from the optimum. The greedy's bound is at most twice its own value; `exact`
 # closes the gap.
 
 # %%
@@ -49,7 +49,7 @@ assert results[-1].is_optimal
 assert all(result.objective <= results[-1].objective for result in results)
 
 # %% [markdown]
-# A bound can be bought afterwards, in seconds, for any solver's answer.
+# You can also spend a few seconds on a better bound afterwards, for any solver's answer.
 
 # %%
 certified = solve(points, k=K, solver="greedy", certify_seconds=1)

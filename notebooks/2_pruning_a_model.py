@@ -8,7 +8,7 @@
 #
 # **You learn** to keep a tenth of the visual tokens of a LLaVA with one `with` statement, to see which patches stay,
 # and to count what is saved. The model has the 576 tokens of LLaVA-1.5, few layers and random weights: its answers
-# mean nothing, its shapes are real.
+# mean nothing, but its shapes are those of the real model.
 
 # %%
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ photograph = data.chelsea()
 model, inputs = small_llava(photograph)
 
 # %% [markdown]
-# Before and after: the language model sees a shorter prompt, the caller sees the same ids.
+# Before and after: the language model sees a shorter prompt, but the caller sees the same ids.
 
 # %%
 widths = []

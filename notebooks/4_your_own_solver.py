@@ -46,7 +46,7 @@ solvers.__path__.append(folder.name)
 importlib.invalidate_caches()
 
 # %% [markdown]
-# It is listed, and solvable by name. Indices are checked, the objective is computed anew, and a bound is added.
+# It is listed, and `solve` finds it by name. Indices are checked, the objective is recomputed, and a bound is added.
 
 # %%
 print(available())
@@ -56,7 +56,7 @@ for name in ("random", "best_of_random", "greedy"):
 assert solve(points, k=6, solver="best_of_random", tries=500).n == 100
 
 # %% [markdown]
-# It prunes.
+# It also prunes a model.
 
 # %%
 from lmm_integration import prune
@@ -69,7 +69,7 @@ print(pruning.stats)
 assert pruning.stats.tokens_after == 58
 
 # %% [markdown]
-# And it cannot cheat: a solver is not trusted to grade itself.
+# It cannot cheat: a solver is not trusted to grade itself.
 
 
 # %%

@@ -57,13 +57,18 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
             if not interrupted(stopped):
                 raise
             is_saved = options.get("checkpoint") is not None
-            typer.echo(f"interrupted{'; the same command goes on from its checkpoint' if is_saved else ''}", err=True)
+            typer.echo(f"interrupted{'; the same command continues from its checkpoint' if is_saved else ''}", err=True)
             raise typer.Exit(_INTERRUPTED) from stopped
 
     return run
 
 
-application = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+application = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # a paragraph fills the line, wherever the docstring breaks it
+)
 
 
 @application.command()
@@ -92,12 +97,12 @@ def select(
     rank: Annotated[
         bool,
         typer.Option(
-            "--rank", help="With --rows, add the columns rank and distance: to the nearest row chosen before."
+            "--rank", help="With --rows, add two columns: rank, and distance to the nearest row chosen before."
         ),
     ] = False,
     assignment: Annotated[
         Path | None,
-        typer.Option(help="Where to write, for each row, the nearest chosen row and how far it is: as for -o."),
+        typer.Option(help="File, as for -o, for the nearest chosen row of each row and its distance."),
     ] = None,
     columns: Columns = None,
     drop: Drop = None,
@@ -111,9 +116,12 @@ def select(
     seconds: Annotated[float | None, typer.Option(help="Time limit of solvers that search.", min=0)] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random choices.", min=0)] = 0,
     workers: Annotated[
-        int | None, typer.Option(help="Threads of --solver coreset, each with a part of the table in memory.", min=1)
+        int | None,
+        typer.Option(help="Number of threads of --solver coreset; each holds a part of the table in memory.", min=1),
     ] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="File to continue an interrupted greedy run from.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File that saves the progress of greedy, to continue after an interruption.")
+    ] = None,
     groups: Annotated[
         list[str] | None,
         typer.Option(
@@ -126,23 +134,23 @@ def select(
         list[str] | None,
         typer.Option(
             metavar="LABEL=N",
-            help="How many points of a group to choose: LABEL=10, or at least and at most: LABEL=5:20, LABEL=5:, "
-            "LABEL=:20. Repeat for each group; groups without a count contribute any number. With several --groups, "
-            "COLUMN:LABEL=10.",
+            help="How many points of a group to choose: LABEL=10, or limits from below and above: LABEL=5:20, "
+            "LABEL=5:, LABEL=:20. Repeat for each group; groups without a count contribute any number. With several "
+            "--groups, COLUMN:LABEL=10.",
         ),
     ] = None,
     apart: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LABEL,LABEL=DISTANCE",
-            help="How far points of two groups have to be apart at least; repeat for other pairs.",
+            help="The least distance between points of two groups; repeat for other pairs.",
         ),
     ] = None,
     capacity: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN|FILE",
-            help="What each point has: a column of POINTS, which is then not a coordinate, or a file of numbers.",
+            help="Capacity of each point: a column of POINTS, which is then not a coordinate, or a file of numbers.",
         ),
     ] = None,
     demand: Annotated[
@@ -157,7 +165,7 @@ def select(
     ] = None,
     query: Annotated[
         Path | None,
-        typer.Option(help="A file with one vector or several, such as .npy: points near them are useful."),
+        typer.Option(help="A file, such as .npy, with one vector or several; points near them are more useful."),
     ] = None,
     weight: Annotated[
         float | None,
@@ -250,7 +258,7 @@ def select(
 @_told
 def spread(
     points: Points,
-    distance: Annotated[float, typer.Option(help="The smallest distance allowed between two chosen rows.")],
+    distance: Annotated[float, typer.Option(help="The smallest distance that two chosen rows may have.")],
     metric: MetricName = "euclidean",
     output: Output = None,
     rows: Rows = None,

@@ -148,8 +148,8 @@ class Coreset(Solver):
         )
         if [rows for rows, _ in again] != lengths.tolist():
             raise DataFileError(
-                f"{asked.table.name}: its partitions have other lengths in the second pass; is it computed at random, "
-                "or does it change?"
+                f"{asked.table.name}: its partitions have other lengths in the second pass; is it random, "
+                "or did it change?"
             )
         radius = max(far for _, far in again)
         constant = geometry.triangle_constant
@@ -174,7 +174,7 @@ class Coreset(Solver):
         try:
             return tuple(compute(*tasks))
         except (distributed.KilledWorker, CancelledError) as error:
-            raise DataFileError(f"{table.name}: a partition went with the worker that held it ({error})") from error
+            raise DataFileError(f"{table.name}: a partition was lost with the worker that held it ({error})") from error
 
     def _keep(self, k: int) -> int:
         return max(k, self.size or 0)

@@ -99,9 +99,9 @@ class Exact(Solver):
     def refusal(self, problem: Problem) -> str:
         """Say why this solver does not take a problem; empty if it does."""
         if self.certificate_nodes and has_other_limits(problem):
-            return "certificate_nodes: certificates state neither apart nor demand; leave it out for such a problem"
+            return "certificate_nodes: certificates state neither apart nor demand; drop it for such a problem"
         if self.max_optima and problem.capacities is not None:
-            return "max_optima lists subsets of k points, and with a demand there is no k; leave it out"
+            return "max_optima lists subsets of k points, and with a demand there is no k; drop it"
         return super().refusal(problem)
 
     def warm_up(self, problem: Problem) -> None:
@@ -254,7 +254,9 @@ def _check_recordable(problem: Problem) -> None:
             "a certificate file states no group counts; certificate_nodes=10_000 records such a proof in the notes"
         )
     if has_other_limits(problem):
-        raise InvalidOptionError("a certificate file states neither apart nor demand; leave it out for such a problem")
+        raise InvalidOptionError(
+            "a certificate file states neither apart nor demand; drop certificate_file for such a problem"
+        )
 
 
 def _has_slow_matrix(problem: Problem) -> bool:

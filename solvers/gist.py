@@ -157,7 +157,7 @@ def relevance(problem: Problem, query: Any) -> Vector:
     named = METRICS.get(geometry.name)
     if named is None or pairs is not None:
         raise InvalidOptionError(
-            f"query: the metric {geometry.name} compares these points with one another alone; give utility="
+            f"query: the metric {geometry.name} compares these points only with one another; give utility= instead"
         )
     rows = to_numpy(point_table(np.atleast_2d(query) if not is_tensor(query) else query.reshape(-1, query.shape[-1])))
     embedded = np.ascontiguousarray(compiled_dtype(named.embed(rows)))

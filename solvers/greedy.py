@@ -48,9 +48,9 @@ class Greedy(Solver):
 
         With required points (``Problem(include=...)``) the traversal starts from these and ``start`` is not used.
 
-    With group counts the next pick is the farthest point with which they can still be kept, on the CPU. Of a start that
-    is a rule, a first pick that counts forbid gives way to the farthest one that they allow. The guarantee is lost.
-
+        With group counts the next pick is the farthest point with which the counts can still be kept, on the CPU. If a
+        rule for the start names a point that the counts forbid, the farthest point that they allow replaces it. The
+        guarantee is lost.
     backend : str
         For ``solve``: "numba", "torch", or "auto", which is torch for tensors on an accelerator and Numba otherwise.
         ``select`` follows its input: Numba for arrays and tensors on the CPU, Triton kernels for tensors on CUDA, torch

@@ -83,7 +83,7 @@ class Ilp(Solver):
     def refusal(self, problem: Problem) -> str:
         """Say why this solver does not take a problem; empty if it does."""
         if self.formulation != "thresholds" and has_other_limits(problem):
-            return f"formulation = {self.formulation!r} states neither apart nor demand; leave it out, for thresholds"
+            return f"formulation = {self.formulation!r} states neither apart nor demand; drop it to use thresholds"
         return super().refusal(problem)
 
     def warm_up(self, problem: Problem) -> None:

@@ -99,7 +99,7 @@ class LocalSearch(Solver):
     def refusal(self, problem: Problem) -> str:
         """Say why this solver does not take a problem; empty if it does."""
         if self.tie_break and has_other_limits(problem):
-            return "tie_break=True swaps points one for one, regardless of apart and demand; leave it out for them"
+            return "tie_break=True swaps points one for one, regardless of apart and demand; drop it for them"
         return super().refusal(problem)
 
     def warm_up(self, problem: Problem) -> None:

@@ -1,11 +1,15 @@
 """The pages' Python blocks run, each page from the top, as a reader would paste them; project files are in order."""
 
+import ast
 import importlib
+import importlib.util
 import json
 import re
 import shlex
 import tomllib
 from pathlib import Path
+from posixpath import dirname, join, normpath
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -21,6 +25,7 @@ NEEDS = {
     "selectors": "torch",
 }
 FROM_THE_ROOT = {"changelog.md": "CHANGELOG.md", "security.md": "SECURITY.md"}  # pages that the site makes
+PACKAGES = ("mmdp", "solvers", "objectives", "lmm_integration")
 API = (ROOT / "docs" / "api.md").read_text()
 HOUSE = (ROOT / "docs" / "contributing.md").read_text()
 
@@ -59,6 +64,56 @@ def test_linked_files_exist(page):
         assert path.exists(), target
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as the site makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_linked_headings_exist(page):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text()):
+        if target != "api.md":  # whose anchors are names
+            assert anchor in anchors(page.parent / target if target else page), (target, anchor)
+
+
+@pytest.fixture(scope="module")
+def hook() -> ModuleType:
+    """The file that makes the site's tables and links."""
+    for needed in ("mkdocs", "pandas", "tabulate"):
+        pytest.importorskip(needed)
+    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "_build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_links_of_the_site_lead_to_its_files(hook):
+    results = sorted((ROOT / "experiments" / "results").glob("*.*"))
+    sources = {page.name: page for page in PAGES} | {name: ROOT / file for name, file in FROM_THE_ROOT.items()}
+    sources |= {f"results/{file.name}": file for file in results}
+    images = {f"images/{file.name}" for file in (ROOT / "docs" / "images").iterdir()}
+    for name, file in sources.items():
+        if name.endswith(".md"):
+            page = SimpleNamespace(file=SimpleNamespace(src_uri=name))
+            markdown = hook.on_page_markdown(file.read_text(), page)
+            for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", markdown):
+                assert normpath(join(dirname(name), target)) in {*sources, *images}, (name, target)
+
+
+def test_entries_of_parameters_are_names():
+    entry = re.compile(r"\*{0,2}\w+(, \*{0,2}\w+)*( : \S.*)?")
+    found = 0
+    for file in (file for package in PACKAGES for file in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
+                section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[\w ]*\n-+\n|\Z)", text, re.MULTILINE | re.DOTALL)
+                for line in re.findall(r"^\S.*", section[1], re.MULTILINE) if section else ():
+                    assert entry.fullmatch(line), (file, line)
+                    found += 1
+    assert found > 100
+
+
 def test_every_solver_is_on_the_page_that_helps_to_choose():
     solvers = pytest.importorskip("solvers")
     page = (ROOT / "docs" / "choose.md").read_text()
@@ -95,8 +150,7 @@ def test_paths_of_the_house_exist():
 
 
 def test_every_folder_of_the_packages_is_in_the_house():
-    packages = ("mmdp", "solvers", "objectives", "lmm_integration")
-    folders = [file.parent.relative_to(ROOT).as_posix() for p in packages for file in (ROOT / p).glob("*/__init__.py")]
+    folders = [file.parent.relative_to(ROOT).as_posix() for p in PACKAGES for file in (ROOT / p).glob("*/__init__.py")]
     assert "solvers/_exact" in folders
     assert not [folder for folder in folders if f"`{folder}/`" not in HOUSE]
 

@@ -36,8 +36,8 @@ def changed(array, place, value):
 
 
 BAD_INPUT = {
-    "neither": (lambda: Problem(2), InvalidProblemError, "points or distances, exactly one.*neither"),
-    "both": (lambda: Problem(2, points=X, distances=D), InvalidProblemError, "exactly one.*both"),
+    "neither": (lambda: Problem(2), InvalidProblemError, "points or distances; neither"),
+    "both": (lambda: Problem(2, points=X, distances=D), InvalidProblemError, "points or distances; both"),
     "nan": (lambda: solve(changed(X, (3, 1), np.nan), 2), InvalidProblemError, r"NaN or infinity in row 3.*\[3, 1\]"),
     "infinity": (lambda: solve(changed(X, (0, 0), -np.inf), 2), InvalidProblemError, "row 0"),
     "nan distance": (lambda: Problem(2, distances=changed(D, (1, 2), np.nan)), InvalidProblemError, r"\[1, 2\]"),
@@ -115,7 +115,7 @@ BAD_INPUT = {
     "option of a solver": (
         lambda: solve(X, 2, solver=solvers.load("greedy")(), start="random"),
         InvalidOptionError,
-        "go into the Solver",
+        "give options to the Solver",
     ),
     "start unknown": (lambda: solve(X, 2, start="middle"), InvalidOptionError, "choose one of auto, isolated"),
     "start outside": (lambda: solve(X, 2, start=6), InvalidOptionError, "start = 6 is not among"),
@@ -180,17 +180,21 @@ BAD_INPUT = {
     "objective of one": (
         lambda: Problem(2, points=X).objective([0]),
         InvalidProblemError,
-        "two points or more.*not .0",
+        "at least two points.*not .0",
     ),
     "objective outside": (lambda: Problem(2, points=X).objective([0, -1]), InvalidProblemError, "names .-1., outside"),
     "objective twice": (lambda: Problem(2, points=X).objective([1, 1]), InvalidProblemError, "an index twice"),
     "objective of a table": (
         lambda: Problem(2, points=X).objective([[0, 1]]),
         InvalidProblemError,
-        "indices are those",
+        "give the indices of at least two",
     ),
-    "objective of halves": (lambda: Problem(2, points=X).objective([0.5, 1]), InvalidProblemError, "indices are those"),
-    "measures of one": (lambda: measures(Problem(2, points=X), [0]), InvalidProblemError, "two points or more"),
+    "objective of halves": (
+        lambda: Problem(2, points=X).objective([0.5, 1]),
+        InvalidProblemError,
+        "give the indices of at least two",
+    ),
+    "measures of one": (lambda: measures(Problem(2, points=X), [0]), InvalidProblemError, "at least two points"),
     "select of one dimension": (lambda: make("greedy").select(X[0], 2), InvalidProblemError, "two dimensions.*reshape"),
     "select by exact of one": (lambda: make("exact").select(X[0], 2), InvalidProblemError, "two dimensions.*reshape"),
     "include nothing": (lambda: solve(X, 2, include=None), InvalidProblemError, "include is a sequence of whole"),

@@ -125,7 +125,7 @@ def _read(path: Path) -> tuple[list[str], list[Row]]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise DataFileError(f"{path} is no text: {error}; move it away to measure anew") from error
+        raise DataFileError(f"{path} is not text: {error}; move it away to measure again") from error
     if not text.endswith("\n"):
         text = text[: text.rfind("\n") + 1]
         path.write_text(text, encoding="utf-8")

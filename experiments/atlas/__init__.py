@@ -35,12 +35,12 @@ def main(
     certificates: Annotated[Path, typer.Option(help="Folder of the certificates.")] = _CERTIFICATES,
     megabytes: Annotated[float, typer.Option(help="Largest certificate that is written.", min=0.0)] = 64.0,
     fresh: Annotated[bool, typer.Option(help="Prove again what is already in the rows.")] = False,
-    merge: Annotated[list[Path] | None, typer.Option(help="Take over the rows of this file; repeatable.")] = None,
+    merge: Annotated[list[Path] | None, typer.Option(help="Add the rows of this file; repeat for several.")] = None,
     report_only: Annotated[bool, typer.Option(help="Only write the pages, from the rows.")] = False,
 ) -> None:
     """The atlas of optima: value, bound and checked certificate of every problem, beside what is published.
 
-    Without --data, the generated families of the literature. A run that was killed goes on where it stopped, and rows
+    Without --data, it solves the literature's generated families. A killed run continues where it stopped, and rows
     of several runs and machines join in one file. Certificates are checked as soon as they are written.
     """
     console, rows = Console(), Rows(results / "atlas.csv", KEY)

@@ -33,15 +33,15 @@ def main(
 ) -> None:
     """Gap of the solvers that reach a demand by capacities, after equal time and with one thread each.
 
-    What is already measured with this code on this machine is not measured again, so the same command goes on where it
-    was stopped.
+    What is already measured with this code on this machine is not measured again, so the same command continues where
+    it stopped.
     """
     console, rows = Console(), Rows(results / "capacities.csv", KEY)
     names, wanted = list(solver or SOLVERS), list(problems(instances, only) if data is None else published(data, only))
     minutes = math.ceil(len(wanted) * len(names) * seeds * seconds / 60)
     console.print(
         f"{len(wanted)} problems, {', '.join(names)}, {seeds} seeds: at most {minutes} min. Rows: {rows.path}. "
-        "Ctrl-C stops; the same command goes on."
+        "Ctrl-C stops; the same command continues."
     )
     try:
         measured = list(_measure(rows, wanted, names, seconds, seeds, console))

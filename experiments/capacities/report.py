@@ -34,9 +34,9 @@ def write_report(rows: Sequence[Row], folder: Path, console: Console) -> Path:
     console.print(table(columns, lines, limits))
     text = (
         f"# Capacities that reach a demand: gaps after {limits}\n\n{markdown_table(columns, lines)}\n\n"
-        "Points is how many the best solution has. The gap of a solver is the share missing to the optimum, or to the "
-        "smallest bound that any of the runs has proven; the median over the seeds. The instances are generated, "
-        "of the literature's kinds. One thread each.\n\n"
+        "*Points* counts those of the best solution. Under each solver is its gap: how far it is below the optimum or, "
+        "if that is not known, below the smallest bound that any of the runs proved; the median over the seeds. The "
+        "instances are generated like those of the literature. Each run has one thread.\n\n"
         f"Measured on {origin(rows)}\n"
     )
     report = folder / "capacities.md"

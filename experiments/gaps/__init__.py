@@ -36,8 +36,8 @@ def main(
 ) -> None:
     """Gap to the best bound and time of every solver on every suite: rows, a report and two plots.
 
-    What is already measured with this code on this machine is not measured again, so a run that was killed goes on
-    where it stopped.
+    What is already measured with this code on this machine is not measured again, so a run that was killed
+    continues where it stopped.
     """
     console, rows = Console(), Rows(results / "gaps.csv", KEY)
     plan = Plan(_cases(suite), _solvers(solver), seconds, repeats, rows, fresh)
@@ -49,7 +49,7 @@ def main(
         try:
             comparisons = _measure(plan, console)
         except KeyboardInterrupt:
-            console.print(f"\nStopped. {len(rows)} rows are in {rows.path}; the same command goes on from there.")
+            console.print(f"\nStopped. {len(rows)} rows are in {rows.path}; the same command continues from there.")
             raise typer.Exit(130) from None
     console.print(summary_table(comparisons))
     for written in write_report(comparisons, results, seconds, missing):
@@ -97,7 +97,7 @@ class Plan:
             f"{len(self.solvers)} solvers: {', '.join(self.solvers)}.",
             f"Each run may take {self.seconds:g} s. {todo} of {len(self.cases) * len(self.solvers)} pairs are still to "
             f"be measured: at most about {math.ceil(minutes)} min, usually less.",
-            f"Every run becomes a row of {self.rows.path}. Ctrl-C stops; the same command goes on.",
+            f"Every run becomes a row of {self.rows.path}. Ctrl-C stops; the same command continues.",
             *sorted({f"{case.suite}/{case.name}: {case.note}" for case in self.cases if case.note}),
             *(f"not taking part: {reason}" for reason in self.missing),
         ]

@@ -78,12 +78,13 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
         "# Optimality gaps",
         "Written by `python -m experiments gaps`; the rows behind it are in `gaps.csv`.",
         f"{origin(rows)} A run may take {seconds:g} s; times are medians over the repeats that fit.",
-        "*gap* = (best upper bound of all solvers - objective) / that bound: at most this share is missing to the "
-        "optimum. *to best known* = the same against the best objective found by any solver here; it proves nothing.",
+        "*gap* = (best upper bound of all solvers - objective) / that bound: the objective is at most this share below "
+        "the optimum. *to best known* = the same with the best objective that any solver found here in place of the "
+        "bound; it proves nothing.",
         *(f"![{captions[plot]}]({plot})\n\n{captions[plot]}" for plot in plots),
         "## Summary",
-        "Means over the problems that a solver took part in; *best*: on how many no solver found better; "
-        "*proven*: on how many it proved the optimum; median time.",
+        "Means over the problems that a solver was run on, and its median time. *best* counts the problems on which no "
+        "other solver found a better subset, *proven* those on which it proved the optimum.",
         markdown_table(SUMMARY_COLUMNS, summary_rows(comparisons)),
     ]
     for suite in dict.fromkeys(comparison.case.suite for comparison in comparisons):
@@ -95,6 +96,6 @@ def _markdown(comparisons: list[Comparison], seconds: float, missing: list[str],
                 f"**{heading(comparison)}**",
                 markdown_table(SCORE_COLUMNS, [s.cells() for s in comparison.scores]),
             ]
-            parts += [f"{solver} did not take part: {reason}." for solver, reason in comparison.unfit.items()]
-    parts += [f"Did not take part: {reason}." for reason in missing]
+            parts += [f"{solver} was not run: {reason}." for solver, reason in comparison.unfit.items()]
+    parts += [f"Not run: {reason}." for reason in missing]
     return "\n\n".join(parts) + "\n"

@@ -19,9 +19,9 @@ def main(
     results: Annotated[Path, typer.Option(help="Folder of gpu.csv, gpu.md and gpu.png.")] = RESULTS,
     repeats: Annotated[int, typer.Option(help="Timed calls of each method.", min=2)] = 50,
     checks: Annotated[int, typer.Option(help="Inputs of the check against float64; 0 for none.", min=0)] = 1000,
-    dtype: Annotated[str, typer.Option(help="Of the features: bfloat16, float16 or float32.")] = "bfloat16",
+    dtype: Annotated[str, typer.Option(help="Type of the features: bfloat16, float16 or float32.")] = "bfloat16",
     interpret: Annotated[bool, typer.Option(help="Without a GPU: tiny sizes in Triton's interpreter.")] = False,
-    resources: Annotated[bool, typer.Option(help="Only compile for a Hopper GPU and show what kernels use.")] = False,
+    resources: Annotated[bool, typer.Option(help="Only compile for a Hopper GPU; show what kernels need.")] = False,
     report_only: Annotated[bool, typer.Option(help="Only write the report, from the last run's rows.")] = False,
 ) -> None:
     """Greedy selection on a GPU: checked against float64, then timed beside DivPrune's loop and a floor."""

@@ -95,7 +95,7 @@ def _markdown(rows: Sequence[Row]) -> str:
         "is the share of our time that they take. A point cloud needs no product.",
         markdown_table(COLUMNS, _lines(rows)),
         *peers,
-        f"A batch against one item: {'; '.join(_batch_factors(rows))}.",
+        f"The time of a batch, in times of one item: {'; '.join(_batch_factors(rows))}.",
         "![Milliseconds for each item of a batch](gpu.png)",
         "Milliseconds for each item of a batch: solid, the graph; dashed, DivPrune's loop.",
     ]

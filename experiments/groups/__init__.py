@@ -36,8 +36,8 @@ def main(
 ) -> None:
     """Solvers that keep group counts, and max-div, with equal wall time and one thread each.
 
-    The solvers take turns, so that a machine that is busy for a while slows all of them. What is already measured with
-    this code on this machine is not measured again, so the same command goes on where it was stopped.
+    The solvers take turns, so that a busy spell of the machine slows all of them alike. What is already measured with
+    this code on this machine is not measured again, so the same command continues where it stopped.
     """
     console, limits = Console(), seconds or [1.0, 5.0]
     rows = Rows(results / "groups.csv", KEY)
@@ -49,7 +49,7 @@ def main(
     console.print(
         f"{len(wanted)} problems, {', '.join(names)}, {seeds} seeds: {todo} runs and {len(wanted)} proofs, at most "
         f"{minutes} min. Rows: {rows.path}. "
-        "Ctrl-C stops; the same command goes on."
+        "Ctrl-C stops; the same command continues."
     )
     try:
         measured = list(_measure(rows, wanted, names, limits, proof_seconds, seeds, rival, console))

@@ -40,9 +40,10 @@ def write_report(rows: Sequence[Row], folder: Path, console: Console) -> list[Pa
         parts.append(f"## {limit:g} s a run\n\n{markdown_table(columns, lines)}\n")
     rivals = ", ".join(sorted({row["rival"] for row in rows if row.get("rival")}))
     parts.append(
-        "Medians over the seeds, and in brackets the share missing to the optimum, or to the smallest proven bound. A "
-        "dash: not run on so many points, or the median run violates a count. One thread each; the seconds of all "
-        f"include stating the problem.\n\n{rivals + '. ' if rivals else ''}Measured on {origin(rows)}\n"
+        "Medians over the seeds, and in brackets how far they are below the optimum or, if that is not known, below "
+        "the smallest proven bound. A dash means that the solver was not run on so many points, or that its median run "
+        "violates a count. Each run has one thread, and its seconds include stating the problem.\n\n"
+        f"{rivals + '. ' if rivals else ''}Measured on {origin(rows)}\n"
     )
     report, plot = folder / "groups.md", folder / "groups.png"
     report.write_text("\n".join(parts), encoding="utf-8")

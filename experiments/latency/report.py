@@ -91,8 +91,8 @@ def _markdown(rows: list[Row], oldest: list[Row]) -> str:
     if changed:
         parts += [
             "## Before and now",
-            "The first rows of the same measurements on this kind of machine, beside today's. The machine may have had "
-            "other work in one of the runs: compare the shares.",
+            "The first rows of the same measurements on this kind of machine, beside the latest ones. The machine may "
+            "have had other work in one of the runs: compare the shares.",
             markdown_table(BEFORE_COLUMNS, [_before_cells(row) for pair in changed for row in pair]),
         ]
     return "\n\n".join(parts) + "\n"

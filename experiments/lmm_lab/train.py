@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class Recipe:
     language_batch: int = 8
     questions: int = 12
     language_rate: float = 1.2e-3
+    language_rounds: int = 1  # of so many steps, each with other scenes and with rates that rise and fall anew
     width: int = WIDTH
     layers: int = 4
     every: int = 50  # steps between two lines of the log
@@ -57,7 +59,7 @@ class Recipe:
 RECIPES: dict[str, dict[str, Any]] = {  # what deviates from the recipe of digits
     "digits": {},
     "reading": {"tower_steps": 4000, "tower_bfloat16": True, "words_steps": 200, "language_steps": 8000},
-    "dense": {"tower_steps": 3000, "tower_bfloat16": True, "language_steps": 8000},
+    "dense": {"tower_steps": 3000, "tower_bfloat16": True, "language_steps": 8000, "language_rounds": 2},
 }
 
 
@@ -99,7 +101,8 @@ def train(recipe: Recipe, folder: Path) -> Any:
     if not finished:
         (folder / "log.csv").unlink(missing_ok=True)
     log = Log(folder / "log.csv")
-    for number, stage in enumerate((train_tower, train_projector, train_language), 1):
+    rounds = [partial(train_language, turn=number) for number in range(recipe.language_rounds)]
+    for number, stage in enumerate((train_tower, train_projector, *rounds), 1):
         if number > finished:
             stage(model, task, recipe, log)
             torch.save((asdict(recipe), number, model.state_dict()), folder / _STAGE)
@@ -168,9 +171,9 @@ def _named(subject: str, scores: dict[str, Tensor], labels: dict[str, Tensor]) -
     return float(right[labels[subject] > 0].float().mean())
 
 
-def train_language(model: Any, task: Task, recipe: Recipe, log: Log) -> None:
+def train_language(model: Any, task: Task, recipe: Recipe, log: Log, turn: int = 0) -> None:
     """Third stage: questions and answers, the tower as it is."""
-    batches = asked(task, "train", recipe.seed + 1, recipe.language_batch, recipe.questions)
+    batches = asked(task, "train", recipe.seed + 1 + 100 * turn, recipe.language_batch, recipe.questions)
     parameters = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
     for step, (optimizer, schedule) in _steps(parameters, recipe.language_steps, recipe.language_rate):
         batch = next(batches)

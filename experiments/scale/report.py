@@ -22,14 +22,15 @@ _COLUMNS = {
               "approximation factor", "same after kill -9"),
 }  # fmt: skip
 _NOTES = {
-    MEMORY: "Medians of runs in turn, from point 0. fpsample's bucket sampler, with h = 9, computes in float32 and "
-    "runs one thread; the report of `speed` has h = 7 as well. The plain loop is `Greedy(accelerated=False)`.",
+    MEMORY: "Medians; the methods take turns, and all start from point 0. fpsample's bucket sampler, with h = 9, "
+    "computes in float32 on one thread; the report of `speed` has h = 7 as well. The plain loop is "
+    "`Greedy(accelerated=False)`.",
     DISK: "The time is that of the whole search; a plain pass reads the file in the same blocks and sums it, in the "
     "same process before the search, with the file in the system's cache. The memory is the peak of the whole process. "
     "The search was then killed after its first checkpoint and resumed.",
     FOLDER: "`coreset` over the row groups of a folder of Parquet files with ids, 250,000 rows each, in threads.",
     CLUSTER: "`coreset` over 64 partitions on a `LocalCluster` of four processes; then again with one of them killed "
-    "half-way. Greedy has all points in one memory.",
+    "half-way. The greedy that it is compared with has all points in the memory of one process.",
 }
 
 

@@ -44,7 +44,7 @@ def main(
     """Heuristics on folders of instance files against best known values, over seeds.
 
     TSPLIB distances are rounded as the file says. What is already measured with this code on this machine is not
-    measured again, so the same command goes on where it was stopped.
+    measured again, so the same command continues where it stopped.
     """
     console = Console()
     rows = Rows(results / "search.csv", KEY, packages=(*PACKAGES, max_div.NAME))
@@ -55,7 +55,7 @@ def main(
     todo = len(wanted) * len(methods) * seeds
     console.print(
         f"{len(wanted)} problems, {', '.join(methods)}, {seeds} seeds, {seconds:g} s each: {todo} runs, "
-        f"at most {math.ceil(todo * seconds / 60)} min. Rows: {rows.path}. Ctrl-C stops; the same command goes on."
+        f"at most {math.ceil(todo * seconds / 60)} min. Rows: {rows.path}. Ctrl-C stops; the same command continues."
     )
     try:
         measured = list(_measure(rows, wanted, methods, seconds, seeds, to_best, console))

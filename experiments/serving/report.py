@@ -54,11 +54,11 @@ def _markdown(rows: Sequence[Row]) -> str:
         "# Serving",
         "Written by `python -m experiments serving`; the rows behind it are in `serving.csv`.",
         f"{row['where']}, {row['dtype']}. {origin(rows)}",
-        f"{scale} Weights are dummies. Each way has an engine in a process of its own, and they answer in turn; "
-        f"medians of {row['repeats']} turns. *Requests a second*: {row['requests']} requests at once, of one image and "
-        f"{row['new_tokens']} new tokens each. *First token*: one request alone, of one new token. *Choosing* is its "
-        "share of the time of the requests at once. *Prompt* counts text and visual tokens. No image comes twice, and "
-        "prefix caching is off.",
+        f"{scale} Weights are dummies. Each row has an engine in a process of its own, and the engines take turns; "
+        f"medians of {row['repeats']} turns. *Requests a second*: {row['requests']} requests at once, each with one "
+        f"image and {row['new_tokens']} new tokens. *First token*: a single request for one new token. *Choosing* is "
+        "the share of choosing tokens in the time of the requests at once. *Prompt* counts text and visual tokens. No "
+        "image is used twice, and prefix caching is off.",
         markdown_table(COLUMNS, [_cells(row) for row in rows]),
     ]
     return "\n\n".join(parts) + "\n"

@@ -37,7 +37,7 @@ class Part(StrEnum):
 def main(
     repeats: Annotated[int, typer.Option(help="Interleaved runs of each sampler, after a warm-up.", min=1)] = 9,
     largest: Annotated[int, typer.Option(help="Skip sizes with more points.")] = 1_000_000,
-    part: Annotated[list[Part] | None, typer.Option(help="Only this part; give it once more for both.")] = None,
+    part: Annotated[list[Part] | None, typer.Option(help="Only this part; by default both.")] = None,
     fresh: Annotated[bool, typer.Option(help="Measure again what is already in the rows.")] = False,
     results: Annotated[Path, typer.Option(help="Folder of speed.csv, speed_tokens.csv and speed.md.")] = RESULTS,
 ) -> None:
@@ -47,14 +47,14 @@ def main(
     rows = Rows(results / "speed.csv", KEY, packages=(*PACKAGES, *RIVALS))
     console.print(
         f"{repeats} interleaved runs of each sampler after a warm-up; about 8 minutes for tokens and 4 for samplers.\n"
-        f"Rows go to {token_rows.path} and {rows.path.name}; a run that was stopped goes on where it ended."
+        f"Rows go to {token_rows.path} and {rows.path.name}; a run that was stopped continues where it ended."
     )
     parts = part or list(Part)
     if Part.TOKENS in parts:
         _measure_tokens(console, token_rows, repeats, largest, fresh)
     if Part.SAMPLERS in parts:
         if missing := [package for package in RIVALS if find_spec(package) is None]:
-            console.print(f"{', '.join(missing)}: not installed, and left out. pip install 'mmdp[rivals]'")
+            console.print(f"{', '.join(missing)}: not installed, so not measured; pip install 'mmdp[rivals]'")
         else:
             _measure_samplers(console, rows, repeats, largest, fresh)
     measured, sampled = (kept.last_run() if len(kept) else [] for kept in (token_rows, rows))

@@ -101,8 +101,8 @@ def _behind(measured: list[Row]) -> str:
         f"{' and '.join(sorted({row['dtype'] for row in ahead}))} at n x d = "
         f"{', '.join(sorted({'{} x {}'.format(*_numbers(row)) for row in ahead}))}: its time over greedy's is "
         f"{min(float(row['ratio']) for row in ahead):.2f}x at least. There it picks {least} to {most} of the same "
-        "tokens. Processors that multiply bfloat16 numbers do so twice as fast as float32 numbers, and round more; "
-        "greedy widens them first, because no bound of use survives that rounding."
+        "tokens. Processors that can multiply bfloat16 numbers do so twice as fast as float32 numbers, and round more; "
+        "greedy converts them to float32 first, because no useful error bound survives that rounding."
     )
 
 
@@ -114,10 +114,10 @@ def markdown(measured: list[Row], sampled: list[Row]) -> str:
             _lead(measured),
             "Written by `python -m experiments speed`; the rows behind it are in `speed_tokens.csv` and `speed.csv`.",
             f"{origin(measured)} Medians of {measured[0]['repeats']} interleaved runs, on a machine that may have had "
-            "other work: compare the ratio, whose two times are of the same minutes. The loop is DivPrune's sequence "
-            "of torch operations in the tokens' precision, with its first step made quicker; it takes one image at a "
-            "time. Greedy picks as float64 does, and checks its input; where the loop's rounding decides otherwise, "
-            "picks differ from there on.",
+            "other work: compare the ratios, whose two times come from the same minutes. The loop is DivPrune's "
+            "sequence of torch operations in the tokens' precision, with a faster first step; it takes one image at a "
+            "time. Greedy makes the picks of float64, and checks its input; once the loop's rounding leads to another "
+            "pick, the later picks differ too.",
             markdown_table(SUMMARY_COLUMNS, _summary(measured)),
             _behind(measured),
             markdown_table(TOKEN_COLUMNS, [token_cells(row) for row in measured]),
@@ -126,9 +126,9 @@ def markdown(measured: list[Row], sampled: list[Row]) -> str:
         parts += [
             "## Other samplers",
             f"{origin(sampled)} Medians of {sampled[0]['repeats']} interleaved runs, "
-            "random normal float32 points, all from point 0. The task is the same for all; where coordinates are "
-            "rounded otherwise one pick can differ, and then those after it: compare the objective, the smallest "
-            "distance kept.",
+            "random normal float32 points, all from point 0. The task is the same for all. Where coordinates are "
+            "rounded differently, one pick can differ, and then all picks after it: compare the objective, which is "
+            "the smallest distance kept.",
             markdown_table(POINT_COLUMNS, [point_cells(row) for row in sampled]),
         ]
     return "\n\n".join(parts) + "\n"

@@ -22,7 +22,7 @@ def cities() -> dict[str, tuple[float, float]]:
     found = {}
     for number, _, coordinates, zone in _zones():
         if (pair := _ISO_6709.fullmatch(coordinates)) is None:
-            raise DataFileError(f"zone.tab of tzdata, line {number}: {coordinates!r} is no ISO 6709 coordinate")
+            raise DataFileError(f"zone.tab of tzdata, line {number}: {coordinates!r} is not an ISO 6709 coordinate")
         found[zone] = (_degrees(pair[1]), _degrees(pair[2]))
     return found
 

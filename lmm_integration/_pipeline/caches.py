@@ -140,8 +140,8 @@ def continued(
         )
     if call is None and whole_text:
         raise PruningStateError(
-            "a cache that this pruning does not know, of fewer columns than the prompt, and placeholders behind them "
-            "without images: a pruned prompt's cache must be the object that the model returned, or a copy of it"
+            "this pruning does not know the cache, and the prompt goes on after its columns with placeholders but "
+            "without images: for a pruned prompt, pass the cache object that the model returned, or a copy of it"
         )
     return call
 

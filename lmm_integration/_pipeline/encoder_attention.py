@@ -78,7 +78,7 @@ class Tower:
         self.module, blocks = module, [] if module is inner else _blocks(module)
         if not blocks:
             raise UnsupportedModelError(
-                f"the attention of the encoder of {self._name} is out of reach: no layers with attention in "
+                f"the attention of the encoder of {self._name} cannot be recorded: no layers with attention in "
                 f"{' or '.join(_TOWERS)}; give prune(..., attention=f), f: features (n, d) to scores (n,)"
             )
         self._blocks = blocks
@@ -122,7 +122,7 @@ class Tower:
         packed = len(encoded.items) > 1 and len(recorded.scores) == 1 and len(recorded.scores[0]) == 1
         if packed and "flash" in recorded.kernel:
             raise UnsupportedModelError(
-                f"{type(self.module).__name__} packs images into one sequence, and flash attention tells nobody where "
+                f"{type(self.module).__name__} packs images into one sequence, and flash attention does not show where "
                 "they end; load the encoder with sdpa, or give one image at a time"
             )
         windows = None

@@ -45,7 +45,7 @@ class Encoded:
     items : list of int
         Rows of each item that the encoder returned.
     scores, keys : (n,) and (n, c) tensors, optional
-        The attention that rows get inside of the encoder, and their keys, if they were recorded.
+        The attention that rows get inside the encoder, and their keys, if they were recorded.
     merges : tuple of Merge
         Rows that become weighted sums of others.
     """

@@ -60,7 +60,7 @@ class Encoding:
             return None, 0
         if self._tower is not None:
             raise UnsupportedModelError(
-                f"{ENCODED} bring features without the attention inside of the encoder: give pixels, or prune(..., "
+                f"{ENCODED} come without the attention inside the encoder: give pixels, or prune(..., "
                 "attention=f), f: the features (n, d) of an image to (n,) scores"
             )
         features = Encoded.of(output)
@@ -79,7 +79,7 @@ class Encoding:
             return None
         if self._merger is None:
             raise UnsupportedModelError(
-                f"{type(choose.rule).__name__} ranks by the attention inside of the encoder, and how a "
+                f"{type(choose.rule).__name__} ranks by the attention inside the encoder, and how a "
                 f"{self._config.model_type!r} model merges patches is not known: give family=Family(merger=...), "
                 "or attention=f, f: the features (n, d) of an image to (n,) scores"
             )

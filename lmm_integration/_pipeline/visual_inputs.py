@@ -58,7 +58,7 @@ class VisualInputs:
         """Refuse what would be answered without being pruned."""
         if arguments.get("inputs_embeds") is not None:
             raise UnsupportedModelError(
-                "inputs_embeds do not tell which columns are visual: pass input_ids with pixels or mm_encoder_outputs, "
+                "inputs_embeds do not show which columns are visual: pass input_ids with pixels or mm_encoder_outputs, "
                 "or select rows with lmm_integration.select_tokens before you merge them"
             )
         brought = {PIXELS[n] for n in PIXELS if arguments.get(n) is not None}

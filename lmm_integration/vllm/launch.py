@@ -47,10 +47,12 @@ def overrides(
 
     check_version(_installed(), Options.of(pruning))
     if "visual_pruning" in (others or {}):
-        raise InvalidOptionError("visual_pruning in hf_overrides would be replaced; give its options to pruning alone")
+        raise InvalidOptionError(
+            "visual_pruning in hf_overrides would be replaced; give its options as arguments instead"
+        )
     folder = Path(model).expanduser()
     if not (folder / "config.json").is_file() and (folder.exists() or model.startswith(("/", ".", "~"))):
-        raise UnsupportedModelError(f"{model} is no folder with a config.json; give the folder of a checkpoint")
+        raise UnsupportedModelError(f"{model} is not a folder with a config.json; give the folder of a checkpoint")
     config, _ = PretrainedConfig.get_config_dict(model, revision=revision, token=token)
     named = list((others or {}).get("architectures") or config.get("architectures") or [])
     bare = [name.removeprefix(PREFIX) for name in named]

@@ -96,5 +96,5 @@ def check_separated(tokens: Sequence[int], placeholders: frozenset[int], runs: S
             if not 0 <= place < len(tokens) or place in within:
                 raise InvalidOptionError(
                     f"the placeholders {run.start} to {run.stop - 1} of the prompt have no text "
-                    f"{'before' if place < run.start else 'behind'} them; use the model's chat template"
+                    f"{'before' if place < run.start else 'after'} them; use the model's chat template"
                 )

@@ -125,7 +125,7 @@ def open_table(
     if is_frame(points):
         return _of_frame(points, read_frame(points, columns, drop, drop_null))
     if hasattr(points, "readline"):
-        raise InvalidProblemError("points is an open file; give its path, whose suffix tells the format")
+        raise InvalidProblemError("points is an open file; give its path instead, because the suffix tells the format")
     if isinstance(points, Iterator):
         return _of_blocks(points, columns, drop, drop_null)
     if columns is not None or drop or drop_null:

@@ -43,7 +43,7 @@ def saved_dataset(location: Location) -> Location | None:
         files = [str(folder / part["filename"]) for part in state["_data_files"]]
         reordered = state.get("_indices_data_files") or state.get("_indices_files")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataFileError(f"{notes[_STATE]}: is no note of datasets' save_to_disk ({error!r})") from error
+        raise DataFileError(f"{notes[_STATE]}: is not a state file of datasets' save_to_disk ({error!r})") from error
     if reordered:
         raise DataFileError(f"{location.name}: rows are reordered by an index; call flatten_indices() before saving")
     return replace(location, files=tuple(files))

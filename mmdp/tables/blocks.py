@@ -58,7 +58,7 @@ class Table:
 
     def __post_init__(self) -> None:
         if self.n == 0 or self.d == 0:
-            raise InvalidProblemError(f"{self.name}: there are no points, but {self.n} rows of {self.d} columns")
+            raise InvalidProblemError(f"{self.name}: has {self.n} rows and {self.d} columns, so there are no points")
 
     def take(self, indices: Indices) -> Any:
         """The rows of these numbers, in this order, as they were given.

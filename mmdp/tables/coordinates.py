@@ -13,7 +13,7 @@ from mmdp.exceptions import InvalidProblemError
 from mmdp.tables.arrow import as_arrow, as_numpy
 from mmdp.tables.columns import Column, Kind
 
-_FILL = "fill it, or leave such rows out with drop_null=True (--drop-null)"
+_FILL = "fill it, or drop such rows with drop_null=True (--drop-null)"
 
 
 class Decoder:

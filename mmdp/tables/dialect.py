@@ -48,7 +48,9 @@ class TextOptions:
         if self.decimal not in (".", ","):
             raise InvalidOptionError(f"decimal = {self.decimal!r}: the decimal mark is '.' or ','")
         if self.separator == self.decimal:
-            raise InvalidOptionError(f"separator = {self.separator!r} is the decimal mark too; a cell needs an end")
+            raise InvalidOptionError(
+                f"separator = {self.separator!r} is the decimal mark too; give two different characters"
+            )
         if self.encoding is not None:
             object.__setattr__(self, "encoding", _codec(self.encoding))
 
@@ -114,10 +116,10 @@ def no_text(name: str, encoding: str, error: object) -> DataFileError:
     """The error of bytes that are no characters in an encoding."""
     if encoding.startswith("utf-8"):
         return DataFileError(
-            f"{name}: is no text in UTF-8 ({error}); if it is text in another encoding, name it, as in "
+            f"{name}: is not text in UTF-8 ({error}); if it is text in another encoding, name it, as in "
             "encoding='latin-1' or 'cp1252' in open_table (--encoding latin-1)"
         )
-    return DataFileError(f"{name}: is no text in {encoding} ({error})")
+    return DataFileError(f"{name}: is not text in {encoding} ({error})")
 
 
 def _text(name: str, head: bytes, encoding: str) -> str:
@@ -184,7 +186,7 @@ def _is_headed(name: str, cells: Sequence[str], following: Sequence[Sequence[str
     if not all(number is not None for number in numbers):
         if all(_value(cell, options.decimal) is not None or cell.lower() in MISSING for cell in cells):
             raise DataFileError(
-                f"{name}: the first line, {','.join(cells)}, has empty cells; fill them, or leave such rows out with "
+                f"{name}: the first line, {','.join(cells)}, has empty cells; fill them, or drop such rows with "
                 "header=False and drop_null=True (--no-header --drop-null)"
             )
         return True
@@ -227,7 +229,7 @@ def _check_header(name: str, cells: Sequence[str]) -> None:
     if unnamed:
         raise DataFileError(
             f"{name}: column {unnamed[0]} has no name in the first line, {','.join(cells)[:60]}; name it, or remove "
-            "what ends the lines with a separator"
+            "the separator at the end of each line"
         )
 
 

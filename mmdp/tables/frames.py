@@ -80,7 +80,7 @@ def read_frame(
     blocks = list(decoder.blocks(_chunks(batch) if parts > 1 else [list(map(_one_chunk, batch))]))
     found = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
     if not len(found):
-        raise InvalidProblemError(f"{name}: no row is complete")
+        raise InvalidProblemError(f"{name}: every row has a missing value")
     return Held(found, tuple(known[place].name for place in places), decoder.row_numbers())
 
 

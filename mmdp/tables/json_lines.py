@@ -36,8 +36,7 @@ def _batches(location: Location, columns: Sequence[Column], places: Sequence[int
     for start, table in _tables(location):
         if unknown := [name for name in table.column_names if name not in known]:
             raise DataFileError(
-                f"{location.name}: column {unknown[0]!r} appears behind row {start} for the first time; give every "
-                "line the same keys"
+                f"{location.name}: column {unknown[0]!r} first appears after row {start}; give every line the same keys"
             )
         for column in wanted:
             kind = (
@@ -46,7 +45,9 @@ def _batches(location: Location, columns: Sequence[Column], places: Sequence[int
                 else column.kind
             )
             if kind is not column.kind:
-                raise DataFileError(f"{location.name}: column {column.name!r} holds something else behind row {start}")
+                raise DataFileError(
+                    f"{location.name}: column {column.name!r} holds values of another type after row {start}"
+                )
         yield [_values(table, column, f"{location.name}: behind row {start}") for column in wanted]
 
 

@@ -87,7 +87,9 @@ def counts(typed: Sequence[str], labels: Mapping[str, NDArray[Any]]) -> Counts |
         low, high = (int(match[limit]) if match[limit] else None for limit in ("low", "high"))
         label = _like(match["label"], labels[name])
         if label in found[name]:
-            raise InvalidOptionError(f"--count {text}: {match['label']} has a count already; both limits are LOW:HIGH")
+            raise InvalidOptionError(
+                f"--count {text}: {match['label']} has a count already; for two limits, write LOW:HIGH"
+            )
         found[name][label] = (low, high) if match["range"] else int(match["low"])
     return found if len(labels) > 1 else next(iter(found.values()))
 
@@ -159,7 +161,7 @@ def _attribute(flag: str, text: str, labels: Mapping[str, NDArray[Any]]) -> tupl
         if text.startswith(f"{name}:"):
             return name, text[len(name) + 1 :]
     raise InvalidOptionError(
-        f"{flag} {text}: with several --groups, begin with which one it is about and a colon: {next(iter(labels))}:..."
+        f"{flag} {text}: with several --groups, begin with the name of one and a colon: {next(iter(labels))}:..."
     )
 
 

@@ -72,7 +72,7 @@ def _map(path: Path) -> np.memmap[Any, Any]:
     except (OSError, EOFError) as error:
         raise DataFileError(f"{path}: not a whole .npy file ({error}); {_WHOLE}") from error
     if not isinstance(table, np.memmap):
-        raise DataFileError(f"{path}: an archive of arrays; name it .npz")
+        raise DataFileError(f"{path}: is an archive of arrays; rename it to .npz")
     plain: np.memmap[Any, Any] = _plain(path, table)
     return plain
 

@@ -102,7 +102,7 @@ class Source:
             if end > ascending[-1]:
                 break
         if end <= ascending[-1]:
-            raise DataFileError(f"{self.name}: has fewer rows now, and row {ascending[-1]} was chosen; has it changed?")
+            raise DataFileError(f"{self.name}: has too few rows now: row {ascending[-1]} was chosen; has it changed?")
         return pa.concat_tables(parts, promote_options="permissive").take(as_arrow(np.argsort(order)))
 
 

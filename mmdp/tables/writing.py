@@ -50,8 +50,7 @@ def check_writable(path: Path, columns: tuple[Column, ...] = ()) -> None:
     lost = [column.name for column in columns if column.kind is Kind.OTHER]
     if suffix == ".npy" and lost:
         raise DataFileError(
-            f"{path}: an array holds numbers alone, and column {lost[0]!r} would be lost; write .parquet, .csv "
-            "or .jsonl"
+            f"{path}: an array holds only numbers, and column {lost[0]!r} would be lost; write .parquet, .csv or .jsonl"
         )
 
 

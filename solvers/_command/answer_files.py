@@ -100,18 +100,18 @@ def check_free(points: str, beside: Sequence[str | Path | None], **paths: Path |
     read = files_of(points)
     for flag, path in paths.items():
         if path is not None and path.resolve() in others:
-            raise DataFileError(f"{flag} {path}: is what is read, or written already; name another file")
+            raise DataFileError(f"{flag} {path}: this command already reads or writes this file; name another one")
         if path is not None:
             others.add(path.resolve())
         if path is not None and any(path.resolve() == file or file in path.resolve().parents for file in read):
             raise DataFileError(
-                f"{flag} {path}: is what is read, or lies inside; name another file, outside of {points}"
+                f"{flag} {path}: this is what the command reads, or lies inside it; name a file outside of {points}"
             )
     for path in paths.values():
         if path not in (None, STANDARD_OUTPUT) and not os.access(
             path if path.exists() else path.absolute().parent, os.W_OK
         ):
-            raise DataFileError(f"{path}: cannot be written; is there such a folder, and may you write to it?")
+            raise DataFileError(f"{path}: cannot be written; does the folder exist, and may you write to it?")
 
 
 def files_of(points: str) -> list[Path]:

@@ -51,44 +51,45 @@ MetricName = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("-o", help="Where the row numbers go: .npy, .csv, .tsv, .parquet, .feather or .jsonl."),
+    typer.Option("-o", help="File for the row numbers: .npy, .csv, .tsv, .parquet, .feather or .jsonl."),
 ]
 Rows = Annotated[
     Path | None,
     typer.Option(
         "--rows",
         metavar="FILE",
-        help="Where the chosen rows go, with all their columns: a file as for -o, or - for the standard output.",
+        help="File for the chosen rows with all their columns, as for -o, or - for standard output.",
     ),
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN", help="The coordinates, such as x,y or a column of lists; all columns if not given."),
+    typer.Option(metavar="COLUMN", help="The coordinates, such as x,y or a column of lists; by default all columns."),
 ]
 Drop = Annotated[
     list[str] | None, typer.Option(metavar="COLUMN", help="Columns that are not coordinates, such as id,name.")
 ]
-DropNull = Annotated[bool, typer.Option("--drop-null", help="Leave out rows with a missing value.")]
+DropNull = Annotated[bool, typer.Option("--drop-null", help="Drop rows with a missing value.")]
 Header = Annotated[
     bool | None,
     typer.Option("--header/--no-header", help="Whether the first line of a text file names the columns."),
 ]
 Separator = Annotated[
     str | None,
-    typer.Option(help="Between the cells of a text file, one character or `tab`; found out if not given."),
+    typer.Option(help="What separates the cells of a text file: one character or `tab`; detected by default."),
 ]
 Decimal = Annotated[str, typer.Option(help="The decimal mark of a text file.")]
-Encoding = Annotated[str | None, typer.Option(help="Of a text file that is not in UTF-8, such as latin-1 or cp1252.")]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of a text file that is not in UTF-8, such as latin-1 or cp1252.")
+]
 Include = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ROWS|FILE",
-        help="Rows that are chosen in any case: numbers that count from 0, such as 3,17, or a file of them, such as "
-        "-o writes.",
+        help="Rows that must be chosen: numbers that count from 0, such as 3,17, or a file of them, such as -o writes.",
     ),
 ]
 Exclude = Annotated[
-    list[str] | None, typer.Option(metavar="ROWS|FILE", help="Rows that are not chosen: as for --include.")
+    list[str] | None, typer.Option(metavar="ROWS|FILE", help="Rows that must not be chosen, given as for --include.")
 ]
 
 

@@ -27,7 +27,7 @@ def check_together(
     """Refuse flags without those that give them a meaning."""
     if (k is None) == (demand is None):
         raise InvalidOptionError(
-            "-k is how many rows to choose, --demand how much they have together: give one of them"
+            "-k is how many rows to choose, --demand the capacity that they must reach: give one of them"
         )
     if rank and rows is None:
         raise InvalidOptionError("--rank adds columns to the chosen rows: give --rows as well")
@@ -57,9 +57,11 @@ def check_flags(
             "--checkpoint: with --groups or --demand all points are in memory, and nothing is saved"
         )
     if checkpoint is not None and not method.resumable:
-        raise InvalidOptionError(f"--checkpoint: {name} saves nothing on the way; greedy does")
+        raise InvalidOptionError(f"--checkpoint: {name} writes no checkpoints; greedy does")
     if workers is not None and not method.reads_partitions:
-        raise InvalidOptionError(f"--workers: {name} takes the threads of NUMBA_NUM_THREADS; coreset has workers")
+        raise InvalidOptionError(
+            f"--workers: {name} takes its threads from NUMBA_NUM_THREADS; only coreset has workers"
+        )
     if assignment is not None and method.reads_partitions:
         raise InvalidOptionError(f"--assignment: {name} leaves the points in their partitions; greedy reads them again")
 

@@ -64,11 +64,13 @@ class TypedLimits:
         """
         if bool(groups) != bool(count or apart):
             raise InvalidOptionError(
-                "--groups labels the points, --count limits the labels and --apart keeps them apart: give both or "
-                "neither, labels and limits"
+                "--groups gives each point a label, --count limits the labels and --apart keeps them apart: give "
+                "--groups with --count or --apart, or none of them"
             )
         if (capacity is None) != (demand is None):
-            raise InvalidOptionError("--capacity is what each row has and --demand how much is needed: give both")
+            raise InvalidOptionError(
+                "--capacity (of each row) and --demand (the total that is needed) go together: give both"
+            )
         files = {name if len(groups) == 1 else Path(name).stem: name for name in groups}
         if len(files) < len(groups):
             raise InvalidOptionError(f"--groups {' --groups '.join(groups)}: two of them have the same name")

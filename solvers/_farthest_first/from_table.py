@@ -118,7 +118,7 @@ class _Traversal:
             self._save()
         self.bar.close()
         if math.isinf(radius):
-            raise DataFileError(f"{self.checkpoint}: holds all {self.k} picks already; remove it to start anew")
+            raise DataFileError(f"{self.checkpoint}: holds all {self.k} picks already; remove it to start again")
         if self.checkpoint is not None:
             self.checkpoint.unlink(missing_ok=True)
         return Traversed(self.picks, centres, radius, self.passes)

@@ -291,7 +291,7 @@ class Solver(ABC):
         )
         checked_options(stop, seed, certify_seconds)
         if progress and isinstance(table, Partitions):
-            raise InvalidOptionError("progress: there is no bar where partitions are read")
+            raise InvalidOptionError("progress: there is no progress bar where partitions are read; drop it")
         if is_matrix or not self._reads(asked):
             self._check_loading(asked)
             problem = Problem(k, points=table.load(), metric=metric, include=include, exclude=exclude)
@@ -324,7 +324,7 @@ class Solver(ABC):
         """Refuse what cannot be done with all rows in memory."""
         if asked.checkpoint is not None:
             raise InvalidOptionError(
-                f"checkpoint = {str(asked.checkpoint)!r}: this run of {self.keyword()} saves nothing on the way; "
+                f"checkpoint = {str(asked.checkpoint)!r}: this run of {self.keyword()} writes no checkpoints; "
                 "greedy does for tables, with a named metric and a start that does not compare all pairs of more than "
                 "4,096 points"
             )

@@ -229,6 +229,6 @@ def places_of(rows: Iterable[int], row_numbers: Indices | None, name: str) -> li
     if name != "exclude" and not is_point.all():
         lost = np.array(asked)[~is_point]
         raise InvalidProblemError(
-            f"{name}: {describe_rows(lost)} is no point: a value is missing there, or the table has no such row"
+            f"{name}: {describe_rows(lost)} cannot be used: a value is missing there, or the table has no such row"
         )
     return [int(place) for place in places[is_point]]

@@ -31,9 +31,7 @@ def starting_solution(problem: Problem, initial: Sequence[int]) -> tuple[Indices
     if wrong := fault(problem, given):
         solution = repaired(problem, given)
         if solution is None:
-            raise InvalidOptionError(
-                f"initial has {wrong}, and what is left of it could not be completed; leave it out"
-            )
+            raise InvalidOptionError(f"initial has {wrong}, and the rest could not be completed; drop initial")
         kept = int(np.isin(given, solution).sum())
         return solution, f"had {wrong}; {kept} of its {len(given)} points are kept"
     return given, ""

@@ -74,7 +74,7 @@ def no_solution_yet(keyword: str, problem: Problem) -> NoSolutionError:
     """Return the error of a run that ended without a solution and without a proof that there is none."""
     return NoSolutionError(
         f"{keyword} found no {_wanted(problem)} that keep the distances of apart before its limits ended it; there may "
-        "be none: exact proves that, or finds some, if it is given the time"
+        "be none: given enough time, exact finds some or proves that there are none"
     )
 
 
@@ -82,7 +82,7 @@ def no_solution(problem: Problem) -> InvalidProblemError:
     """Return the error of a problem that is proven to have no solution."""
     counted = " and the counts" if problem.group_counts is not None else ""
     return InvalidProblemError(
-        f"no {_wanted(problem)} keep the distances of apart{counted}, by proof; shorten one of them"
+        f"it is proven that no {_wanted(problem)} keep the distances of apart{counted}; shorten one of them"
     )
 
 

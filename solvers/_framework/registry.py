@@ -156,7 +156,7 @@ def make(solver: str | Solver, **options: Any) -> Solver:
     if isinstance(solver, Solver):
         if options:
             raise InvalidOptionError(
-                f"{', '.join(options)}: options go into the Solver itself, or pass its name instead"
+                f"{', '.join(options)}: give options to the Solver itself, or pass its name instead"
             )
         return solver
     if not isinstance(solver, (str, type)):

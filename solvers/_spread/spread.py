@@ -114,7 +114,9 @@ def spread(
     if not is_number or not 0 < distance < math.inf:
         raise InvalidProblemError(f"distance = {distance!r}: give the smallest distance allowed, a number > 0")
     if isinstance(points, Problem) or is_dask(points):
-        raise InvalidProblemError("spread takes an array, a matrix or a file; a Problem has a k, and Dask partitions")
+        raise InvalidProblemError(
+            "spread takes an array, a matrix or a file: no Problem, which has a k, and no Dask collection"
+        )
     loaded, metric, row_numbers = in_memory(points, metric, columns, drop, drop_null)
     n = count_rows(loaded)
     include, exclude = places_of(include, row_numbers, "include"), places_of(exclude, row_numbers, "exclude")

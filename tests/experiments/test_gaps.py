@@ -92,7 +92,7 @@ def test_ctrl_c_keeps_what_is_measured_and_says_how_to_go_on(tmp_path, monkeypat
     monkeypatch.setattr(solvers.load("greedy"), "_run", interrupted)
     result = run(tmp_path)
     assert result.exit_code == 130
-    assert "the same command goes on" in result.output
+    assert "the same command continues" in result.output
     monkeypatch.undo()
     monkeypatch.setattr(gaps, "_cases", lambda chosen: TINY)
     assert run(tmp_path).exit_code == 0
@@ -103,7 +103,7 @@ def test_a_solver_that_does_not_accept_a_problem_says_why(tmp_path, monkeypatch)
     large = Case("tiny", "large", Problem(20, points=[[float(i)] for i in range(60)]))
     monkeypatch.setattr(gaps, "_cases", lambda chosen: [large])
     assert run(tmp_path).exit_code == 0
-    assert "brute_force did not take part: 4.19e+15 subsets" in (tmp_path / "gaps.md").read_text()
+    assert "brute_force was not run: 4.19e+15 subsets" in (tmp_path / "gaps.md").read_text()
 
 
 def test_an_unknown_solver_is_named_before_anything_runs(tmp_path):

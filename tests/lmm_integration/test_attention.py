@@ -340,7 +340,7 @@ class Unreachable:
 
 
 def test_an_encoder_without_attention_is_named() -> None:
-    with pytest.raises(UnsupportedModelError, match="encoder of Unreachable is out of reach"):
+    with pytest.raises(UnsupportedModelError, match="encoder of Unreachable cannot be recorded"):
         encoder_attention.Tower(Unreachable(), None, EncoderAttention())
 
 

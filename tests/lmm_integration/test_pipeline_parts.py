@@ -416,7 +416,7 @@ def test_what_cannot_be_shortened_is_named():
         mask = torch.ones(len(inputs["input_ids"]), 1, 4, 4)
         with pytest.raises(UnsupportedModelError, match="needs a mask of shape"):
             model(**{**inputs, "attention_mask": mask})
-        with pytest.raises(UnsupportedModelError, match="inputs_embeds do not tell which columns are visual"):
+        with pytest.raises(UnsupportedModelError, match="inputs_embeds do not show which columns are visual"):
             model(pixel_values=inputs["pixel_values"], inputs_embeds=torch.zeros(1, 4, 8))
         fewer = np.flatnonzero((inputs["input_ids"][0] == tiny.IMAGE).numpy())[0]
         ids = inputs["input_ids"].clone()

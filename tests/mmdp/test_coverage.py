@@ -67,7 +67,7 @@ def test_what_was_read_back_has_no_points():
     result = solve(np.eye(4), 2)
     for again in (Result.from_json(result.to_json()), pickle.loads(pickle.dumps(result))):
         assert again.indices.tolist() == result.indices.tolist()
-        with pytest.raises(InvalidProblemError, match="does not have its points at hand"):
+        with pytest.raises(InvalidProblemError, match="does not hold its points"):
             _ = again.radii
 
 

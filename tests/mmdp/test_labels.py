@@ -127,19 +127,23 @@ def test_labels_of_all_rows_are_told_from_those_with_a_header(tmp_path, kind):
 
 
 BAD = {
-    "neither count nor file": (["--groups", "city"], InvalidOptionError, "give both or neither"),
-    "no groups": (["--count", "Oslo=3"], InvalidOptionError, "give both or neither"),
-    "unknown group": (["--groups", "city", "--count", "Rome=3"], InvalidProblemError, "'Rome', and no point.*'Bergen'"),
+    "neither count nor file": (["--groups", "city"], InvalidOptionError, "or none of them"),
+    "no groups": (["--count", "Oslo=3"], InvalidOptionError, "or none of them"),
+    "unknown group": (["--groups", "city", "--count", "Rome=3"], InvalidProblemError, "'Rome', but no point.*'Bergen'"),
     "unknown column": (["--groups", "town", "--count", "Oslo=3"], DataFileError, "no column 'town'; it has x, city"),
     "missing file": (["--groups", "town.csv", "--count", "Oslo=3"], DataFileError, "no such file"),
     "no number": (["--groups", "city", "--count", "Oslo=many"], InvalidOptionError, "Oslo=many: give LABEL=N"),
     "no limit": (["--groups", "city", "--count", "Oslo=:"], InvalidOptionError, "give LABEL=N"),
     "no label": (["--groups", "city", "--count", "3"], InvalidOptionError, "give LABEL=N"),
-    "no group can have it": (["--groups", "city", "--count", f"Oslo={10**30}"], InvalidProblemError, "'Oslo', and 20"),
+    "no group can have it": (
+        ["--groups", "city", "--count", f"Oslo={10**30}"],
+        InvalidProblemError,
+        "'Oslo', but only",
+    ),
     "twice": (["--groups", "city", *typed(["Oslo=1:", "Oslo=:3"])], InvalidOptionError, "Oslo has a count already"),
     "reversed": (["--groups", "city", "--count", "Oslo=5:2"], InvalidProblemError, "at least <= at most"),
     "too many": (["--groups", "city", "--count", "Oslo=10:"], InvalidProblemError, "at least 10 points.*k = 9"),
-    "too few there": (["--groups", "city", "--count", "Oslo=21"], InvalidProblemError, "'Oslo', and 20 can be chosen"),
+    "too few there": (["--groups", "city", "--count", "Oslo=21"], InvalidProblemError, "'Oslo', but only 20 can"),
     "solver": (
         ["--groups", "city", *typed(TYPED), "--solver", "gist"],
         InvalidOptionError,
@@ -166,7 +170,7 @@ def test_a_file_of_another_length_is_named(tmp_path, kind):
 def test_a_label_that_no_byte_can_be_is_an_unknown_group(tmp_path):
     np.save(tmp_path / "points.npy", X)
     np.save(tmp_path / "bytes.npy", np.arange(60, dtype=np.uint8))
-    with pytest.raises(InvalidProblemError, match="'300', and no point is of that group"):
+    with pytest.raises(InvalidProblemError, match="'300', but no point is in that group"):
         select(tmp_path, tmp_path / "points.npy", "--groups", tmp_path / "bytes.npy", "--count", "300=1")
 
 
@@ -261,13 +265,13 @@ def test_the_column_of_capacities_is_no_coordinate(tmp_path, capsys):
 BAD_LIMITS = {
     "k and a demand": (["-k", 3, "--capacity", "beds", "--demand", 9], InvalidOptionError, "give one of them"),
     "neither": ([], InvalidOptionError, "give one of them"),
-    "no capacity": (["--demand", 9], InvalidOptionError, "--capacity is what each row has"),
-    "too much": (["--capacity", "beds", "--demand", 999], InvalidProblemError, "demand = 999 is more than the 234"),
+    "no capacity": (["--demand", 9], InvalidOptionError, "--capacity .of each row. and --demand"),
+    "too much": (["--capacity", "beds", "--demand", 999], InvalidProblemError, "demand = 999 is more than 234"),
     "no numbers": (["--capacity", "city", "--demand", 9], InvalidProblemError, "give one number for each"),
     "which attribute": (
         ["-k", 3, "--groups", "city", "--groups", "size", "--count", "Oslo=1"],
         InvalidOptionError,
-        "begin with which one it is about and a colon: city:",
+        "begin with the name of one and a colon: city:",
     ),
     "twice": (
         ["-k", 3, "--groups", "size", "--apart", "s,l=1", "--apart", "l,s=2"],
@@ -279,7 +283,7 @@ BAD_LIMITS = {
     "unknown label": (
         ["-k", 3, "--groups", "size", "--apart", "s,m=1"],
         InvalidProblemError,
-        "names 'm', and no point",
+        "names 'm', but no point",
     ),
     "same names": (
         ["-k", 3, "--groups", "size", "--groups", "size", "--count", "s=1"],

@@ -309,7 +309,7 @@ def test_fingerprints_are_rows_of_bits():
         ).all()
     own = Problem(2, points=prints, metric=lambda a, b: float(len(set(a.GetOnBits()) ^ set(b.GetOnBits()))))
     assert own.matrix() == pytest.approx(64 * Problem(2, points=bits, metric="hamming").matrix())
-    with pytest.raises(InvalidProblemError, match="row 1 is no fingerprint of 64 bits"):
+    with pytest.raises(InvalidProblemError, match="row 1 is not a fingerprint of 64 bits"):
         Problem(2, points=[prints[0], BitVector([1, 0])], metric="tanimoto")
 
 

@@ -155,7 +155,7 @@ def test_the_whole_matrix_in_too_little_time_is_refused():
 
 def test_distances_of_a_matrix_have_no_metric_and_precomputed_is_one():
     D = word_distances()
-    with pytest.raises(InvalidProblemError, match="metric = 'cosine' is a distance of points, and distances are given"):
+    with pytest.raises(InvalidProblemError, match="metric = 'cosine' is a distance of points, but distances are given"):
         Problem(3, distances=D, metric="cosine")
     best = solve(Problem(3, distances=D), solver="exact").objective
     assert solve(D, 3, solver="exact", metric="precomputed").objective == best

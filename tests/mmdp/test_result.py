@@ -33,7 +33,7 @@ def test_rows_round_trip_through_csv_and_json(case):
 def test_a_seed_of_any_whole_type_is_written():
     result = solve(np.eye(4), 2, solver="random", seed=np.int32(3))
     assert Result.from_json(result.to_json()).seed == 3
-    with pytest.raises(InvalidProblemError, match="because it was read back or copied"):
+    with pytest.raises(InvalidProblemError, match="because it was read from a file or copied"):
         _ = copy.deepcopy(result).radii
 
 

@@ -197,8 +197,11 @@ def sites(**changed):
 WRONG = {
     "no demand": ({"demand": None}, "give both"),
     "no capacity": ({"capacity": None}, "give both"),
-    "too much": ({"demand": BEDS.sum() + 1}, f"more than the {BEDS.sum()} of all 60 points"),
-    "too much of the rest": ({"demand": BEDS.sum(), "exclude": [3]}, f"the {BEDS.sum() - BEDS[3]} of all 59 points"),
+    "too much": ({"demand": BEDS.sum() + 1}, f"more than {BEDS.sum()}, the capacity of all 60 points"),
+    "too much of the rest": (
+        {"demand": BEDS.sum(), "exclude": [3]},
+        f"{BEDS.sum() - BEDS[3]}, the capacity of all 59 points",
+    ),
     "no number": ({"demand": "many"}, "demand = 'many'"),
     "nothing": ({"demand": 0}, "a number above 0"),
     "infinity": ({"demand": np.inf}, "a number above 0"),
@@ -222,7 +225,7 @@ def test_what_is_wrong_with_a_demand_is_named_before_any_search(name):
 WRONG_APART = {
     "no labels": ({"groups": None, "apart": {(0, 1): 1.0}}, "apart are about the labels: give both or neither"),
     "no pair": ({"apart": {0: 1.0}}, "apart names 0: give a pair"),
-    "no such group": ({"apart": {(0, 5): 1.0}}, "names 5, and no point is of that group; known: 0, 1"),
+    "no such group": ({"apart": {(0, 5): 1.0}}, "names 5, but no point is in that group; known: 0, 1"),
     "negative": ({"apart": {(0, 1): -1.0}}, "give a distance"),
     "no mapping": ({"apart": 3.0}, "apart = 3.0: give a mapping"),
     "no such attribute": ({"groups": {"a": BEDS % 2}, "apart": {"b": {}}}, "names the attribute 'b'"),
@@ -358,7 +361,7 @@ def test_k_without_anything_is_asked_for():
 def test_groups_that_cannot_be_apart_are_proven_so_and_a_search_says_that_it_found_none():
     problem = Problem(5, points=PLANE, groups=BEDS % 2, apart={(0, 0): 2.0, (1, 1): 2.0, (0, 1): 0.01})
     for name in ("exact", "ilp", "brute_force"):
-        with pytest.raises(InvalidProblemError, match="no 5 points keep the distances of apart, by proof"):
+        with pytest.raises(InvalidProblemError, match="it is proven that no 5 points keep the distances of apart"):
             solvers.solve(problem, solver=name)
     with pytest.raises(NoSolutionError, match="local_search found no 5 points"):
         solvers.solve(problem, solver="local_search")

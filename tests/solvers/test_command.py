@@ -31,6 +31,12 @@ def table(tmp_path):
     return tmp_path / "t.csv"
 
 
+def test_help_fills_its_lines(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    select("--help")
+    assert "continues from --checkpoint after an interruption" in capsys.readouterr().out
+
+
 def test_the_input_is_not_overwritten(tmp_path, table, monkeypatch):
     before = table.read_bytes()
     monkeypatch.chdir(tmp_path)
@@ -41,9 +47,9 @@ def test_the_input_is_not_overwritten(tmp_path, table, monkeypatch):
         (table, table), (table, "t.csv"), (table, "link.csv"), ("parts", "parts/out.csv"), ("t.csv", table),
         ("*.csv", "t.csv"), ("parts/*.csv", "parts/p.csv"), (table.as_uri(), table),
     ):  # fmt: skip
-        with pytest.raises(DataFileError, match=r"-o .*: is what is read, or lies inside"):
+        with pytest.raises(DataFileError, match=r"-o .*: this is what the command reads, or lies inside"):
             select(points, "-k", 3, "--columns", "x", "-o", output)
-    with pytest.raises(DataFileError, match=r"--checkpoint .*t\.csv: is what is read"):
+    with pytest.raises(DataFileError, match=r"--checkpoint .*t\.csv: this is what the command reads"):
         select(table, "-k", 3, "--columns", "x", "--checkpoint", table)
     assert table.read_bytes() == before
 
@@ -54,9 +60,9 @@ def test_files_beside_the_input_are_not_overwritten_and_answers_not_by_each_othe
     np.save(tmp_path / "q.npy", [1.0])
     for flag, file in (("--exclude", seen), ("--include", seen), ("--query", tmp_path / "q.npy")):
         for output in ("-o", "--assignment"):
-            with pytest.raises(DataFileError, match=f"{output} .*: is what is read, or written already"):
+            with pytest.raises(DataFileError, match=f"{output} .*: this command already reads or writes this file"):
                 select(table, "-k", 3, "--columns", "x", flag, file, output, file)
-    with pytest.raises(DataFileError, match=r"--assignment .*: is what is read, or written already"):
+    with pytest.raises(DataFileError, match=r"--assignment .*: this command already reads or writes this file"):
         select(table, "-k", 3, "--columns", "x", "-o", tmp_path / "a.csv", "--assignment", tmp_path / "a.csv")
     assert seen.read_text() == "3\n"
 
@@ -128,7 +134,7 @@ def test_numbers_and_rows_at_once(table, capsys):
     lines, indices = table.read_text().splitlines(), solve(X[:, :1], 4).indices
     assert list(map(int, numbers.read_text().split())) == indices.tolist()
     assert rows.read_text().splitlines() == [lines[0], *(lines[1 + i] for i in indices)]
-    with pytest.raises(DataFileError, match=r"--rows .*: is what is read, or written already"):
+    with pytest.raises(DataFileError, match=r"--rows .*: this command already reads or writes this file"):
         select(table, "-k", 4, "--columns", "x", "-o", rows, "--rows", rows)
 
 
@@ -159,7 +165,7 @@ def test_rows_on_the_standard_output_need_no_folder(table, capsys, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     select(table, "-k", 3, "--columns", "x", "--rows", "-")
     assert len(capsys.readouterr().out.splitlines()) == 4
-    with pytest.raises(DataFileError, match="cannot be written; is there such a folder"):
+    with pytest.raises(DataFileError, match="cannot be written; does the folder exist"):
         select(table, "-k", 3, "--columns", "x", "--rows", table.parent / "o.csv")
 
 
@@ -179,7 +185,7 @@ def test_ctrl_c_is_told_in_one_line(table, monkeypatch, capsys, command):
         monkeypatch.setattr(Greedy, "_run_table", interrupt)
         with pytest.raises(SystemExit):
             application([*arguments, "--checkpoint", str(table.parent / "c.json")])
-        assert capsys.readouterr().err == "interrupted; the same command goes on from its checkpoint\n"
+        assert capsys.readouterr().err == "interrupted; the same command continues from its checkpoint\n"
     with pytest.raises(SystemExit) as ended:
         application([command, "--no-such-flag"])
     assert ended.value.code == 2
@@ -306,7 +312,7 @@ def test_fixed_rows_with_groups_and_gaps(tmp_path, capsys):
     assert 9 in rows
     assert not {0, 3, 5, 6} & set(rows)
     assert sum(row % 3 == 0 for row in rows) == 2
-    with pytest.raises(MMDPError, match="include: row 5 is no point: a value is missing there, or"):
+    with pytest.raises(MMDPError, match="include: row 5 cannot be used: a value is missing there, or"):
         select(tmp_path / "t.csv", "-k", 6, "--drop", "city", "--drop-null", "--include", 5)
 
 
@@ -364,7 +370,7 @@ def test_the_nearest_chosen_row_of_each(table, capsys, suffix):
     assert found["nearest"].tolist() == kept[expected.indices[expected.assignment().labels]].tolist()
     assert found["distance"].to_numpy() == pytest.approx(expected.assignment().distances)
     assert f"coverage     {expected.coverage_radius:.6g}" in shown
-    with pytest.raises(DataFileError, match=r"--assignment .*t\.csv: is what is read"):
+    with pytest.raises(DataFileError, match=r"--assignment .*t\.csv: this is what the command reads"):
         select(table, "-k", 4, "--assignment", table)
     with pytest.raises(InvalidOptionError, match="--assignment: coreset leaves the points in their partitions"):
         select(table, "-k", 4, "--assignment", out, "--solver", "coreset")
@@ -423,7 +429,7 @@ LATIN = "Stra\u00dfe;H\u00f6he;L\u00e4nge\n" + "".join(f"Weg \u00e4{row};{row * 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ISO8859-15"])
 def test_a_text_file_in_another_encoding(tmp_path, encoding):
     (tmp_path / "t.csv").write_bytes(LATIN.encode(encoding))
-    with pytest.raises(DataFileError, match=r"t\.csv: is no text in UTF-8 .*encoding='latin-1'.*--encoding latin-1"):
+    with pytest.raises(DataFileError, match=r"t\.csv: is not text in UTF-8 .*encoding='latin-1'.*--encoding latin-1"):
         select(tmp_path / "t.csv", "-k", 3, "--columns", "L\u00e4nge")
     options = ["--encoding", encoding, "--columns", "H\u00f6he,L\u00e4nge"]
     select(tmp_path / "t.csv", "-k", 3, *options, "--rows", tmp_path / "o.csv")
@@ -457,7 +463,7 @@ def test_spread_reads_and_writes_as_select(table, capsys):
     assert "coordinates  x, y" in capsys.readouterr().err
     application(["spread", str(table), "--columns", "x,y", *fixed], standalone_mode=False)
     assert chosen(capsys) == expected.indices.tolist()
-    with pytest.raises(DataFileError, match=r"-o .*: is what is read"):
+    with pytest.raises(DataFileError, match=r"-o .*: this is what the command reads"):
         application(["spread", str(table), "--distance", "1", "-o", str(table)], standalone_mode=False)
 
 

@@ -142,7 +142,7 @@ CLASHES = {
         "the attribute 'age', and groups has no labels for it; known: 'sex', 'city'",
     ),
     "limits without labels": ({"sex": 3}, "counts is {attribute: {label: number}}"),
-    "unknown label": ({"sex": {"x": 1}}, "counts of 'sex' names 'x', and no point is of that group; known: 'f', 'm'"),
+    "unknown label": ({"sex": {"x": 1}}, "counts of 'sex' names 'x', but no point is in that group; known: 'f', 'm'"),
 }
 
 

@@ -162,7 +162,7 @@ def test_partitions_that_do_not_belong_together_are_named():
 def test_what_is_no_matter_of_partitions_is_refused(tmp_path):
     folder = folder_of(tmp_path / "parts")
     for call, message in (
-        (lambda: solve(folder, 3, solver="coreset", columns=["a"], checkpoint="x.json"), "saves nothing on the way"),
+        (lambda: solve(folder, 3, solver="coreset", columns=["a"], checkpoint="x.json"), "writes no checkpoints"),
         (lambda: solve(dd.from_pandas(FRAME, npartitions=2), 3, columns=["a"]), "takes solver='coreset'"),
         (lambda: open_table(dd.from_pandas(FRAME, npartitions=2), drop_null=True), "call dropna"),
         (lambda: solve(da.ones((5, 3)), 3, solver="coreset", columns=["a"]), "a Dask array has no names"),
@@ -174,7 +174,7 @@ def test_what_is_no_matter_of_partitions_is_refused(tmp_path):
         with pytest.raises(MMDPError, match=message):
             call()
     command = ["select", str(folder), "-k", "3", "--columns", "a", "--workers", "2"]
-    with pytest.raises(InvalidOptionError, match="--workers: greedy takes the threads of NUMBA_NUM_THREADS"):
+    with pytest.raises(InvalidOptionError, match="--workers: greedy takes its threads from NUMBA_NUM_THREADS"):
         application(command, standalone_mode=False)
 
 
@@ -210,6 +210,6 @@ def test_a_partition_that_goes_with_its_worker_is_named():
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
         distributed.Client(cluster),
-        pytest.raises(DataFileError, match="a partition went with the worker that held it"),
+        pytest.raises(DataFileError, match="a partition was lost with the worker that held it"),
     ):
         solve(points, 3, solver="coreset")

@@ -289,7 +289,7 @@ def test_frames_of_every_kind():
 def test_what_is_wrong_is_named(arguments, message):
     with pytest.raises(InvalidProblemError, match=message):
         spread([[0.0], [1.0], [5.0]], **arguments)
-    with pytest.raises(InvalidProblemError, match="a Problem has a k"):
+    with pytest.raises(InvalidProblemError, match="no Problem, which has a k"):
         spread(Problem(2, points=np.eye(3)), 1)
 
 

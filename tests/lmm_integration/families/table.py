@@ -229,13 +229,13 @@ def main() -> None:
     supported = [name for name, each in found if SUPPORTED in {one.status for one in each.values()}]
     text = f"""# Models
 
-Which types of the image-text-to-text mapping of transformers {transformers.__version__} `prune` is right for. Written
-by `python -m tests.lmm_integration.families.table`; the tests check every row.
+Whether `prune` is correct for each type that transformers {transformers.__version__} has in its image-text-to-text
+mapping. `python -m tests.lmm_integration.families.table` wrote this page; the tests check every row.
 
-- **equal**: a tiny model of that type, pruned, equals the unpruned model with the same rows taken out in front of its
-  layers: `forward` and `generate`, a ragged batch, with and without a cache, with beams. With `keep=1.0` every bit is
-  that of the unpruned model.
-- **refused**: `prune` says so, and why.
+- **equal**: a tiny pruned model of that type gives what the unpruned model gives if the same rows are removed before
+  its first layer. This is checked for `forward` and `generate`, for a ragged batch, with and without a cache, and with
+  beams. With `keep=1.0` every bit is that of the unpruned model.
+- **refused**: `prune` raises an error that says why.
 - **not run**: the model could not be built or run small enough here. `prune` tries it, and checks the numbers of
   placeholders and features in every call.
 
@@ -252,7 +252,7 @@ by `python -m tests.lmm_integration.families.table`; the tests check every row.
 
 
 def rewrite(types: list[str]) -> None:
-    """Write the lines of some types anew."""
+    """Write the lines of some types again."""
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     for model_type in types:
         each = {modality: one for modality in shrunk.MODALITIES if (one := outcome(model_type, modality)) is not None}

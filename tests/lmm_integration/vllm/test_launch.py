@@ -102,7 +102,7 @@ def test_a_max_keep_that_no_request_may_use_is_noted(model, capsys, trusting):
 def test_a_folder_without_a_checkpoint_is_named(model, tmp_path):
     (tmp_path / "empty").mkdir()
     for wrong in (tmp_path / "empty", tmp_path / "not-there"):
-        with pytest.raises(UnsupportedModelError, match=f"{wrong} is no folder with a config.json"):
+        with pytest.raises(UnsupportedModelError, match=f"{wrong} is not a folder with a config.json"):
             pruned(str(wrong), keep=0.1)
 
 

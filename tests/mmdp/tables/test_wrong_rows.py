@@ -180,7 +180,7 @@ def test_required_rows_count_all_rows_too(tmp_path):
         result = solve(table, 6, drop_null=True, include=[10, 2], exclude=[22])
         assert result.indices.tolist() == expected
         assert len(result.assignment().labels) == 62
-        with pytest.raises(InvalidProblemError, match="include: row 5 is no point: a value is missing there, or"):
+        with pytest.raises(InvalidProblemError, match="include: row 5 cannot be used: a value is missing there, or"):
             solve(table, 6, drop_null=True, include=[5])
         same = solve(table, 6, drop_null=True, include={10, 2}, exclude=[22, 5])  # row 5 is none anyway
         assert set(same.indices.tolist()) == set(expected)
@@ -420,7 +420,7 @@ def test_packed_bits_are_compared_as_bits_on_request(tmp_path):
         assert (found.indices.tolist(), found.objective) == (expected.indices.tolist(), expected.objective)
     with pytest.warns(UserWarning, match=r"if they are packed bits, use metric='packed_hamming'"):
         solve(packed, 6, metric="hamming")
-    with pytest.raises(InvalidProblemError, match=r"give uint8, as np.packbits does, not float64"):
+    with pytest.raises(InvalidProblemError, match=r"give uint8, as np.packbits returns it, not float64"):
         solve(X.astype(float), 3, metric="packed_hamming")
     np.save(tmp_path / "p.npy", packed)
     with pytest.warns(UserWarning, match="packed bits"):
@@ -437,7 +437,7 @@ NAMED = {
         r"\[0\] is a list of 1; np\.stack",
     ),
     "a gap": (lambda: solve(np.array([[None], [1]]), 2), r"\[0, 0\] is missing; drop or fill"),
-    "objects": (lambda: solve(np.array([[object()], [1]]), 2), "is a object, which is no number"),
+    "objects": (lambda: solve(np.array([[object()], [1]]), 2), "is a object, which is not a number"),
     "complex": (lambda: solve(X * 1j, 2), r"real and imaginary parts as two columns"),
     "dates": (lambda: solve(np.array([["2024-01-01"], ["2024-01-02"]], "M8[D]"), 2), r"np\.timedelta64\(1, 'D'\)"),
     "on a line": (lambda: solve(np.arange(5.0), 2), r"on a line pass x\.reshape\(-1, 1\)"),
