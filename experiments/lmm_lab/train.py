@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -101,8 +101,9 @@ def train(recipe: Recipe, folder: Path) -> Any:
     if not finished:
         (folder / "log.csv").unlink(missing_ok=True)
     log = Log(folder / "log.csv")
-    rounds = [partial(train_language, turn=number) for number in range(recipe.language_rounds)]
-    for number, stage in enumerate((train_tower, train_projector, *rounds), 1):
+    stages: list[Callable[[Any, Task, Recipe, Log], None]] = [train_tower, train_projector]
+    stages += [partial(train_language, turn=turn) for turn in range(recipe.language_rounds)]
+    for number, stage in enumerate(stages, 1):
         if number > finished:
             stage(model, task, recipe, log)
             torch.save((asdict(recipe), number, model.state_dict()), folder / _STAGE)
