@@ -96,7 +96,7 @@ def test_one_pass_over_many_questions_equals_each_alone(asked_about):
             assert torch.allclose(together[i, q, :length], alone, atol=1e-4)
 
 
-def interrupted(*_):
+def interrupted(*_, **__):
     raise KeyboardInterrupt
 
 

@@ -106,7 +106,7 @@ def test_commas_and_quotes_round_trip(path):
 
 @pytest.mark.parametrize(
     ("damage", "message"),
-    [(b"too,many,cells\n", "line 3: 3 cells"), (b"\xff\xfe\n", "is no text")],
+    [(b"too,many,cells\n", "line 3: 3 cells"), (b"\xff\xfe\n", "is not text")],
     ids=["cells", "bytes"],
 )
 def test_a_damaged_file_is_named(path, damage, message):

@@ -34,6 +34,8 @@ def test_other_rules_prune_images_too(tokens_per_frame, frames, q):
 @pytest.mark.parametrize("q", [0.0, 0.3, 0.75, 0.99])
 @pytest.mark.parametrize("kind", ["video", "image", "still video"])
 def test_the_mask_keeps_exactly_the_count(solver, q, kind):
+    if (solver, kind) == ("dycoke", "image"):
+        pytest.skip("dycoke compares frames; one is refused, as a test below shows")
     frames, height, width, merge = (1 if kind == "image" else 3), 4, 6, 2
     per_frame = (height // merge) * (width // merge)
     X = torch.randn(frames * per_frame, 8, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)

@@ -233,14 +233,14 @@ def opened_differs(content, text):
         ({"threshold": float("nan").hex()}, "not distances"),
         ({"threshold": (-1.0).hex()}, "not distances"),
         ({"bound": (1.0).hex()}, "below the threshold"),
-        ({"picks": [0, 1, 2, 3, 4, 5, 5]}, "no k points"),
+        ({"picks": [0, 1, 2, 3, 4, 5, 5]}, "not k points"),
         ({"picks": [0, 1, 2, 3, 4, 5, -1]}, "negative"),
         ({"picks": [0, 1, 2, 3, 4, 5, 99]}, "damaged"),
         ({"exclude": [0]}, "an excluded point is picked|every point exactly once"),
         ({"include": [0]}, "every point exactly once|lack an included one"),
         ({"free": 39}, "every point exactly once"),
         ({"cells": 39}, "every point exactly once"),
-        ({"k": 6}, "no k points"),
+        ({"k": 6}, "not k points"),
     ],
 )
 def test_a_wrong_header_is_refused(change, why):

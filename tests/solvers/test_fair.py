@@ -189,7 +189,7 @@ BAD = {
     "count negative": ({"counts": {"a": -1}}, "0 <= at least"),
     "count reversed": ({"counts": {"a": (3, 2)}}, "at least <= at most"),
     "group too small": ({"counts": {"c": 2}}, "at least 2 points of group 'c', but only 1 can be chosen"),
-    "group excluded": ({"counts": {"c": 1}, "exclude": [5]}, "at least 1 points of group 'c', and 0"),
+    "group excluded": ({"counts": {"c": 1}, "exclude": [5]}, "at least 1 points of group 'c', but only 0"),
     "too many wanted": ({"counts": {"a": (2, 3), "b": (2, None)}}, "at least 4 points in all, more than k = 3"),
     "too few allowed": ({"counts": {"a": 1, "b": 0, "c": (0, 1)}}, "at most 2 .*fewer than k = 3"),
     "include too many": (

@@ -174,7 +174,7 @@ def test_flags_beside_a_query_are_those_of_gist(tmp_path, capsys):
     expected = solve(X, 5, solver="gist", query=X[:2], include=[3], exclude=[0, 1])
     assert [int(line) for line in capsys.readouterr().out.split()] == expected.indices.tolist()
     for extra, message in (
-        (["--checkpoint", "c.json"], "--checkpoint: gist saves nothing"),
+        (["--checkpoint", "c.json"], "--checkpoint: gist writes no checkpoints"),
         (["--workers", "2"], "--workers: gist takes"),
     ):
         with pytest.raises(InvalidOptionError, match=message):

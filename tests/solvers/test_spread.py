@@ -321,7 +321,7 @@ def test_columns_of_a_frame_whose_rows_have_gaps():
         assert found.indices.tolist() == kept[expected.indices].tolist()
         assert found.n == 39
     assert found.of(frame).equals(frame.iloc[found.indices])
-    with pytest.raises(InvalidProblemError, match="include: row 7 is no point"):
+    with pytest.raises(InvalidProblemError, match="include: row 7 cannot be used"):
         spread(frame, 0.3, drop="name", drop_null=True, include=[7])
 
 

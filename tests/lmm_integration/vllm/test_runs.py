@@ -42,7 +42,7 @@ def test_shortened_and_whole_again(pieces):
     ("tokens", "runs", "message"),
     [
         ([9, 9, 1], [range(2)], "no text before"),
-        ([1, 9, 9], [range(1, 3)], "no text behind"),
+        ([1, 9, 9], [range(1, 3)], "no text after"),
         ([1, 9, 8, 8, 1], [range(1, 2), range(2, 4)], "no text"),
         ([1, 9, 1, 8, 1], [range(1, 2)], "token 3 of the prompt is a placeholder"),
     ],
