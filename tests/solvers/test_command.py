@@ -74,7 +74,11 @@ REFUSED = {
         InvalidOptionError,
         "--seconds: coreset constructs",
     ),
-    "checkpoint": (["--checkpoint", "c.json", "--solver", "random"], InvalidOptionError, "--checkpoint: random writes no checkpoints"),
+    "checkpoint": (
+        ["--checkpoint", "c.json", "--solver", "random"],
+        InvalidOptionError,
+        "--checkpoint: random writes no checkpoints",
+    ),
     "workers": (["--workers", 2], InvalidOptionError, "--workers: greedy takes"),
     "rank": (["--rank"], InvalidOptionError, "--rank adds columns to the chosen rows: give --rows"),
     "an array of text": (["--rows", "o.npy"], DataFileError, "column 'name' would be lost; write .parquet"),
