@@ -81,6 +81,9 @@ def test_a_layout_keeps_what_stays_and_pads_again(data):
     expected = shortened(tokens.tolist(), stays.tolist(), mask.tolist(), left)
     assert layout.shorten(tokens).tolist() == expected
     assert layout.real.tolist() == [[token > 0 for token in row] for row in expected]
+    assert layout.prompt.columns.tolist() == [
+        [(token - 1) % length if token else -1 for token in row] for row in expected
+    ]
     assert layout.shorten(tokens, -100).tolist() == [[token or -100 for token in row] for row in expected]
     three = layout.shorten(torch.stack([tokens, 10 * tokens]))
     assert three.tolist() == [expected, [[10 * token for token in row] for row in expected]]

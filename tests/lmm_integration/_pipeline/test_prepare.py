@@ -16,7 +16,7 @@ from lmm_integration.exceptions import UnsupportedModelError  # noqa: E402
 from lmm_integration.families import Family  # noqa: E402
 from lmm_integration.selectors import Selector  # noqa: E402
 from lmm_integration.stats import Stats  # noqa: E402
-from mmdp.exceptions import InvalidProblemError, SolverContractError  # noqa: E402
+from mmdp.exceptions import InvalidOptionError, InvalidProblemError, SolverContractError  # noqa: E402
 from tests.lmm_integration.families import tiny  # noqa: E402
 
 NEW = 2
@@ -176,6 +176,15 @@ def test_the_encoder_may_be_on_another_device_than_the_prompt(rule: str) -> None
         logits = model(**inputs | {"pixel_values": inputs["pixel_values"].cuda()}).logits
         assert [image.indices.tolist() for image in pruning.last] == kept
     assert (logits - expected).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("rule", ["evs", "dycoke"])
+def test_a_rule_that_compares_frames_refuses_images(rule: str) -> None:
+    model, inputs = tiny.build("llava"), tiny.batch("llava")
+    with prune(model, rule, keep=0.5), pytest.raises(InvalidOptionError, match="this image has one: give modalities"):
+        model(**inputs)
+    with prune(model, rule, keep=1.0):
+        model(**inputs)
 
 
 def test_a_call_that_fails_counts_for_nothing() -> None:
