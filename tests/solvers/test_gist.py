@@ -45,8 +45,6 @@ def test_the_only_solution_has_a_value_too():
     assert result.notes["value"] == result.notes["value_upper_bound"] == 7.0
     with pytest.raises(InvalidOptionError, match="utility has shape"):
         solve(points, 3, solver="gist", utility=[1.0, 2.0])
-    for name in ("coreset", "fair", "streaming"):
-        assert solve(points, 3, solver=name).notes["approximation_factor"] == 1.0
 
 
 def test_weight_moves_between_the_most_useful_and_the_most_diverse():
