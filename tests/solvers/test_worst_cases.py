@@ -416,4 +416,4 @@ def test_clusters_of_fair_are_what_they_say(points, k, groups, apart):
 
 @pytest.mark.parametrize("name", ["coreset", "fair", "streaming"])
 def test_the_only_solution_is_within_a_factor_of_one(name):
-    assert solvers.solve([[0.0], [1.0], [5.0]], 3, solver=name).notes["approximation_factor"] == 1.0
+    assert solve([[0.0], [1.0], [5.0]], 3, solver=name).notes["approximation_factor"] == 1.0
