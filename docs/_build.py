@@ -98,21 +98,24 @@ def rules_in_short() -> str:
 
 
 def lab_training() -> str:
-    """How the lab's checkpoint was trained: its size, its time and what it learnt, from what the training wrote."""
-    folder = ROOT / "experiments" / "lmm_lab" / "checkpoint"
-    recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
-    with (folder / "model.safetensors").open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    weights = sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
-    log = pd.read_csv(folder / "log.csv")
-    language = log[log["stage"] == "language"]
-    means = language.groupby((language["step"] - 1) // 500)["accuracy"].mean()
-    return (
-        f"The checkpoint has {weights:,} weights. Its training took {log['seconds'].iloc[-1] / 60:.0f} minutes with "
-        f"{recipe['threads']} threads on {recipe['cpu']} ({recipe['packages']}; commit {recipe['commit']}). In the "
-        f"third stage the model answered {means.iloc[0]:.0%} of the training questions right over the first 500 steps "
-        f"and {means.iloc[-1]:.0%} over the last 500."
-    )
+    """How the lab's checkpoints were trained: size, time and what they learnt, from what the training wrote."""
+    lab = ROOT / "experiments" / "lmm_lab"
+    folders = {"digits-0": lab / "checkpoint"} | {path.name: path for path in sorted((lab / "checkpoints").glob("*"))}
+    lines = ["| checkpoint | weights | minutes | threads | first 500 steps | last 500 steps | commit |", "|---" * 7 + "|"]
+    for name, folder in folders.items():
+        if not (folder / "recipe.json").exists():  # which is written last
+            continue
+        recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        with (folder / "model.safetensors").open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        weights = sum(math.prod(tensor["shape"]) for key, tensor in header.items() if key != "__metadata__")
+        log = pd.read_csv(folder / "log.csv")
+        share = log[log["stage"] == "language"]["accuracy"]
+        rows = 500 // recipe["recipe"]["every"]
+        learnt = f"{share.head(rows).mean():.0%} | {share.tail(rows).mean():.0%}"
+        minutes = log["seconds"].iloc[-1] / 60
+        lines.append(f"| {name} | {weights:,} | {minutes:.0f} | {recipe['threads']} | {learnt} | {recipe['commit']} |")
+    return "\n".join(lines)
 
 
 def photograph_gaps() -> str:
