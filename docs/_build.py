@@ -101,7 +101,8 @@ def lab_training() -> str:
     """How the lab's checkpoints were trained: size, time and what they learnt, from what the training wrote."""
     lab = ROOT / "experiments" / "lmm_lab"
     folders = {"digits-0": lab / "checkpoint"} | {path.name: path for path in sorted((lab / "checkpoints").glob("*"))}
-    lines = ["| checkpoint | weights | minutes | threads | first 500 steps | last 500 steps | commit |", "|---" * 7 + "|"]
+    heads = ("checkpoint", "weights", "minutes", "threads", "first 500 steps", "last 500 steps", "commit")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, folder in folders.items():
         if not (folder / "recipe.json").exists():  # which is written last
             continue
