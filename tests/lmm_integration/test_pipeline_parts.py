@@ -126,6 +126,28 @@ def test_what_runs_along_a_prompt_is_shortened_with_it():
     assert short["position_ids"].shape == (3, 2, 3)
 
 
+def test_every_part_of_a_call_moves_with_its_rows():
+    ids = torch.arange(6).reshape(2, 3)
+    call = Call(
+        ids,
+        ids + 10,
+        Layout.of(torch.ones(2, 3, dtype=torch.bool), None, False),
+        rope=(torch.stack([ids, ids + 20]), ids[:, :1] + 30, ids[:, :1] + 40),
+        rope_shift=ids[:, :1] + 50,
+        kept_positions=ids + 60,
+        bias=(torch.arange(18.0).reshape(2, 3, 3), torch.arange(6.0).reshape(2, 3)),
+    )
+    moved, order = call.of_rows(torch.tensor([1, 1, 0])), [1, 1, 0]
+    assert torch.equal(moved.ids, call.ids[order])
+    assert torch.equal(moved.short, call.short[order])
+    assert torch.equal(moved.layout.source, call.layout.source[order])
+    assert torch.equal(moved.rope[0], call.rope[0][:, order])
+    assert all(torch.equal(one, other[order]) for one, other in zip(moved.rope[1:], call.rope[1:], strict=True))
+    assert torch.equal(moved.rope_shift, call.rope_shift[order])
+    assert torch.equal(moved.kept_positions, call.kept_positions[order])
+    assert all(torch.equal(one, other[order]) for one, other in zip(moved.bias, call.bias, strict=True))
+
+
 # encoder outputs
 
 ROWS = torch.arange(12.0).reshape(6, 2)
