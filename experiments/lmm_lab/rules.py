@@ -37,8 +37,8 @@ REGISTERED = "weighted_coverage, floor=0"  # as it was first registered; its def
 VARIANTS: dict[str, tuple[str, dict[str, float]]] = {REGISTERED: (OWN, {"floor": 0.0})}
 RIVALS = ("mmtok_vision", "k_medoids", "facility_location", "weighted_greedy", "centred_greedy", "dpp")
 CONFIRMED = (OWN, REGISTERED, BASE, *RIVALS)
-POSITIONED = (BASE, OWN)  # also with other positions than the task's own default; not part of the registration
-POSITIONS, POSITION_KEEPS = ("original", "restore"), (0.5, 0.25, 0.1, 0.05)
+POSITIONED = {"original": CONFIRMED, "restore": (BASE, OWN)}  # also asked with these; not part of the registration
+POSITION_KEEPS = (0.5, 0.25, 0.1, 0.05)
 MEASURES = (
     "dispersion",
     "sum_of_distances",
@@ -81,10 +81,10 @@ def rules(lab: Lab, quick: bool) -> Iterator[Rule]:
         rule = solvers.make(name) if name == BASE else selectors.make(keyword, **options)
         choose = _once(lab, rule)
         yield Rule(name, "confirmed", choose)
-        if name in POSITIONED and not quick:
-            for positions in POSITIONS:
-                keeps = POSITION_KEEPS
-                yield Rule(positioned(name, positions), "positions", choose, keeps=keeps, positions=positions)
+        for positions, names in POSITIONED.items():
+            if name in names and not quick:
+                called = positioned(name, positions)
+                yield Rule(called, "positions", choose, keeps=POSITION_KEEPS, positions=positions)
     if quick:
         return
     for name, solve in OPTIMA.items():

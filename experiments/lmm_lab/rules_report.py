@@ -18,7 +18,6 @@ from experiments.lmm_lab.rules import (
     OWN,
     POSITION_KEEPS,
     POSITIONED,
-    POSITIONS,
     REGISTERED,
     RIVALS,
     positioned,
@@ -183,8 +182,8 @@ def _positions(frame: pd.DataFrame, models: list[str]) -> str:
     lines = [_row(("checkpoint", "rule", *(f"{keep:.0%}" for keep in POSITION_KEEPS)))]
     lines.append("|---" * (len(POSITION_KEEPS) + 2) + "|")
     for model in models:
-        for rule in POSITIONED:
-            for positions in POSITIONS:
+        for positions, rules in POSITIONED.items():
+            for rule in rules:
                 name = positioned(rule, positions)
                 gains = [gain(frame, model, name, rule, keep) for keep in POSITION_KEEPS]
                 if any(gains):
