@@ -53,6 +53,8 @@ def write(rows: Rows, folder: Path) -> list[Path]:
         *(_accuracies(frame, model, keeps) for model in models),
         "## What positions are worth",
         _positions(frame, models),
+        "## The rules where tokens keep their positions",
+        _with_positions(frame, models),
         "## What closing a gap is worth",
         _gaps(frame, models, keeps),
         "## Which objective goes with accuracy",
@@ -192,6 +194,20 @@ def _positions(frame: pd.DataFrame, models: list[str]) -> str:
         "Points against the same tokens numbered anew, which is the default for models with one axis of positions. "
         '"restore" is RESTORE (arXiv 2606.01711). This part was not registered; it had been seen on other scenes.'
     )
+    return "\n".join([note, "", *lines]) if len(lines) > 2 else "Not measured yet."
+
+
+def _with_positions(frame: pd.DataFrame, models: list[str]) -> str:
+    """Points of each rule against the greedy, both with original positions."""
+    lines = [_row(("checkpoint", "rule", *(f"{keep:.0%}" for keep in POSITION_KEEPS)))]
+    lines.append("|---" * (len(POSITION_KEEPS) + 2) + "|")
+    for model in models:
+        for rule in CONFIRMED:
+            name, base = positioned(rule, "original"), positioned(BASE, "original")
+            gains = [gain(frame, model, name, base, keep) for keep in POSITION_KEEPS]
+            if rule != BASE and any(gains):
+                lines.append(_row((model, rule, *(more or "-" for more in gains))))
+    note = "Points against DivPrune's greedy, the tokens of both with original positions. Not registered."
     return "\n".join([note, "", *lines]) if len(lines) > 2 else "Not measured yet."
 
 
