@@ -181,33 +181,31 @@ def _accuracies(frame: pd.DataFrame, model: str, keeps: list[float]) -> str:
 
 def _positions(frame: pd.DataFrame, models: list[str]) -> str:
     """Points that the same tokens gain when they keep their positions, or also their share of attention."""
-    lines = [_row(("checkpoint", "rule", *(f"{keep:.0%}" for keep in POSITION_KEEPS)))]
-    lines.append("|---" * (len(POSITION_KEEPS) + 2) + "|")
-    for model in models:
-        for positions, rules in POSITIONED.items():
-            for rule in rules:
-                name = positioned(rule, positions)
-                gains = [gain(frame, model, name, rule, keep) for keep in POSITION_KEEPS]
-                if any(gains):
-                    lines.append(_row((model, name, *(more or "-" for more in gains))))
+    pairs = [(rule, positioned(rule, kind)) for kind, rules in POSITIONED.items() for rule in rules]
     note = (
         "Points against the same tokens numbered anew, which is the default for models with one axis of positions. "
         '"restore" is RESTORE (arXiv 2606.01711). This part was not registered; it had been seen on other scenes.'
     )
-    return "\n".join([note, "", *lines]) if len(lines) > 2 else "Not measured yet."
+    return _gains_of_positions(frame, models, [(name, name, rule) for rule, name in pairs], note)
 
 
 def _with_positions(frame: pd.DataFrame, models: list[str]) -> str:
     """Points of each rule against the greedy, both with original positions."""
+    base = positioned(BASE, "original")
+    compared = [(rule, positioned(rule, "original"), base) for rule in CONFIRMED if rule != BASE]
+    note = "Points against DivPrune's greedy, the tokens of both with original positions. Not registered."
+    return _gains_of_positions(frame, models, compared, note)
+
+
+def _gains_of_positions(frame: pd.DataFrame, models: list[str], compared: list[tuple[str, str, str]], note: str) -> str:
+    """A table with a row for each model and each (title, rule, base) that has been measured."""
     lines = [_row(("checkpoint", "rule", *(f"{keep:.0%}" for keep in POSITION_KEEPS)))]
     lines.append("|---" * (len(POSITION_KEEPS) + 2) + "|")
     for model in models:
-        for rule in CONFIRMED:
-            name, base = positioned(rule, "original"), positioned(BASE, "original")
-            gains = [gain(frame, model, name, base, keep) for keep in POSITION_KEEPS]
-            if rule != BASE and any(gains):
-                lines.append(_row((model, rule, *(more or "-" for more in gains))))
-    note = "Points against DivPrune's greedy, the tokens of both with original positions. Not registered."
+        for title, rule, base in compared:
+            gains = [gain(frame, model, rule, base, keep) for keep in POSITION_KEEPS]
+            if any(gains):
+                lines.append(_row((model, title, *(more or "-" for more in gains))))
     return "\n".join([note, "", *lines]) if len(lines) > 2 else "Not measured yet."
 
 

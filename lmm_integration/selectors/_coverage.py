@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmm_integration.selectors._shared import is_on_host
+
 _LIKELY = 32  # columns whose gain is computed at once, as calls cost too; about 50 a pick are computed in any case
 
 
@@ -25,7 +27,7 @@ def greedy_coverage(weights: Tensor, k: int) -> Tensor:
     -------
     Tensor of shape (..., k)
     """
-    if weights.device.type == "cpu" and not torch.compiler.is_compiling():
+    if is_on_host(weights):
         items = weights.reshape(-1, *weights.shape[-2:])
         return torch.stack([greedy_coverage_by_bounds(item, k) for item in items]).reshape(*weights.shape[:-2], k)
     return greedy_coverage_of_all(weights, k)

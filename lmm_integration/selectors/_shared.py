@@ -20,6 +20,11 @@ def in_range(features: Tensor, each: bool = False) -> Tensor:
     return torch.ldexp(features, -exponent.clamp(-limit, limit))
 
 
+def is_on_host(values: Tensor) -> bool:
+    """Whether looking at the values costs nothing: they are in the host's memory, and no compiler traces the call."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def directions(features: Tensor) -> Tensor:
     """Rows (n, d) scaled to length one; a row of zeros has no direction and stays zero."""
     largest = features.abs().amax(-1, keepdim=True)  # first, so that no square over- or underflows
@@ -32,7 +37,7 @@ def cosines(features: Tensor) -> Tensor:
     Exactly symmetric and exactly 1 on the diagonal, so that ties are ties on every device. The products of the rows are
     divided by their lengths, which costs less than scaling the rows first.
     """
-    products = None if features.device.type != "cpu" or torch.compiler.is_compiling() else _products(features)
+    products = _products(features) if is_on_host(features) else None
     if products is None or not _is_in_range(products.diagonal(dim1=-2, dim2=-1)):
         products = _products(in_range(features, each=True))
     squares = products.diagonal(dim1=-2, dim2=-1)

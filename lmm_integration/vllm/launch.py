@@ -45,7 +45,8 @@ def overrides(
     """
     from transformers import PretrainedConfig
 
-    check_version(_installed(), Options.of(pruning))
+    options = Options.of(pruning)
+    check_version(_installed(), options)
     if "visual_pruning" in (others or {}):
         raise InvalidOptionError(
             "visual_pruning in hf_overrides would be replaced; give its options as arguments instead"
@@ -62,7 +63,6 @@ def overrides(
             f"visual_pruning does not know the architecture {', '.join(named) or '(none)'} of {model}; "
             f"it knows {', '.join(FAMILIES)}"
         )
-    options = Options.of(pruning)
     if options.solver not in solvers.names():  # those import Numba, and vLLM's engine on CPUs has to come first
         check_rule(options, has_grid=found in WITH_GRID, frames_apart=found in FRAMES_APART)
     return {**(others or {}), "architectures": [PREFIX + found], "visual_pruning": dict(pruning)}
