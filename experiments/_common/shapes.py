@@ -71,14 +71,16 @@ class Shape:
         model.generation_config.eos_token_id = None
         return model
 
-    def prompt(self, model: Any, text: int) -> dict[str, torch.Tensor]:
-        """One image between ``text`` tokens, four of them before it."""
+    def prompt(self, model: Any, text: int, batch: int = 1) -> dict[str, torch.Tensor]:
+        """Prompts of one image each between ``text`` tokens, four of them before it."""
         device, dtype = model.device, model.dtype
-        pixels = {n: v.to(device, dtype if v.is_floating_point() else None) for n, v in self.image().items()}
+        images = [self.image() for _ in range(batch)]
+        whole = {name: torch.cat([image[name] for image in images]) for name in images[0]}
+        pixels = {n: v.to(device, dtype if v.is_floating_point() else None) for n, v in whole.items()}
         with torch.no_grad():
             output = model.model.get_image_features(**pixels)
-        features = torch.cat(list(getattr(output, "pooler_output", output)))
-        ids = torch.tensor([[*range(3, 7), *[IMAGE_TOKEN] * len(features), *range(7, 3 + text)]], device=device)
+        visual = sum(map(len, getattr(output, "pooler_output", output))) // batch
+        ids = torch.tensor([[*range(3, 7), *[IMAGE_TOKEN] * visual, *range(7, 3 + text)]] * batch, device=device)
         typed = "mm_token_type_ids" in inspect.signature(model.forward).parameters
         types = {"mm_token_type_ids": (ids == IMAGE_TOKEN).long()} if typed else {}
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **types, **pixels}

@@ -20,7 +20,7 @@ from lmm_integration import prune
 from lmm_integration.budget import check_keep, retained_count
 from mmdp import UnknownNameError
 
-KEY = ("model", "scale", "where", "dtype", "solver", "keep", "text")
+KEY = ("model", "scale", "where", "dtype", "solver", "keep", "text", "batch")
 SOURCES = ("mmdp", "solvers", "lmm_integration")
 KEEPS = (0.5, 0.25, 0.1)
 
@@ -31,6 +31,7 @@ def main(
     keep: Annotated[list[float] | None, typer.Option(help="Fraction of visual tokens kept; repeat.")] = None,
     solver: Annotated[list[str] | None, typer.Option(help="A solver or selector; repeat for several.")] = None,
     text: Annotated[int, typer.Option(help="Text tokens: LLaVA's template and a question of COCO.", min=5)] = 25,
+    batch: Annotated[int, typer.Option(help="Prompts answered at once, of one image each.", min=1)] = 1,
     new_tokens: Annotated[int, typer.Option(help="Length of the answer.", min=2)] = 9,
     repeats: Annotated[int, typer.Option(help="Interleaved runs of each, after a warm-up.", min=1)] = 5,
     results: Annotated[Path, typer.Option(help="Folder of latency.csv, .md and .png.")] = RESULTS,
@@ -47,7 +48,7 @@ def main(
         _check(names, scale)
         keeps = [check_keep(share) for share in keep or KEEPS]
         measured = []
-        for row in _measure(rows, names, scale, solver or ["greedy"], keeps, text, new_tokens, repeats, console):
+        for row in _measure(rows, names, scale, solver or ["greedy"], keeps, text, batch, new_tokens, repeats, console):
             measured.append(row)
             console.print(report.line(row))
     console.print(report.terminal(measured))
@@ -62,6 +63,7 @@ def _measure(
     solvers: list[str],
     keeps: list[float],
     text: int,
+    batch: int,
     new_tokens: int,
     repeats: int,
     console: Console,
@@ -73,9 +75,9 @@ def _measure(
     console.print(f"{where}: {', '.join(names)} at scale {scale}; rows go to {rows.path}.")
     for name in names:
         built = SHAPES[name].build(SCALES[scale], device, dtype)
-        for contest in _contests(built, SHAPES[name], solvers, keeps, text, new_tokens, repeats):
+        for contest in _contests(built, SHAPES[name], solvers, keeps, text, batch, new_tokens, repeats):
             about = {"model": name, "scale": scale, "where": where, "dtype": str(dtype).removeprefix("torch.")}
-            yield rows.add(**about, text=text, repeats=repeats, **contest)
+            yield rows.add(**about, text=text, batch=batch, repeats=repeats, **contest)
         del built
         torch.cuda.empty_cache()
 
@@ -88,13 +90,20 @@ def _check(names: list[str], scale: str) -> None:
 
 
 def _contests(
-    model: Any, shape: Shape, solvers: list[str], keeps: list[float], text: int, new_tokens: int, repeats: int
+    model: Any,
+    shape: Shape,
+    solvers: list[str],
+    keeps: list[float],
+    text: int,
+    batch: int,
+    new_tokens: int,
+    repeats: int,
 ) -> list[dict[str, Any]]:
     """Measure one model: each way of answering in turn, so that a slow moment of the machine meets them all.
 
     Memory first, with the fewest tokens first: what an allocator holds on to is then never a later run's.
     """
-    inputs = shape.prompt(model, text)
+    inputs = shape.prompt(model, text, batch)
     features = image_features(model, inputs)
     ways = [("", 1.0), *((solver, keep) for solver in solvers for keep in sorted(keeps, reverse=True))]
     peaks = {way: peak_bytes(partial(_answer, model, inputs, way, 2)) for way in reversed(ways)}
@@ -109,8 +118,8 @@ def _contests(
         {
             "solver": solver,
             "keep": keep,
-            "visual": len(features),
-            "kept": retained_count(len(features), keep),
+            "visual": features.shape[1],
+            "kept": retained_count(features.shape[1], keep),
             "first_s": first[solver, keep],
             "first_ratio": first[solver, keep] / first["", 1.0],
             "token_s": median(one.per_token for one in answers[solver, keep]),

@@ -18,7 +18,7 @@ BEFORE_COLUMNS = ("model", "solver", "tokens", "commit", "first token", "of unpr
 def line(row: Row) -> str:
     """One measurement in words."""
     way = f"{row['solver']}, keep {float(row['keep']):g}" if row["solver"] else "unpruned"
-    return f"{row['model']} {way}: first token {_seconds(row['first_s'])}, {_ratio(row)} of unpruned"
+    return f"{_model(row)} {way}: first token {_seconds(row['first_s'])}, {_ratio(row)} of unpruned"
 
 
 def terminal(rows: Sequence[Row]) -> Table:
@@ -45,10 +45,14 @@ def _ratio(row: Row) -> str:
     return f"{float(row['first_ratio']):.3f}x"
 
 
+def _model(row: Row) -> str:
+    return row["model"] if row["batch"] == "1" else f"{row['batch']} x {row['model']}"
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     memory = f"{float(row['peak_gib']):.2f} GiB" if row["peak_gib"] else ""
     times = (_seconds(row["first_s"]), _ratio(row), _seconds(row["token_s"]))
-    return row["model"], row["solver"] or "none", row["kept"], *times, memory, *_choice(row)
+    return _model(row), row["solver"] or "none", row["kept"], *times, memory, *_choice(row)
 
 
 def _choice(row: Row) -> tuple[str, str]:
@@ -60,7 +64,7 @@ def _choice(row: Row) -> tuple[str, str]:
 
 def _before_cells(row: Row) -> tuple[str, ...]:
     first = _seconds(row["first_s"]), _ratio(row)
-    return row["model"], row["solver"], row["kept"], row["commit"], *first, *_choice(row)
+    return _model(row), row["solver"], row["kept"], row["commit"], *first, *_choice(row)
 
 
 def _markdown(rows: list[Row], oldest: list[Row]) -> str:
@@ -75,8 +79,8 @@ def _markdown(rows: list[Row], oldest: list[Row]) -> str:
         "# Latency",
         "Written by `python -m experiments latency`; the rows behind it are in `latency.csv`.",
         f"{row['where']}, {row['dtype']}. {origin(rows)}",
-        f"{scale} Weights are random. One image, {row['text']} text tokens, batch 1, greedy decoding; medians of "
-        f"{row['repeats']} runs in which full and pruned take turns.",
+        f"{scale} Weights are random. Each prompt has one image and {row['text']} text tokens; *16 x* stands for 16 "
+        f"prompts at once. Greedy decoding; medians of {row['repeats']} runs in which full and pruned take turns.",
         "*Tokens* are the visual ones that the language model reads. The *first token* comes after encoding the "
         "image, choosing, and reading the prompt; *solve* is the choosing alone, and *share* its share of that time. "
         "*Later tokens* is the time for "
@@ -101,10 +105,10 @@ def _markdown(rows: list[Row], oldest: list[Row]) -> str:
 def _draw(rows: list[Row], path: Path) -> None:
     """Draw each curve from its unpruned point down, with the seconds beside each point."""
     figure, axis = figures.figure(6.4, 4.0)
-    curves = [(row["model"], row["solver"]) for row in rows if row["solver"]]
+    curves = [(_model(row), row["solver"]) for row in rows if row["solver"]]
     names = [f"{model}, {solver}" for model, solver in dict.fromkeys(curves)]
     for (model, solver), (name, colour) in zip(dict.fromkeys(curves), figures.colours(names).items(), strict=True):
-        points = [row for row in rows if row["model"] == model and row["solver"] in ("", solver)]
+        points = [row for row in rows if _model(row) == model and row["solver"] in ("", solver)]
         shares = [int(row["kept"]) / int(row["visual"]) for row in points]
         axis.plot(shares, [float(row["first_ratio"]) for row in points], "o-", color=colour, label=name)
         for share, row in zip(shares, points, strict=True):

@@ -13,7 +13,7 @@ from experiments import latency  # noqa: E402
 from experiments._common.shapes import SCALES, SHAPES  # noqa: E402
 from mmdp import InvalidOptionError, UnknownNameError  # noqa: E402
 
-OPTIONS = {"scale": "tiny", "solver": None, "text": 8, "new_tokens": 3, "repeats": 2}
+OPTIONS = {"scale": "tiny", "solver": None, "text": 8, "batch": 2, "new_tokens": 3, "repeats": 2}
 
 
 def test_rows_report_and_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,7 +28,9 @@ def test_rows_report_and_image(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (rows["select_s"] > 0).tolist() == [False, True, True] * 2
     assert rows["packages"].str.contains("transformers").all()
     page = (tmp_path / "latency.md").read_text()
-    assert all(page.count(f"| {cell} ") == count for cell, count in (("none", 2), ("greedy", 4), (models[0], 3)))
+    assert all(
+        page.count(f"| {cell} ") == count for cell, count in (("none", 2), ("greedy", 4), (f"2 x {models[0]}", 3))
+    )
     with Image.open(tmp_path / "latency.png") as image:
         assert image.size[0] > 500
     assert "of unpruned" in capsys.readouterr().out

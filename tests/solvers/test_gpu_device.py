@@ -42,6 +42,7 @@ def test_a_graph_replays_on_new_inputs(n, d, k):
         assert torch.equal(picks, Greedy().select(fresh, k))
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype:UserWarning")
 def test_nothing_waits_for_the_device():
     points, lengths = torch.randn(4, 300, 64, device="cuda"), torch.tensor([300, 20, 7, 150], device="cuda")
     Greedy().select(points, 10, lengths=lengths)
@@ -53,6 +54,7 @@ def test_nothing_waits_for_the_device():
         torch.cuda.set_sync_debug_mode("default")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside torch's own compiler
 def test_a_compiled_function_replays_too():
     step = torch.compile(lambda x: Greedy().select(x * 2, 20) + 1, fullgraph=True, mode="reduce-overhead")
     for _ in range(4):
