@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -20,6 +21,7 @@ from mmdp.exceptions import InvalidOptionError, InvalidProblemError, SolverContr
 from mmdp.problem import selection_problem
 from solvers import Solver
 
+_PAIRS_AT_ONCE = 2**26  # of tokens, of all images of one call together: 256 MiB for each matrix in float32
 _WARM_UP_ROWS, _WARM_UP_PICKS = 64, 3  # few enough for brute force, and of rows as wide as a model's for every path
 
 Rule = str | Solver | Selector | Callable[[Tensor, int], Any]
@@ -76,6 +78,26 @@ class Chooser:
         else:
             chosen = self.rule(features.detach(), k)
         return checked(chosen, features, k)
+
+
+def choose_of_each(
+    choose: Chooser, items: Sequence[Tensor], ks: Sequence[int], contexts: Sequence[Context]
+) -> list[Tensor]:
+    """Choose from several (n, d) items: one call for all of one shape and layout, if the rule needs nothing else.
+
+    On an accelerator such a call takes about as long as that of one item, and on a CPU its items share the cores.
+    """
+    alike: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for place, (features, k, context) in enumerate(zip(items, ks, contexts, strict=True)):
+        alike[len(features), k, context.grid, place if choose.needs else None].append(place)
+    found: dict[int, Tensor] = {}
+    for (n, k, *_), places in alike.items():
+        most = max(1, _PAIRS_AT_ONCE // n**2)
+        for part in (places[i : i + most] for i in range(0, len(places), most)):
+            features = items[part[0]] if len(part) == 1 else torch.stack([items[place] for place in part])
+            chosen = choose(features, k, contexts[part[0]])
+            found.update({part[0]: chosen} if len(part) == 1 else zip(part, chosen, strict=True))
+    return [found[place] for place in range(len(items))]
 
 
 def centred(features: Tensor) -> Tensor:

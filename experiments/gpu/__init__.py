@@ -20,6 +20,7 @@ def main(
     repeats: Annotated[int, typer.Option(help="Timed calls of each method.", min=2)] = 50,
     checks: Annotated[int, typer.Option(help="Inputs of the check against float64; 0 for none.", min=0)] = 1000,
     dtype: Annotated[str, typer.Option(help="Type of the features: bfloat16, float16 or float32.")] = "bfloat16",
+    size: Annotated[list[str] | None, typer.Option(help="Only this size, by its name in the table; repeat.")] = None,
     interpret: Annotated[bool, typer.Option(help="Without a GPU: tiny sizes in Triton's interpreter.")] = False,
     resources: Annotated[bool, typer.Option(help="Only compile for a Hopper GPU; show what kernels need.")] = False,
     report_only: Annotated[bool, typer.Option(help="Only write the report, from the last run's rows.")] = False,
@@ -38,7 +39,7 @@ def main(
     if not report_only:
         from experiments.gpu.run import measure
 
-        measure(rows, repeats, checks, dtype, interpret, console)
+        measure(rows, repeats, checks, dtype, interpret, size or [], console)
     last = rows.last_run()
     console.print(report.terminal(last))
     for written in report.write(last, results):

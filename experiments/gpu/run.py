@@ -16,7 +16,7 @@ from experiments._common.rows import Rows
 from experiments.gpu.checks import Agreement, inputs
 from experiments.gpu.peers import Floor, as_graph, divprune_loop, fps, milliseconds
 from experiments.gpu.report import CHECK, FPS, GRAPH, LOOP, PRODUCTS, PYTHON, STEPS
-from mmdp import InvalidOptionError
+from mmdp import InvalidOptionError, UnknownNameError
 from solvers._farthest_first import gpu_launches
 from solvers._farthest_first.tensor_traversal import FEW_DIMENSIONS
 from solvers.greedy import Greedy
@@ -45,7 +45,9 @@ SIZES = (
 SMALL_SIZES = (Size("tiny image", 40, 24, 6), Size("tiny cloud", 50, 3, 6, "euclidean"))
 
 
-def measure(rows: Rows, repeats: int, checks: int, dtype: str, interpret: bool, console: Console) -> None:
+def measure(
+    rows: Rows, repeats: int, checks: int, dtype: str, interpret: bool, names: list[str], console: Console
+) -> None:
     """Check the kernels, then time every size: each becomes rows. A wrong pick ends the run."""
     device = _device(interpret)
     where = torch.cuda.get_device_name() if device == "cuda" else f"Triton's interpreter, {platform.machine()}"
@@ -57,7 +59,7 @@ def measure(rows: Rows, repeats: int, checks: int, dtype: str, interpret: bool, 
         if agreement.wrong:
             raise typer.Exit(1)
     console.print(f"Every time becomes a row of {rows.path}: medians of {repeats} calls, by device events.")
-    for size in SMALL_SIZES if interpret else SIZES:
+    for size in _sizes(names, interpret):
         for batch in (1, 2) if interpret else BATCHES:
             if size.d > FEW_DIMENSIONS and batch * size.n**2 * 4 > 2**33:
                 console.print(f"{size.name}, batch {batch}: dropped, its matrices need more than 8 GiB")
@@ -69,6 +71,14 @@ def measure(rows: Rows, repeats: int, checks: int, dtype: str, interpret: bool, 
                     dtype=dtype, milliseconds=median, lower_quartile=low, upper_quartile=high,
                 )  # fmt: skip
             console.print(f"{size.name}, batch {batch}: done")
+
+
+def _sizes(names: list[str], interpret: bool) -> list[Size]:
+    """Those with the names, or all."""
+    sizes = {size.name: size for size in (SMALL_SIZES if interpret else SIZES)}
+    if unknown := [name for name in names if name not in sizes]:
+        raise UnknownNameError(f"no size named {unknown[0]!r}; choose from {', '.join(sizes)}")
+    return [sizes[name] for name in names or sizes]
 
 
 def _device(interpret: bool) -> str:

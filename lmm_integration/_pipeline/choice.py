@@ -14,7 +14,7 @@ from lmm_integration._pipeline.encoder_output import Encoded, Merge
 from lmm_integration._pipeline.prompt_layout import groups
 from lmm_integration.budget import capped_count
 from lmm_integration.families import Family
-from lmm_integration.selection import Chooser
+from lmm_integration.selection import Chooser, choose_of_each
 from lmm_integration.selectors import Context, Grid
 from lmm_integration.stats import Kept
 from mmdp.exceptions import InvalidOptionError, InvalidProblemError
@@ -58,44 +58,48 @@ class Choice:
         ``places`` (b, l) bool says where the rows go.
         """
         places = places.to(features.rows.device)  # the encoder may be on another device than the prompt
-        sample_of = places.nonzero()[:, 0]
-        mask = arguments.get("attention_mask")
         images = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
+        samples = places.nonzero()[torch.stack([image[0] for image in images]), 0].tolist()
         grids = self._grids(modality, [len(image) for image in images], features.items, arguments)
+        mask = arguments.get("attention_mask")
+        texts = [ids[sample] if mask is None else ids[sample][mask[sample].bool()] for sample in samples]
+        ks = [capped_count(len(image), self.keep) for image in images]
+        self._check(features.rows, images, samples, modality)
+        self._check_frames(modality, images, ks, grids)
+        contexts = [self._context(features, *about) for about in zip(images, texts, grids, strict=True)]
+        found = choose_of_each(self.choose, [features.rows[image] for image in images], ks, contexts)
         rows = torch.zeros(len(features.rows), dtype=torch.bool, device=features.rows.device)
         kept, merges = list[Kept](), list[Merge]()
-        for indices, grid in zip(images, grids, strict=True):
-            sample = int(sample_of[indices[0]])
-            of_image = features.rows[indices]
-            self._check(of_image, sample, modality)
-            k = capped_count(len(indices), self.keep)
-            if grid is not None and grid[0] < self.choose.least_frames and k < len(indices):
-                raise InvalidOptionError(
-                    f"{type(self.choose.rule).__name__} compares the frames of a video, and this {modality} has one: "
-                    "give modalities=('video',) to leave images whole, and scope='sample' where text separates the "
-                    "frames of a video"
-                )
-            text = ids[sample] if mask is None else ids[sample][mask[sample].bool()]
-            chosen = self.choose(of_image, k, self._context(features, indices, text, grid))
+        for image, sample, grid, chosen in zip(images, samples, grids, found, strict=True):
             weights = None
             if chosen.is_floating_point():
                 chosen, weights = chosen.argmax(-1), chosen
-                merges.append(Merge(indices, chosen, weights))
-            rows[indices[chosen]] = True
-            kept.append(Kept(sample, modality, chosen, len(indices), grid, weights))
+                merges.append(Merge(image, chosen, weights))
+            rows[image[chosen]] = True
+            kept.append(Kept(sample, modality, chosen, len(image), grid, weights))
         return rows, kept, merges
 
     def within_budget(self, kept: list[Kept]) -> int:
         """How many images had no more tokens than a count given as ``keep``."""
         return sum(image.n <= self.keep for image in kept) if isinstance(self.keep, int) else 0
 
-    def _check(self, features: Tensor, sample: int, modality: str) -> None:
-        if bool(features.isfinite().all()):
+    def _check(self, rows: Tensor, images: list[Tensor], samples: list[int], modality: str) -> None:
+        if bool(rows.isfinite().all()):
             return
+        sample = next(s for image, s in zip(images, samples, strict=True) if not bool(rows[image].isfinite().all()))
         raise InvalidProblemError(
-            f"{self.encoder} returned NaN or infinite features in {features.dtype} for the {modality} of sample "
+            f"{self.encoder} returned NaN or infinite features in {rows.dtype} for the {modality} of sample "
             f"{sample}; check the pixels, or load the model in bfloat16 or float32: encoders overflow in float16"
         )
+
+    def _check_frames(self, modality: str, images: list[Tensor], ks: list[int], grids: list[Grid | None]) -> None:
+        for image, k, grid in zip(images, ks, grids, strict=True):
+            if grid is not None and grid[0] < self.choose.least_frames and k < len(image):
+                raise InvalidOptionError(
+                    f"{type(self.choose.rule).__name__} compares the frames of a video, and this {modality} has one: "
+                    "give modalities=('video',) to leave images whole, and scope='sample' where text separates the "
+                    "frames of a video"
+                )
 
     def _context(self, features: Encoded, image: Tensor, ids: Tensor, grid: Grid | None) -> Context:
         """What the rule may need for the rows of one image."""

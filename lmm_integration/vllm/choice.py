@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from lmm_integration.selection import Chooser
+from lmm_integration.selection import Chooser, choose_of_each
 from lmm_integration.selectors import Context, Grid
 
 logger = logging.getLogger("vllm.visual_pruning")  # vLLM's handlers are those of its own name
@@ -43,29 +43,19 @@ def kept_rows(
     RuntimeError
         If the rows of an item are not those of its runs: vLLM itself would merge them without a word.
     """
-    alike: dict[tuple[int, int, Grid | None], list[tuple[int, int]]] = defaultdict(list)
-    for item, (features, of_item, of_grid) in enumerate(zip(items, sizes, grids, strict=True)):
-        start = 0
-        for (n, k), grid in zip(of_item, of_grid, strict=True):
-            alike[n, k, grid].append((item, start))
-            start += n
-        if start != len(features):
-            raise RuntimeError(
-                f"the encoder returned {len(features)} features for an item whose placeholders stand for {start}"
-            )
-    rows: list[list[Tensor]] = [[] for _ in items]
-    for (n, k, grid), places in alike.items():
-        chosen = _chosen(choose, torch.stack([items[item][start : start + n] for item, start in places]), k, grid)
-        for (item, start), of_run in zip(places, chosen, strict=True):
-            rows[item].append(of_run + start)
-    return [torch.cat(of_item).sort().values for of_item in rows]
-
-
-def _chosen(choose: Chooser, features: Tensor, k: int, grid: Grid | None) -> Tensor:
-    """Rows (b, k) of (b, n, d) features; a NaN counts as zero, since an error here would end the server."""
-    if not bool(features.isfinite().all()):
+    if not all(torch.stack([features.isfinite().all() for features in items]).tolist()):
         logger.error("the vision encoder returned NaN or infinite features; answers about these images mean nothing")
-        features = features.nan_to_num(0, 0, 0)
-    if len(features) == 1:
-        return choose(features[0], k, Context(grid=grid, seed=choose.seed))[None]
-    return choose(features, k, Context(grid=grid, seed=choose.seed))
+        items = [features.nan_to_num(0, 0, 0) for features in items]  # an error here would end the server
+    runs, ks, contexts, starts = list[Tensor](), list[int](), list[Context](), list[list[int]]()
+    for features, of_item, of_grid in zip(items, sizes, grids, strict=True):
+        lengths = [n for n, _ in of_item]
+        if sum(lengths) != len(features):
+            raise RuntimeError(
+                f"the encoder returned {len(features)} features for an item whose placeholders stand for {sum(lengths)}"
+            )
+        runs += features.split(lengths)
+        ks += [k for _, k in of_item]
+        contexts += [Context(grid=grid, seed=choose.seed) for grid in of_grid]
+        starts.append(list(accumulate(lengths, initial=0))[:-1])
+    chosen = iter(choose_of_each(choose, runs, ks, contexts))
+    return [torch.cat([next(chosen) + start for start in of_item]) for of_item in starts]

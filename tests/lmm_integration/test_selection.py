@@ -15,7 +15,8 @@ torch = pytest.importorskip("torch")
 
 from lmm_integration import select_tokens, selectors  # noqa: E402
 from lmm_integration.budget import check_keep, retained_count  # noqa: E402
-from lmm_integration.selection import chooser  # noqa: E402
+from lmm_integration.selection import choose_of_each, chooser  # noqa: E402
+from lmm_integration.selectors import Context  # noqa: E402
 
 SOLVERS = [info.name for info in solvers.available() if not info.missing]
 RULES = [*SOLVERS, *selectors.names()]
@@ -357,3 +358,14 @@ class TestDivPrune:
     def test_half_precision_is_widened_before_distances(self, dtype):
         X = tokens(64, 32).to(dtype)
         assert select_tokens(X, 20).tolist() == select_tokens(X.double(), 20).tolist()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_items_chosen_from_together_keep_what_each_alone_does(rule, monkeypatch):
+    monkeypatch.setattr("lmm_integration.selection._PAIRS_AT_ONCE", 2 * 12**2)
+    items = [tokens(n, 6, seed) for seed, n in enumerate((12, 8, 12, 12, 12))]
+    ks, contexts = [3, 3, 3, 5, 3], [Context(**extras(len(item), 6)) for item in items]
+    choose = chooser(rule)
+    found = choose_of_each(choose, items, ks, contexts)
+    for one, item, k, context in zip(found, items, ks, contexts, strict=True):
+        torch.testing.assert_close(one, choose(item, k, context))
