@@ -54,7 +54,7 @@ def test_nothing_waits_for_the_device():
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside torch's own compiler
+@pytest.mark.filterwarnings("ignore")  # of torch's own compiler and graphs
 def test_a_compiled_function_replays_too():
     step = torch.compile(lambda x: Greedy().select(x * 2, 20) + 1, fullgraph=True, mode="reduce-overhead")
     for _ in range(4):
