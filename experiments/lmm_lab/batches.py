@@ -45,11 +45,14 @@ def labelled(task: Task, part: str, seed: int, size: int) -> Iterator[tuple[Tens
         yield images(batch), {name: torch.tensor(np.stack([of[name] for of in labels])) for name in labels[0]}
 
 
-def asked(task: Task, part: str, seed: int, size: int, each: int) -> Iterator[Asked]:
-    """Batches of scenes with ``each`` questions about every one, the kinds in turn."""
+def asked(
+    task: Task, part: str, seed: int, size: int, each: int, kinds: tuple[str, ...] | None = None
+) -> Iterator[Asked]:
+    """Batches of scenes with ``each`` questions about every one, the ``kinds`` in turn, by default all."""
+    kinds = kinds or task.kinds
     rng = np.random.default_rng([seed, 1])
     for batch in scenes(task, part, seed, size):
-        questions = [[task.ask(one, task.kinds[i % len(task.kinds)], rng) for i in range(each)] for one in batch]
+        questions = [[task.ask(one, kinds[i % len(kinds)], rng) for i in range(each)] for one in batch]
         texts = [[task.encode(question.text) for question in row] for row in questions]
         told = [[task.encode(question.answer) for question in row] for row in questions]
         ids = [

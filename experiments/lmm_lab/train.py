@@ -51,6 +51,9 @@ class Recipe:
     questions: int = 12
     language_rate: float = 1.2e-3
     language_rounds: int = 1  # of so many steps, each with other scenes and with rates that rise and fall anew
+    drill_steps: int = 0  # of a last round, in which the kinds ``drilled`` are asked about ``drill`` times as often
+    drilled: tuple[str, ...] = ()
+    drill: int = 5
     width: int = WIDTH
     layers: int = 4
     every: int = 50  # steps between two lines of the log
@@ -59,8 +62,9 @@ class Recipe:
 RECIPES: dict[str, dict[str, Any]] = {  # what deviates from the recipe of digits
     "digits": {},
     "reading": {"tower_steps": 4000, "tower_bfloat16": True, "words_steps": 200, "language_steps": 8000},
-    "dense": {"tower_steps": 3000, "tower_bfloat16": True, "language_steps": 8000, "language_rounds": 2},
-}
+    "dense": {"tower_steps": 3000, "tower_bfloat16": True, "language_steps": 8000, "language_rounds": 2,
+              "drill_steps": 5000, "drilled": ("both", "presence")},
+}  # fmt: skip
 
 
 def recipe_of(task: str, seed: int) -> Recipe:
@@ -102,7 +106,7 @@ def train(recipe: Recipe, folder: Path) -> Any:
         (folder / "log.csv").unlink(missing_ok=True)
     log = Log(folder / "log.csv")
     stages: list[Callable[[Any, Task, Recipe, Log], None]] = [train_tower, train_projector]
-    stages += [partial(train_language, turn=turn) for turn in range(recipe.language_rounds)]
+    stages += [partial(train_language, turn=turn) for turn in range(recipe.language_rounds + bool(recipe.drill_steps))]
     for number, stage in enumerate(stages, 1):
         if number > finished:
             stage(model, task, recipe, log)
@@ -173,17 +177,21 @@ def _named(subject: str, scores: dict[str, Tensor], labels: dict[str, Tensor]) -
 
 
 def train_language(model: Any, task: Task, recipe: Recipe, log: Log, turn: int = 0) -> None:
-    """Third stage: questions and answers, the tower as it is."""
-    batches = asked(task, "train", recipe.seed + 1 + 100 * turn, recipe.language_batch, recipe.questions)
+    """Third stage: questions and answers, the tower as it is; behind the last round, the drill."""
+    kinds, steps = task.kinds, recipe.language_steps
+    if turn == recipe.language_rounds:
+        kinds, steps = (*kinds, *recipe.drilled * (recipe.drill - 1)), recipe.drill_steps
+    each = recipe.questions * len(kinds) // len(task.kinds)
+    batches = asked(task, "train", recipe.seed + 1 + 100 * turn, recipe.language_batch, each, kinds)
     parameters = [*model.model.language_model.parameters(), *model.model.multi_modal_projector.parameters()]
-    for step, (optimizer, schedule) in _steps(parameters, recipe.language_steps, recipe.language_rate):
+    for step, (optimizer, schedule) in _steps(parameters, steps, recipe.language_rate):
         batch = next(batches)
         with torch.no_grad():
             seen = vision(model, batch.images)[0]
         scores = answer_scores(model, seen, batch)
         loss = cross_entropy(scores.flatten(0, 2), batch.answers.flatten(), ignore_index=UNASKED)
         _descend(loss, optimizer, schedule, parameters)
-        if step % recipe.every == 0 or step == recipe.language_steps:
+        if step % recipe.every == 0 or step == steps:
             log.add("language", step, float(loss.detach()), _answered(scores, batch))
 
 
