@@ -114,7 +114,8 @@ def lab_training() -> str:
         share = log[log["stage"] == "language"]["accuracy"]
         rows = 500 // recipe["recipe"]["every"]
         learnt = f"{share.head(rows).mean():.0%} | {share.tail(rows).mean():.0%}"
-        minutes = log["seconds"].iloc[-1] / 60
+        steps = log["seconds"].diff().fillna(log["seconds"])
+        minutes = steps.where(steps >= 0, log["seconds"]).sum() / 60  # an interrupted training counts from 0 again
         lines.append(f"| {name} | {weights:,} | {minutes:.0f} | {recipe['threads']} | {learnt} | {recipe['commit']} |")
     return "\n".join(lines)
 

@@ -1,5 +1,7 @@
 """The lab asks right questions about scenes that no training scene shares anything with, and measures what it says."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,6 +100,22 @@ def test_one_pass_over_many_questions_equals_each_alone(asked_about):
 
 def interrupted(*_, **__):
     raise KeyboardInterrupt
+
+
+def test_a_drill_asks_some_kinds_more_often_in_a_last_round(monkeypatch):
+    asked, recipe = (
+        [],
+        training.Recipe(task="dense", language_steps=1, language_batch=2, questions=5, width=32, layers=1),
+    )
+    recipe = training.replace(recipe, drill_steps=1, drilled=("both", "presence"), drill=3)
+    monkeypatch.setattr(training, "answer_scores", lambda model, seen, batch: asked.append(batch) or interrupted())
+    small = model.new(len(tasks.TASKS["dense"].words), width=32, layers=1)
+    for turn in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            training.train_language(small, tasks.TASKS["dense"], recipe, None, turn)
+    usual, drill = (Counter(question.kind for question in batch.questions[0]) for batch in asked)
+    assert usual == dict.fromkeys(tasks.TASKS["dense"].kinds, 1)
+    assert drill == usual | {"both": 3, "presence": 3}
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
