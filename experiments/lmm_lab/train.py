@@ -51,7 +51,8 @@ class Recipe:
     questions: int = 12
     language_rate: float = 1.2e-3
     language_rounds: int = 1  # of so many steps, each with other scenes and with rates that rise and fall anew
-    drill_steps: int = 0  # of a last round, in which the kinds ``drilled`` are asked about ``drill`` times as often
+    drill_rounds: int = 0  # behind them, in which the kinds ``drilled`` are asked about ``drill`` times as often
+    drill_steps: int = 5000
     drilled: tuple[str, ...] = ()
     drill: int = 5
     width: int = WIDTH
@@ -63,7 +64,7 @@ RECIPES: dict[str, dict[str, Any]] = {  # what deviates from the recipe of digit
     "digits": {},
     "reading": {"tower_steps": 4000, "tower_bfloat16": True, "words_steps": 200, "language_steps": 8000},
     "dense": {"tower_steps": 3000, "tower_bfloat16": True, "language_steps": 8000, "language_rounds": 2,
-              "drill_steps": 5000, "drilled": ("both", "presence")},
+              "drill_rounds": 2, "drilled": ("both", "presence")},
 }  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def train(recipe: Recipe, folder: Path) -> Any:
         (folder / "log.csv").unlink(missing_ok=True)
     log = Log(folder / "log.csv")
     stages: list[Callable[[Any, Task, Recipe, Log], None]] = [train_tower, train_projector]
-    stages += [partial(train_language, turn=turn) for turn in range(recipe.language_rounds + bool(recipe.drill_steps))]
+    stages += [partial(train_language, turn=turn) for turn in range(recipe.language_rounds + recipe.drill_rounds)]
     for number, stage in enumerate(stages, 1):
         if number > finished:
             stage(model, task, recipe, log)
@@ -177,9 +178,9 @@ def _named(subject: str, scores: dict[str, Tensor], labels: dict[str, Tensor]) -
 
 
 def train_language(model: Any, task: Task, recipe: Recipe, log: Log, turn: int = 0) -> None:
-    """Third stage: questions and answers, the tower as it is; behind the last round, the drill."""
+    """Third stage: questions and answers, the tower as it is; behind the usual rounds, those of the drill."""
     kinds, steps = task.kinds, recipe.language_steps
-    if turn == recipe.language_rounds:
+    if turn >= recipe.language_rounds:
         kinds, steps = (*kinds, *recipe.drilled * (recipe.drill - 1)), recipe.drill_steps
     each = recipe.questions * len(kinds) // len(task.kinds)
     batches = asked(task, "train", recipe.seed + 1 + 100 * turn, recipe.language_batch, each, kinds)
