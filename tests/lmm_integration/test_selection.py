@@ -364,8 +364,21 @@ class TestDivPrune:
 def test_items_chosen_from_together_keep_what_each_alone_does(rule, monkeypatch):
     monkeypatch.setattr("lmm_integration.selection._PAIRS_AT_ONCE", 2 * 12**2)
     items = [tokens(n, 6, seed) for seed, n in enumerate((12, 8, 12, 12, 12))]
-    ks, contexts = [3, 3, 3, 5, 3], [Context(**extras(len(item), 6)) for item in items]
-    choose = chooser(rule)
+    choose, ks = chooser(rule), [3, 3, 3, 5, 3]
+    given = [{name: value for name, value in extras(len(item), 6).items() if name in choose.needs} for item in items]
+    contexts = [Context(**extra) for extra in given]
     found = choose_of_each(choose, items, ks, contexts)
     for one, item, k, context in zip(found, items, ks, contexts, strict=True):
         torch.testing.assert_close(one, choose(item, k, context))
+
+
+def test_attention_that_a_rule_may_use_stays_with_its_item():
+    class Brightest(selectors.Selector):
+        def choose(self, features, k, context):
+            return context.attention.topk(k).indices
+
+    scores = torch.eye(3, 5) + torch.eye(3, 5).roll(2, 1)
+    found = choose_of_each(
+        chooser(Brightest()), [tokens(5, 4)] * 3, [2] * 3, [Context(attention=row) for row in scores]
+    )
+    assert [one.tolist() for one in found] == [[0, 2], [1, 3], [2, 4]]
