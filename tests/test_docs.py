@@ -89,9 +89,9 @@ def hook() -> ModuleType:
 
 
 def test_links_of_the_site_lead_to_its_files(hook):
-    results = sorted((ROOT / "experiments" / "results").glob("*.*"))
+    results = ROOT / "experiments" / "results"
     sources = {page.name: page for page in PAGES} | {name: ROOT / file for name, file in FROM_THE_ROOT.items()}
-    sources |= {f"results/{file.name}": file for file in results}
+    sources |= {f"results/{file.relative_to(results).as_posix()}": file for file in results.rglob("*.*")}
     images = {f"images/{file.name}" for file in (ROOT / "docs" / "images").iterdir()}
     for name, file in sources.items():
         if name.endswith(".md"):
