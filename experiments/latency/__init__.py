@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -23,6 +24,18 @@ from mmdp import UnknownNameError
 KEY = ("model", "scale", "where", "dtype", "solver", "keep", "text", "batch")
 SOURCES = ("mmdp", "solvers", "lmm_integration")
 KEEPS = (0.5, 0.25, 0.1)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What every model is asked: ``batch`` prompts at once, of ``text`` tokens and one image each."""
+
+    solvers: list[str]
+    keeps: list[float]
+    text: int
+    batch: int
+    new_tokens: int
+    repeats: int
 
 
 def main(
@@ -47,8 +60,9 @@ def main(
         names = model or (list(SHAPES) if on_gpu else ["LLaVA-1.5-7B"])
         _check(names, scale)
         keeps = [check_keep(share) for share in keep or KEEPS]
+        contest = Contest(solver or ["greedy"], keeps, text, batch, new_tokens, repeats)
         measured = []
-        for row in _measure(rows, names, scale, solver or ["greedy"], keeps, text, batch, new_tokens, repeats, console):
+        for row in _measure(rows, names, scale, contest, console):
             measured.append(row)
             console.print(report.line(row))
     console.print(report.terminal(measured))
@@ -56,18 +70,7 @@ def main(
         console.print(f"wrote {written}")
 
 
-def _measure(
-    rows: Rows,
-    names: list[str],
-    scale: str,
-    solvers: list[str],
-    keeps: list[float],
-    text: int,
-    batch: int,
-    new_tokens: int,
-    repeats: int,
-    console: Console,
-) -> Iterator[Row]:
+def _measure(rows: Rows, names: list[str], scale: str, contest: Contest, console: Console) -> Iterator[Row]:
     """Build one model after the other, and measure it full and pruned."""
     on_gpu, threads = torch.cuda.is_available(), torch.get_num_threads()
     device, dtype = ("cuda", torch.bfloat16) if on_gpu else ("cpu", torch.float32)
@@ -75,9 +78,9 @@ def _measure(
     console.print(f"{where}: {', '.join(names)} at scale {scale}; rows go to {rows.path}.")
     for name in names:
         built = SHAPES[name].build(SCALES[scale], device, dtype)
-        for contest in _contests(built, SHAPES[name], solvers, keeps, text, batch, new_tokens, repeats):
+        for outcome in _outcomes(built, SHAPES[name], contest):
             about = {"model": name, "scale": scale, "where": where, "dtype": str(dtype).removeprefix("torch.")}
-            yield rows.add(**about, text=text, batch=batch, repeats=repeats, **contest)
+            yield rows.add(**about, text=contest.text, batch=contest.batch, repeats=contest.repeats, **outcome)
         del built
         torch.cuda.empty_cache()
 
@@ -89,30 +92,21 @@ def _check(names: list[str], scale: str) -> None:
         raise UnknownNameError(f"no scale named {scale!r}; choose from {', '.join(SCALES)}")
 
 
-def _contests(
-    model: Any,
-    shape: Shape,
-    solvers: list[str],
-    keeps: list[float],
-    text: int,
-    batch: int,
-    new_tokens: int,
-    repeats: int,
-) -> list[dict[str, Any]]:
+def _outcomes(model: Any, shape: Shape, contest: Contest) -> list[dict[str, Any]]:
     """Measure one model: each way of answering in turn, so that a slow moment of the machine meets them all.
 
     Memory first, with the fewest tokens first: what an allocator holds on to is then never a later run's.
     """
-    inputs = shape.prompt(model, text, batch)
+    inputs = shape.prompt(model, contest.text, contest.batch)
     features = image_features(model, inputs)
-    ways = [("", 1.0), *((solver, keep) for solver in solvers for keep in sorted(keeps, reverse=True))]
+    ways = [("", 1.0), *((solver, keep) for solver in contest.solvers for keep in sorted(contest.keeps, reverse=True))]
     peaks = {way: peak_bytes(partial(_answer, model, inputs, way, 2)) for way in reversed(ways)}
     for way in ways:
         _answer(model, inputs, way, 2)
     answers: dict[tuple[str, float], list[Answer]] = {way: [] for way in ways}
-    for _ in range(repeats):
+    for _ in range(contest.repeats):
         for way in ways:
-            answers[way].append(_answer(model, inputs, way, new_tokens))
+            answers[way].append(_answer(model, inputs, way, contest.new_tokens))
     first = {way: median(one.first for one in runs) for way, runs in answers.items()}
     return [
         {
@@ -124,7 +118,7 @@ def _contests(
             "first_ratio": first[solver, keep] / first["", 1.0],
             "token_s": median(one.per_token for one in answers[solver, keep]),
             "peak_gib": None if (peak := peaks[solver, keep]) is None else peak / 2**30,
-            "select_s": selection_seconds(features, keep, solver, repeats) if solver else 0.0,
+            "select_s": selection_seconds(features, keep, solver, contest.repeats) if solver else 0.0,
         }
         for solver, keep in ways
     ]

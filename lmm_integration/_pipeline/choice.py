@@ -61,12 +61,14 @@ class Choice:
         images = groups(places, features.items, "sample" if self.pooled else str(self.family.cut(modality)))
         samples = places.nonzero()[torch.stack([image[0] for image in images]), 0].tolist()
         grids = self._grids(modality, [len(image) for image in images], features.items, arguments)
-        mask = arguments.get("attention_mask")
-        texts = [ids[sample] if mask is None else ids[sample][mask[sample].bool()] for sample in samples]
         ks = [capped_count(len(image), self.keep) for image in images]
         self._check(features.rows, images, samples, modality)
         self._check_frames(modality, images, ks, grids)
-        contexts = [self._context(features, *about) for about in zip(images, texts, grids, strict=True)]
+        mask = arguments.get("attention_mask")
+        contexts = [
+            self._context(features, image, ids[sample], None if mask is None else mask[sample], grid)
+            for image, sample, grid in zip(images, samples, grids, strict=True)
+        ]
         found = choose_of_each(self.choose, [features.rows[image] for image in images], ks, contexts)
         rows = torch.zeros(len(features.rows), dtype=torch.bool, device=features.rows.device)
         kept, merges = list[Kept](), list[Merge]()
@@ -101,11 +103,14 @@ class Choice:
                     "frames of a video"
                 )
 
-    def _context(self, features: Encoded, image: Tensor, ids: Tensor, grid: Grid | None) -> Context:
+    def _context(
+        self, features: Encoded, image: Tensor, ids: Tensor, mask: Tensor | None, grid: Grid | None
+    ) -> Context:
         """What the rule may need for the rows of one image."""
         prompt = None
         if "prompt" in self.choose.needs:
-            prompt = self.embed(ids[~torch.isin(ids, ids.new_tensor(self.placeholders))])
+            text = ids if mask is None else ids[mask.bool()]
+            prompt = self.embed(text[~torch.isin(text, text.new_tensor(self.placeholders))])
         scores, keys = (None if values is None else values[image] for values in (features.scores, features.keys))
         if self.attention is not None and "attention" in self.choose.needs:
             scores = self.attention(features.rows[image])

@@ -43,7 +43,7 @@ def kept_rows(
     RuntimeError
         If the rows of an item are not those of its runs: vLLM itself would merge them without a word.
     """
-    if not all(torch.stack([features.isfinite().all() for features in items]).tolist()):
+    if not bool(torch.stack([features.isfinite().all() for features in items]).all()):
         logger.error("the vision encoder returned NaN or infinite features; answers about these images mean nothing")
         items = [features.nan_to_num(0, 0, 0) for features in items]  # an error here would end the server
     runs, ks, contexts, starts = list[Tensor](), list[int](), list[Context](), list[list[int]]()

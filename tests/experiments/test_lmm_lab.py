@@ -103,11 +103,9 @@ def interrupted(*_, **__):
 
 
 def test_a_drill_asks_some_kinds_more_often_in_a_last_round(monkeypatch):
-    asked, recipe = (
-        [],
-        training.Recipe(task="dense", language_steps=1, language_batch=2, questions=5, width=32, layers=1),
-    )
-    recipe = training.replace(recipe, drill_rounds=1, drill_steps=1, drilled=("both", "presence"), drill=3)
+    asked = []
+    usual_round = {"task": "dense", "language_steps": 1, "language_batch": 2, "questions": 5, "width": 32, "layers": 1}
+    recipe = training.Recipe(**usual_round, drill_rounds=1, drill_steps=1, drilled=("both", "presence"), drill=3)
     monkeypatch.setattr(training, "answer_scores", lambda model, seen, batch: asked.append(batch) or interrupted())
     small = model.new(len(tasks.TASKS["dense"].words), width=32, layers=1)
     for turn in range(2):
