@@ -80,8 +80,9 @@ def test_a_repair_is_told_of_an_interrupted_run_too(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(LocalSearch, "_run", interrupted)
     problem = Problem(4, points=X, exclude=[1])
+    solvers.solve(problem, solver="local_search", stop=ONCE)  # compiled by now
+    monkeypatch.setattr(LocalSearch, "_run", interrupted)
     result = solvers.solve(problem, solver="local_search", initial=[0, 1, 2, 3])
     assert result.status is Status.INTERRUPTED
     assert result.notes["initial"] == "had an excluded index; 3 of its 4 points are kept"

@@ -162,6 +162,7 @@ def test_an_interrupt_keeps_the_incumbent():
 
 def test_without_the_pairs_the_balls_give_a_bound(monkeypatch):
     X = np.random.default_rng(0).random((300, 2))
+    assert spread(X, 0.15).upper_bound == 41  # with the pairs, which the warm-up needs
     monkeypatch.setattr("solvers._spread.spread.conflict_graph", lambda *_: None)
     for metric, exponent in (("euclidean", 1), ("sqeuclidean", 2), ("manhattan", 1)):
         found = spread(X, 0.15**exponent, metric=metric)
