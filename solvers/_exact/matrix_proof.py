@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
-from scipy.spatial.distance import squareform
 
 from mmdp import Clock, Problem
-from mmdp.arrays import Indices, Vector
+from mmdp.arrays import Indices
 from solvers._exact.clique_search import EXHAUSTED, FOUND, PAUSED, CliqueSearch, PacedSearch
 from solvers._exact.counted_clique import CountedCliqueSearch
+from solvers._exact.open_levels import OpenLevels
+from solvers._exact.schrijver_bound import SchrijverBound
 from solvers._exact.threshold_graph import Adjacency, pairs_above
 from solvers._exact.weighted_clique import WeightedCliqueSearch
 from solvers._framework.subprocesses import call
@@ -26,15 +26,15 @@ _BOUND_SHARE = 0.1  # of the time left, for one turn at the bound: lost if the p
 _LAST_SHARE = 0.2  # of the time, kept for the bound alone: lost if the proof would have ended in it
 _PROBES = 16  # nodes of the turn at the proof before, for each node that one threshold of a bound may take
 _PROBE_SHARE = 0.25  # of a turn at the bound, for one threshold: less gives up on harder ones, more tries fewer
-_FINE = 0.1  # share of the gap: thresholds closer than this to a decided one would hardly improve the bound
 _SAMPLED_ROWS = 16  # of a matrix, to estimate its time: a few milliseconds
-_SORTABLE = 5000**2  # entries of a matrix that are sorted in about a second; of a larger one only some rows are
 _FEW_CONFLICTS = 0.1  # share of pairs below which an integer program takes turns: colours bound little there
 _CLIQUE_SHARE = 0.25  # of the time left, for a turn of the clique search beside the integer program
 _PACKING_SHARE = 0.75  # of the time left, for a turn of the integer program, which begins anew each time
 _PACKING_TURN = 120.0  # seconds of its first turn at most: more delay the clique search, fewer are lost more often
 _LEAST_PACKING = 1.0  # seconds that are worth starting it: its process alone takes about as long
 _PACKABLE = (CliqueSearch, WeightedCliqueSearch)
+_NUMBER_SHARE = 0.15  # of the time left, for one turn at the Schrijver number: lost where the search bounds better
+_LAST_NUMBER_SHARE = 0.6  # of the time for the bound alone: less leaves it to the search, which bounds less
 _PACKING_PROBE = 4.0  # seconds of the integer program for one threshold of a bound at most
 
 
@@ -66,7 +66,7 @@ class MatrixProof:
     Attributes
     ----------
     proven_by : str
-        What decided the last threshold: "clique search" or "HiGHS".
+        What decided the last threshold: "clique search", "HiGHS" or "Schrijver number".
     """
 
     def __init__(self, problem: Problem, clock: Clock, improve: Callable[[], None], threads: int = 1) -> None:
@@ -77,6 +77,8 @@ class MatrixProof:
         self._forced = np.searchsorted(self._points, sorted(problem.include)).tolist()
         whole = problem.matrix(lambda: clock.remaining <= 0)
         self._D = problem.kept_apart(whole if len(self._points) == problem.n else whole[np.ix_(*2 * [self._points])])
+        self._levels = OpenLevels(self._D, clock)
+        self._number = SchrijverBound(self._D, problem.k, self._forced, self._levels, clock)
 
     def run(self) -> None:
         """Search until the optimum is proven or the clock expires."""
@@ -107,6 +109,7 @@ class MatrixProof:
             if self._run(search, (_CLIQUE_SHARE if packs else _PROOF_SHARE) * clock.remaining, nodes):
                 return True
             self._tighten_bound(min(_BOUND_SHARE * clock.remaining, clock.elapsed), nodes // _PROBES)
+            self._lower_by_number(min(_NUMBER_SHARE * clock.remaining, clock.elapsed))
             allowed = min(seconds, _PACKING_SHARE * clock.remaining)
             if packs and nodes > _TURN_NODES and allowed > longest:  # it begins anew each time
                 seconds, longest = 4 * seconds, allowed
@@ -114,6 +117,7 @@ class MatrixProof:
                     return True
             nodes *= 4
             if clock.remaining < last:
+                self._lower_by_number(_LAST_NUMBER_SHARE * clock.remaining)
                 self._tighten_bound(clock.remaining, math.inf)
         return clock.objective > objective
 
@@ -146,21 +150,25 @@ class MatrixProof:
             chosen = trimmed(self._problem, chosen)
         self._clock.report(chosen, self._problem.objective(chosen)[0])
 
+    def _lower_by_number(self, seconds: float) -> None:
+        """Lower the upper bound by the Schrijver number of thresholds, which knows nothing of a demand."""
+        if self._problem.capacities is not None or self._clock.remaining < self._levels.seconds:
+            return
+        if self._number.lower(seconds):
+            self.proven_by = "Schrijver number"
+
     def _tighten_bound(self, seconds: float, node_limit: float) -> None:
         """Lower the upper bound: binary search for the smallest distance that is refuted within nodes and seconds.
 
         The larger the distance, the easier. It ends where more of it would hardly make the gap smaller.
         """
         clock, end = self._clock, self._clock.elapsed + seconds
-        if clock.remaining < self._D.size / _SORTABLE:  # which would be over before the distances are sorted
+        if clock.remaining < self._levels.seconds:
             return
-        levels, complete = self._levels
-        first, last = np.searchsorted(levels, [clock.objective, clock.upper_bound], side="right")
-        above = levels[first:last]
+        above = self._levels.above
         low, high = -1, len(above) - 1  # undecided, or kept by k points; not yet refuted
         while low < high and clock.elapsed < end and not clock.expired:
-            known = above[low] if low >= 0 else clock.objective
-            if above[high] - known < _FINE * (above[high] - clock.objective):
+            if self._levels.is_fine(above, low, high):
                 break
             middle = (low + high + 1) // 2
             search = self._search(pairs_above(self._D, np.nextafter(above[middle], -math.inf)))
@@ -169,17 +177,9 @@ class MatrixProof:
                 self._pack(search, min(_PROBE_SHARE * seconds, _PACKING_PROBE, clock.remaining))
             if search.outcome == EXHAUSTED:
                 high = middle - 1
-                below = float(above[high]) if high >= 0 else clock.objective
-                clock.report(upper_bound=below if complete else float(above[middle]))
+                self._levels.refuted(above, middle)
             else:
                 low = middle
-
-    @cached_property
-    def _levels(self) -> tuple[Vector, bool]:
-        """Distances in ascending order, and whether these are all: of a large matrix some rows are enough."""
-        step = 1 + self._D.size // _SORTABLE
-        values = squareform(self._D, checks=False) if step == 1 else self._D[::step]
-        return np.unique(values), step == 1
 
 
 def _packs(search: PacedSearch) -> bool:

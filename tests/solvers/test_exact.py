@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import solvers
 from mmdp import Clock, InvalidOptionError, Problem, Status, Stop, TooLargeError
 from mmdp.instances import ran, uniform
-from solvers._exact import clique_search, incumbents, matrix_proof
+from solvers._exact import clique_search, incumbents, matrix_proof, open_levels
 from solvers._exact.cell_proof import CellProof
 from solvers._exact.certificate_writer import proof_tree
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
@@ -103,7 +103,7 @@ def test_a_matrix_for_which_there_is_no_time_still_leaves_an_answer():
 @pytest.mark.parametrize("rows", [1, 3, 12])
 @pytest.mark.parametrize("seed", range(20))
 def test_bounds_from_some_rows_of_a_matrix_hold(monkeypatch, rows, seed):
-    monkeypatch.setattr(matrix_proof, "_SORTABLE", 13 * rows)
+    monkeypatch.setattr(open_levels, "_SORTABLE", 13 * rows)
     D = np.triu(np.random.default_rng(seed).uniform(1, 2, (12, 12)), 1)
     problem, clock = Problem(4, distances=D + D.T), Clock(Stop())
     clock.report(range(4), problem.objective(range(4))[0])
