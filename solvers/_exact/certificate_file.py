@@ -11,6 +11,7 @@ import json
 import lzma
 import math
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ _MEMORY_BYTES = 2**27  # of all nogoods together
 _ROOM = 2**20  # steps between two looks at the clock
 _DEEP = 2000  # generations of boxes below two cells, so that pairs of points decide
 _SUMMED_IN_ORDER = 7  # coordinates of a unit vector whose squares are summed one after the other
+_MOST_BYTES = 10  # of a number of 64 bits
 _PRESET = 1  # of xz: a higher one takes ten times as long for a file a fifth smaller
 
 
@@ -96,17 +98,23 @@ def recorded_proof(
         "free": len(free) if graph else 0,
         "cells": len(graph.sizes) if graph else 0,
     }
-    packed = lzma.LZMACompressor(preset=_PRESET)
-    parts, lemmas = [packed.compress(json.dumps(header).encode() + b"\n")], 0
-    if graph:
-        parts.append(packed.compress(_encoded(np.concatenate((graph.order, graph.sizes)))))
-        for steps, known in _steps(graph.adjacent, need, repairs=stated.points is None or not on_cells):
-            parts.append(packed.compress(_encoded(steps)))
-            lemmas = known
-            if clock.remaining <= 0 or sum(map(len, parts)) > most_bytes:
-                return None
-    content = b"".join((*parts, packed.flush()))
+    packed, parts, lemmas = lzma.LZMACompressor(preset=_PRESET), list[Future[bytes]](), 0
+    with ThreadPoolExecutor(1) as writer:  # compresses beside the search
+        parts.append(writer.submit(packed.compress, json.dumps(header).encode() + b"\n"))
+        if graph:
+            places = np.concatenate((graph.order, graph.sizes))
+            parts.append(writer.submit(_compressed, packed, places))
+            for steps, known in _steps(graph.adjacent, need, repairs=stated.points is None or not on_cells):
+                parts.append(writer.submit(_compressed, packed, steps.copy()))
+                lemmas = known
+                if clock.remaining <= 0 or sum(len(part.result()) for part in parts[:-1]) > most_bytes:
+                    return None
+    content = b"".join((*(part.result() for part in parts), packed.flush()))
     return RecordedProof(content, header["metric"], header["cells"], lemmas) if len(content) <= most_bytes else None
+
+
+def _compressed(packed: lzma.LZMACompressor, numbers: NDArray[Any]) -> bytes:
+    return packed.compress(_encoded(numbers))
 
 
 def _has_checkable_points(problem: Problem) -> bool:
@@ -178,13 +186,19 @@ def _steps(adjacent: Words, need: int, repairs: bool) -> Iterator[tuple[NDArray[
 
 def _encoded(numbers: NDArray[Any]) -> bytes:
     """Numbers of seven bits a byte, the lowest first; the eighth bit says that more follow."""
-    rest = numbers.astype(np.uint64)
-    parts, last = [], np.ones(len(rest), dtype=np.bool_)
-    while last.any():
-        parts.append(np.where(last, rest & np.uint64(127) | np.where(rest > 127, np.uint64(128), np.uint64(0)), 256))
-        last = last & (rest > 127)
-        rest = rest >> np.uint64(7)
-    if not parts:
-        return b""
-    bytes_of = np.stack(parts, axis=1).ravel()
-    return bytes(bytes_of[bytes_of < 256].astype(np.uint8))
+    content = np.empty(_MOST_BYTES * len(numbers), np.uint8)
+    return content[: _encode(numbers.astype(np.uint64), content)].tobytes()
+
+
+@njit(cache=True, nogil=True)
+def _encode(numbers: NDArray[np.uint64], content: NDArray[np.uint8]) -> int:
+    size = 0
+    for number in numbers:
+        rest = number
+        while rest > 127:
+            content[size] = rest & 127 | 128
+            rest >>= np.uint64(7)
+            size += 1
+        content[size] = rest
+        size += 1
+    return size
