@@ -21,7 +21,7 @@ from solvers._exact.search_parts import Part, divide
 _CELLS = 20  # for each pick at the beginning: more make the first graph tighter, and every search of it slower
 _MOST_CELLS = 4000  # at the beginning for any number of picks, unless they would be wider than the threshold
 _CLIQUES = 8  # refined before the graph is searched again: more save searches, and split cells in vain
-_BLOCKS = 128  # of 64 nogoods each, for each size of clique: more spare nodes, and take longer to look through
+_BLOCKS = 64  # of 64 nogoods each, for each size of clique: more spare nodes, and take longer to look through
 _MEMORY_BYTES = 2**27  # of all nogoods together, of which there are fewer where this is not enough
 _SPLITS = 2048  # of the cells of one clique before it counts as refined for now
 _SPLIT_PAIRS = 10**8  # pairs of picks looked at for one clique, so that there are fewer splits for many picks
@@ -226,7 +226,7 @@ class Relaxation:
             self._state, self._nogoods, self._parts = None, [], []
             return
         threads = self._threads if self.nodes >= _ALONE else 1
-        blocks = min(_BLOCKS, _MEMORY_BYTES // (8 * BLOCK * (self._k + 1) * graph.shape[1])) // threads
+        blocks = min(_BLOCKS, _MEMORY_BYTES // threads // (8 * BLOCK * (self._k + 1) * graph.shape[1]))
         self._nogoods = [new_nogoods(self._k, blocks, graph.shape[1]) for _ in range(threads if blocks else 0)]
         if before and parent is not None:
             olds = before + before[:1] * (threads - len(before))
