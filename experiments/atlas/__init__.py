@@ -15,6 +15,7 @@ from experiments._common.rows import RESULTS, Rows
 from experiments.atlas.page import write_page
 from experiments.atlas.problems import Entry, entries
 from experiments.atlas.records import write_records
+from experiments.atlas.summary import write_summary
 from experiments.suites import Case
 from mmdp import Result, Stop
 from mmdp.check_certificate import RejectedError, check
@@ -59,8 +60,8 @@ def main(
                 solver = Exact(threads=threads, certificate_bytes=int(megabytes * 2**20))
                 row = rows.add(**key, **_measured(entry, solver, seconds, certificates))
             console.print(_line(row))
-    for written in (write_page(rows.frame(), results), write_records(rows.frame(), results)):
-        console.print(f"wrote {written}")
+    for write in (write_page, write_records, write_summary):
+        console.print(f"wrote {write(rows.frame(), results)}")
 
 
 def _measured(entry: Entry, solver: Exact, seconds: float, folder: Path) -> dict[str, Any]:

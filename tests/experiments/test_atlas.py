@@ -55,6 +55,9 @@ def test_rows_have_certificates_that_the_checker_accepts(folder, tmp_path):
     records = (results / "atlas_records.md").read_text()
     assert "9 to 11" in records
     assert "12" not in records.split("square")[1].split("|")[4]
+    proven, cost = re.findall(r"\| TSPLIB.*", (results / "atlas_summary.md").read_text())
+    assert [cell.strip() for cell in proven.split("|")[2:5]] == ["2 to 4", "3", "3"]
+    assert cost.split("|")[2].strip() == "3"
 
 
 def test_rows_of_two_runs_join(folder, tmp_path):
@@ -69,6 +72,7 @@ def test_a_certificate_that_is_too_large_is_said_to_be(folder, tmp_path):
     assert rows_of(tmp_path)[3]["why"] == "too large or too long"
     assert not rows_of(tmp_path)[3]["file"]
     assert "None among the rows" in (tmp_path / "atlas_records.md").read_text()
+    assert "None yet." in (tmp_path / "atlas_summary.md").read_text()
 
 
 def test_the_generated_families_are_those_of_the_literature():
