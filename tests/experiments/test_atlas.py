@@ -1,5 +1,7 @@
 """The atlas: rows with checked certificates, resuming, merging, and pages that show what is closed or contradicted."""
 
+import csv
+import hashlib
 import json
 import re
 
@@ -8,6 +10,7 @@ import pytest
 pytest.importorskip("tabulate")
 
 from experiments import atlas
+from experiments._common.rows import RESULTS
 from experiments.atlas import page, problems
 from mmdp.check_certificate import check, read_data
 from tests.experiments.test_exact import SQUARE
@@ -80,3 +83,12 @@ def test_the_generated_families_are_those_of_the_literature():
     families = {entry.family for entry in entries}
     assert {"geo, generated", "ran, generated"} <= families
     assert all(entry.problem.k == 10 for entry in entries)
+
+
+def test_the_certificates_that_are_shipped_are_those_of_the_rows():
+    with (RESULTS / "atlas.csv").open(encoding="utf-8", newline="") as file:
+        sums = {row["file"]: row["certificate"] for row in csv.DictReader(file) if row["file"]}
+    shipped = sorted((RESULTS / page.SHIPPED).iterdir())
+    assert len(shipped) > 20
+    for path in shipped:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == sums[path.name], path.name
