@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,8 +61,9 @@ def main(
                 solver = Exact(threads=threads, certificate_bytes=int(megabytes * 2**20))
                 row = rows.add(**key, **_measured(entry, solver, seconds, certificates))
             console.print(_line(row))
+    frame = rows.frame()
     for write in (write_page, write_records, write_summary):
-        console.print(f"wrote {write(rows.frame(), results)}")
+        console.print(f"wrote {write(frame, results)}")
 
 
 def _measured(entry: Entry, solver: Exact, seconds: float, folder: Path) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def _measured(entry: Entry, solver: Exact, seconds: float, folder: Path) -> dict
 
 def _certified(entry: Entry, solver: Exact, result: Result, folder: Path, seconds: float) -> dict[str, Any]:
     """What became of the certificate of a bound: its checksum, its size and its times, or why there is none."""
-    solver.certificate(entry.problem, result.indices, result.upper_bound, Stop(seconds=0.0))  # compiled by now
+    replace(solver, certificate_file=str(folder)).warm_up(entry.problem)  # which compiles what records, too
     started = time.perf_counter()
     proof = solver.certificate(entry.problem, result.indices, result.upper_bound, Stop(seconds=max(60.0, seconds)))
     recorded = time.perf_counter() - started

@@ -14,7 +14,7 @@ from solvers._exact.clique_search import EXHAUSTED, FOUND, PAUSED, CliqueSearch,
 from solvers._exact.counted_clique import CountedCliqueSearch
 from solvers._exact.open_levels import OpenLevels
 from solvers._exact.schrijver_bound import SchrijverBound
-from solvers._exact.threshold_graph import Adjacency, pairs_above
+from solvers._exact.threshold_graph import Adjacency, pairs_above, pairs_from
 from solvers._exact.weighted_clique import WeightedCliqueSearch
 from solvers._framework.subprocesses import call
 from solvers._framework.trimming import trimmed
@@ -33,9 +33,9 @@ _PACKING_SHARE = 0.75  # of the time left, for a turn of the integer program, wh
 _PACKING_TURN = 120.0  # seconds of its first turn at most: more delay the clique search, fewer are lost more often
 _LEAST_PACKING = 1.0  # seconds that are worth starting it: its process alone takes about as long
 _PACKABLE = (CliqueSearch, WeightedCliqueSearch)
+_PACKING_PROBE = 4.0  # seconds of the integer program for one threshold of a bound at most
 _NUMBER_SHARE = 0.15  # of the time left, for one turn at the Schrijver number: lost where the search bounds better
 _LAST_NUMBER_SHARE = 0.6  # of the time for the bound alone: less leaves it to the search, which bounds less
-_PACKING_PROBE = 4.0  # seconds of the integer program for one threshold of a bound at most
 
 
 def on_matrix(problem: Problem, clock: Clock) -> Problem:
@@ -152,9 +152,7 @@ class MatrixProof:
 
     def _lower_by_number(self, seconds: float) -> None:
         """Lower the upper bound by the Schrijver number of thresholds, which knows nothing of a demand."""
-        if self._problem.capacities is not None or self._clock.remaining < self._levels.seconds:
-            return
-        if self._number.lower(seconds):
+        if self._problem.capacities is None and self._levels.has_time and self._number.lower(seconds):
             self.proven_by = "Schrijver number"
 
     def _tighten_bound(self, seconds: float, node_limit: float) -> None:
@@ -163,7 +161,7 @@ class MatrixProof:
         The larger the distance, the easier. It ends where more of it would hardly make the gap smaller.
         """
         clock, end = self._clock, self._clock.elapsed + seconds
-        if clock.remaining < self._levels.seconds:
+        if not self._levels.has_time:
             return
         above = self._levels.above
         low, high = -1, len(above) - 1  # undecided, or kept by k points; not yet refuted
@@ -171,7 +169,7 @@ class MatrixProof:
             if self._levels.is_fine(above, low, high):
                 break
             middle = (low + high + 1) // 2
-            search = self._search(pairs_above(self._D, np.nextafter(above[middle], -math.inf)))
+            search = self._search(pairs_from(self._D, float(above[middle])))
             decided = self._run(search, min(_PROBE_SHARE * seconds, clock.remaining), node_limit)
             if not decided and _packs(search):
                 self._pack(search, min(_PROBE_SHARE * seconds, _PACKING_PROBE, clock.remaining))

@@ -15,17 +15,15 @@ _FINE = 0.1  # share of the gap: thresholds closer than this to a decided one wo
 
 
 class OpenLevels:
-    """Distances between incumbent and upper bound of a clock, which hears of those that are refuted.
-
-    Attributes
-    ----------
-    seconds : float
-        About how long it takes to sort the distances, once.
-    """
+    """Distances between incumbent and upper bound of a clock, which hears of those that are refuted."""
 
     def __init__(self, D: Matrix, clock: Clock) -> None:
         self._D, self._clock = D, clock
-        self.seconds = D.size / _SORTABLE
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the distances are sorted before the time is over."""
+        return self._clock.remaining >= self._D.size / _SORTABLE
 
     @property
     def above(self) -> Vector:

@@ -11,7 +11,7 @@ from mmdp import Clock
 from mmdp.arrays import Matrix
 from solvers._exact.open_levels import OpenLevels
 from solvers._exact.schrijver_number import SchrijverNumber
-from solvers._exact.threshold_graph import beside, core_in_order, pairs_above
+from solvers._exact.threshold_graph import beside, core_in_order, pairs_from
 
 _MOST_POINTS = 2000  # a step takes seconds beyond
 _FIRST = 0.9  # share of the open levels below the first threshold: where the search bounds better, this ends there
@@ -37,7 +37,7 @@ class SchrijverBound:
         self._helps = False
 
     def lower(self, seconds: float) -> bool:
-        """Go on for so many seconds; True if the last threshold that it refuted is the one above the incumbent."""
+        """Go on for so many seconds; True if it has just refuted the threshold above the incumbent."""
         clock, end = self._clock, self._clock.elapsed + seconds
         while clock.elapsed < end and not clock.expired and len(self._D) <= _MOST_POINTS:
             above = self._levels.above
@@ -53,9 +53,11 @@ class SchrijverBound:
             if refutes:
                 self._helps = True
                 self._levels.refuted(above, int(np.searchsorted(above, threshold)))
+                if clock.upper_bound <= clock.objective:
+                    return True
             else:
                 self._left_open = threshold
-        return clock.satisfied and self._helps
+        return False
 
     def _next(self, seconds: float) -> tuple[float, SchrijverNumber] | None:
         """Choose the next threshold, unless none is worth it or can be decided in that time."""
@@ -68,7 +70,7 @@ class SchrijverBound:
         return (float(above[place]), number) if number.least_seconds <= seconds else None
 
     def _number_of(self, threshold: float) -> SchrijverNumber:
-        adjacent = pairs_above(self._D, np.nextafter(threshold, -math.inf))
+        adjacent = pairs_from(self._D, threshold)
         need, free = self._k - len(self._forced), beside(adjacent, self._forced)
         if free is None:
             return SchrijverNumber(adjacent[:0, :0], 1)

@@ -46,7 +46,7 @@ class SchrijverNumber:
         self.bound = float(n)
         self._adjacent, self._need = adjacent, need
         self._penalty = n / _STEP
-        self._primal, self._slack = np.zeros((2, n, n))
+        self._primal, self._slack = np.zeros((2, n, n))  # the first of them times the penalty
         self._steps, self._step_seconds = 0, _SECONDS * n**3
         self._estimates: list[float] = []
 
@@ -87,14 +87,13 @@ class SchrijverNumber:
     def _step(self) -> None:
         """Choose M for the present primal matrix and slack, then both anew from what M lacks of being feasible."""
         n = len(self._adjacent)
-        wanted = self._penalty * self._primal + self._slack + 1.0
+        wanted = self._primal + self._slack + 1.0
         value = (float(np.trace(wanted)) - self._penalty) / n
         M = 1.0 - np.where(self._adjacent, np.minimum(wanted, 0.0), wanted)
         np.fill_diagonal(M, 1.0)
-        lacking = -M - self._penalty * self._primal
+        lacking = -M - self._primal
         lacking[np.diag_indices(n)] += value
-        self._slack, rest = _positive_and_negative_part(lacking)
-        self._primal = rest / self._penalty
+        self._slack, self._primal = _positive_and_negative_part(lacking)
         self._steps += 1
         if self._steps % _CHECKED == 0:
             self._estimates.append(value)

@@ -44,6 +44,11 @@ def pairs_above(D: NDArray[np.float64], distance: float) -> Adjacency:
     return adjacent
 
 
+def pairs_from(D: NDArray[np.float64], distance: float) -> Adjacency:
+    """Graph of the pairs that are at least ``distance`` apart."""
+    return pairs_above(D, float(np.nextafter(distance, -np.inf)))
+
+
 @njit(cache=True, nogil=True)
 def core_in_order(adjacent: Adjacency, vertices: NDArray[np.int64], need: int) -> NDArray[np.int64]:
     """Vertices that can be in a clique of ``need``, each with the fewest neighbours among those up to it.

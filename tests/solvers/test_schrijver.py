@@ -1,6 +1,5 @@
 """The bound by Schrijver numbers: against known numbers, against all cliques of small graphs, and inside of a proof."""
 
-import itertools
 import math
 
 import numpy as np
@@ -14,6 +13,7 @@ from solvers._exact.matrix_proof import MatrixProof
 from solvers._exact.open_levels import OpenLevels
 from solvers._exact.schrijver_bound import SchrijverBound
 from solvers._exact.schrijver_number import SchrijverNumber
+from tests.solvers.test_exact_parts import cliques, graphs
 
 
 def paley(q):
@@ -40,25 +40,11 @@ def test_two_edges_that_meet_nowhere_and_a_complete_graph():
     assert SchrijverNumber(whole, 7).run(0.0) is True
 
 
-def clique_number(adjacent):
-    n = len(adjacent)
-    return max(
-        size
-        for size in range(n + 1)
-        if any(
-            all(adjacent[a, b] for a, b in itertools.combinations(chosen, 2))
-            for chosen in itertools.combinations(range(n), size)
-        )
-    )
-
-
 @settings(max_examples=100)
-@given(st.integers(1, 9), st.sampled_from([0.2, 0.5, 0.8, 0.95]), st.integers(0, 2**32))
-def test_no_step_bounds_below_the_largest_clique(n, density, seed):
-    adjacent = np.triu(np.random.default_rng(seed).random((n, n)) < density, 1)
-    adjacent |= adjacent.T
-    largest = clique_number(adjacent)
-    for need in range(1, n + 2):
+@given(graphs(most=9))
+def test_no_step_bounds_below_the_largest_clique(adjacent):
+    largest = max(size for size in range(len(adjacent) + 1) if cliques(adjacent, size))
+    for need in range(1, len(adjacent) + 2):
         number = SchrijverNumber(adjacent, need)
         refuted = number.run(math.inf)
         assert number.bound >= largest - 1e-6
@@ -96,11 +82,13 @@ def test_the_bound_of_a_matrix_is_lowered_and_not_below_the_optimum(case):
     clock.report(first.indices, first.objective)
     levels = OpenLevels(problem.matrix(), clock)
     top = levels.above[-1] if len(levels.above) else clock.objective
-    proven = SchrijverBound(problem.matrix(), k, forced, levels, clock).lower(math.inf)
+    bound = SchrijverBound(problem.matrix(), k, forced, levels, clock)
+    proven = bound.lower(math.inf)
     assert clock.upper_bound >= best.objective
     assert clock.upper_bound <= top or math.isinf(clock.upper_bound)
     if proven:
         assert first.objective == best.objective == clock.upper_bound
+        assert not bound.lower(math.inf)  # what was proven before is not its doing
 
 
 def test_a_random_matrix_gets_a_smaller_bound_than_its_largest_distances():
