@@ -18,7 +18,7 @@ from solvers._exact import proof_warm_up
 from solvers._exact.certificate_file import RecordedProof, recorded_proof
 from solvers._exact.certificate_writer import proof_tree
 from solvers._exact.choice_of_proof import METHODS, choose, prove
-from solvers._exact.incumbents import from_sample, has_sample, restarts, suitable, warm_start
+from solvers._exact.incumbents import from_sample, has_sample, patient_start, restarts, suitable, warm_start
 from solvers._exact.matrix_proof import on_matrix, seconds_of_matrix
 from solvers._exact.optimal_subsets import optimal_subsets
 from solvers._framework.base import Solver, check_whole
@@ -236,16 +236,12 @@ class Exact(Solver):
             warm_start(stated, clock, rng, heuristics[:1] if n <= _FEW or many else heuristics)
         if many:
             from_sample(stated, clock, rng)
-
-        def improve() -> None:
-            if method == "cells":  # cells find what is near an incumbent; other arrangements need other starts
-                restarts(stated, clock, rng, heuristics[1:])
-            else:
-                warm_start(
-                    stated, clock, rng, heuristics[1:] or (heuristics if has_other_limits(stated) else ()), quick=False
-                )
-
-        return prove(stated, clock, method, improve, self.threads)
+        if method == "cells":  # cells find what is near an incumbent; other arrangements need other starts
+            attempts = restarts(stated, clock, rng, heuristics[1:])
+        else:
+            others = heuristics[1:] or (heuristics if has_other_limits(stated) else ())
+            attempts = patient_start(stated, clock, rng, others)
+        return prove(stated, clock, method, lambda: next(attempts, None), self.threads)
 
 
 def _check_recordable(problem: Problem) -> None:

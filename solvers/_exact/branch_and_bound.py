@@ -26,12 +26,11 @@ from numpy.typing import NDArray
 
 from solvers._exact.bitsets import Words, bit, highest, popcount
 from solvers._exact.colouring import colour, repair
-from solvers._exact.nogoods import BLOCK, Nogoods, closest, remember
+from solvers._exact.nogoods import Nogoods, find, remember
 from solvers._framework.compilation import njit
 
 EXHAUSTED, FOUND, PAUSED = range(3)
 DEPTH, NODES = range(2)
-_NONE = np.int64(-1)  # typed, because Numba compiles a function once more for a literal
 _NEARLY = 6  # vertices outside a nogood from which a colouring is worth its time: it branches on fewer, but is slower
 
 Numbers = NDArray[np.int64]
@@ -74,26 +73,24 @@ def new_state(adjacent: Words, start: Words, k: int, nogoods: Nogoods | None = N
         counter=np.zeros(2, dtype=np.int64),
     )
     state.candidates[0] = start
-    if not open_level(state, nogoods, 0, k, -1):
+    if not open_level(state, nogoods, 0, k, False):
         state.counter[DEPTH] = -1
     return state
 
 
 @njit(cache=True, nogil=True)
-def open_level(state: State, nogoods: Nogoods | None, depth: int, need: int, nearly: int | np.int64) -> bool:
+def open_level(state: State, nogoods: Nogoods | None, depth: int, need: int, is_near: bool) -> bool:
     """Find what to branch on at a level whose candidates are set; False if they hold no clique of ``need``.
 
-    ``nearly`` is the place of a nogood that holds most candidates, or -1: what it lacks is fewer than a colouring would
-    leave, and found in no time. With nogoods, a repair of the colours gains little.
+    Where the level's nogood is set, too, and near: what it lacks is fewer than a colouring would leave, and found in no
+    time. With nogoods, a repair of the colours gains little.
     """
     candidates, branches, nogood, chosen = state.candidates, state.branches, state.nogood, state.chosen
     width = candidates.shape[1]
     state.holds[depth] = False
     going_on = True
-    if nogoods is not None and nearly >= 0:
-        sets = nogoods.sets
+    if is_near:
         for x in range(width):
-            nogood[depth, x] = sets[need, nearly // BLOCK, x, nearly % BLOCK]
             branches[depth, x] = candidates[depth, x] & ~nogood[depth, x]
     else:
         going_on = colour(state.adjacent, candidates[depth], need, state.classes, branches[depth])
@@ -107,10 +104,11 @@ def open_level(state: State, nogoods: Nogoods | None, depth: int, need: int, nea
 
 
 @njit(cache=True, nogil=True)
-def search(state: State, nogoods: Nogoods | None, k: int, nodes: int) -> int:
+def search(state: State, nogoods: Nogoods | None, fresh: Nogoods | None, k: int, nodes: int) -> int:
     """Run for at most ``nodes`` more nodes; on FOUND the clique is ``path``, and a further call goes on after it.
 
-    Numba compiles neither the table nor what uses it where ``nogoods`` is None.
+    New nogoods go to the table ``fresh`` if there is one, so that threads may look through the other at the same time.
+    Numba compiles neither a table that is None nor what uses it.
     """
     # Looked up once, because to look them up counts references to them
     adjacent, candidates, nogood, branches = state.adjacent, state.candidates, state.nogood, state.branches
@@ -126,7 +124,10 @@ def search(state: State, nogoods: Nogoods | None, k: int, nodes: int) -> int:
             if nogoods is not None and not holds[depth]:
                 for x in range(width):
                     nogood[depth, x] |= chosen[depth, x]
-                remember(nogoods, k - depth, nogood[depth])
+                if fresh is None:
+                    remember(nogoods, k - depth, nogood[depth])
+                else:
+                    remember(fresh, k - depth, nogood[depth])
                 if depth > 0:
                     _narrow(adjacent, nogood, depth - 1, path[depth - 1])
             depth -= 1
@@ -143,19 +144,14 @@ def search(state: State, nogoods: Nogoods | None, k: int, nodes: int) -> int:
         for x in range(width):
             candidates[depth + 1, x] = candidates[depth, x] & adjacent[v, x]
             size += popcount(candidates[depth + 1, x])
-        place: int | np.int64 = _NONE
-        left = 1
+        left = _NEARLY
         if np.int64(size) < need:
             left = 0
             for x in range(width):
                 nogood[depth + 1, x] = candidates[depth + 1, x]
         elif nogoods is not None:
-            place, left = closest(nogoods, need, candidates[depth + 1], _NEARLY)
-            if left == 0:
-                sets = nogoods.sets
-                for x in range(width):
-                    nogood[depth + 1, x] = sets[need, place // BLOCK, x, place % BLOCK]
-        if left > 0 and open_level(state, nogoods, depth + 1, need, place):
+            left = find(nogoods, fresh, need, candidates[depth + 1], _NEARLY, nogood[depth + 1])
+        if left > 0 and open_level(state, nogoods, depth + 1, need, left < _NEARLY):
             depth += 1
         elif nogoods is not None:
             _narrow(adjacent, nogood, depth, v)

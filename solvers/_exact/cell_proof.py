@@ -19,7 +19,8 @@ from solvers._framework.distance_forms import KINDS
 BOX_FORMS = ("sqeuclidean", "manhattan", "chebyshev")
 _BOUND_SHARE = 0.15  # of a limited time, kept for the bound: lost if the proof would have ended in it
 _PROBE_SHARE = 0.5  # of the time left for the bound, for one threshold: less gives up on harder ones, more tries fewer
-_QUICK_NODES = 1_000_000  # of proof before restarts: fewer delay easy proofs, more keep a weak incumbent
+_TURN_NODES = 1_000_000  # of proof before each restart: fewer delay easy proofs, more keep a weak incumbent
+_TURN_NODES_PER_POINT = 100  # at least, because restarts take longer for many points
 _NEAR = 300  # points around each pick that may replace it: more find better places, and take longer at every incumbent
 _NEAR_SHARE = 1 / 16  # of n / k, which these may not exceed, so that they stay around the pick
 _CLIMB_NODES = 20_000  # of search for a better choice among those: more find it, and are lost where there is none
@@ -80,13 +81,15 @@ class CellProof:
     def _decide(self, relaxation: Relaxation, end: float) -> bool:
         """Decide the threshold above the incumbent; False if the moment ``end`` comes first."""
         clock, objective = self._clock, self._clock.objective
-        if self._run(relaxation, end, relaxation.nodes + _QUICK_NODES):
-            return True
-        if clock.elapsed < end:
+        turn = max(_TURN_NODES, _TURN_NODES_PER_POINT * len(self._free))
+        while not self._run(relaxation, end, relaxation.nodes + turn):
+            if clock.expired or clock.elapsed >= end:
+                return False
             self._improve()
             if clock.objective > objective:
                 self._climb()
-        return clock.objective > objective or self._run(relaxation, end)
+                break
+        return True
 
     def _relax_above_incumbent(self, relaxation: Relaxation | None, points: Indices) -> Relaxation:
         """Set the threshold above the incumbent, in the last relaxation of the same points if there is one."""

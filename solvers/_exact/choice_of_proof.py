@@ -28,14 +28,13 @@ def prove(
 ) -> str:
     """Search for the optimum or for a bound until the clock, which holds an incumbent, expires; say what proved it.
 
-    ``improve`` is called once, to look harder for an incumbent, at the first threshold that the first node limit leaves
-    open; ``threads`` divide long searches.
+    ``improve`` is called to look harder for an incumbent, now and then while a threshold is open; ``threads`` divide
+    long searches.
     """
-    calls = iter((improve,))
     if choose(problem, method) == "cells":
-        CellProof(problem, clock, lambda: next(calls, _nothing)(), threads).run()
+        CellProof(problem, clock, improve, threads).run()
         return "clique search"
-    proof = MatrixProof(problem, clock, lambda: next(calls, _nothing)(), threads)
+    proof = MatrixProof(problem, clock, improve, threads)
     proof.run()
     return proof.proven_by
 

@@ -177,7 +177,7 @@ class CliqueSearch(PacedSearch):
         share = int(min(self._slice, nodes // len(running)))
         before = sum(int(part.state.counter[NODES]) for part in running)
         run_all = map if len(running) == 1 else pool.map
-        outcomes = list(run_all(lambda part: search(part.state, None, part.need, share), running))
+        outcomes = list(run_all(lambda part: search(part.state, None, None, part.need, share), running))
         self.nodes += sum(int(part.state.counter[NODES]) for part in running) - before
         for part, outcome in zip(running, outcomes, strict=True):
             if outcome == FOUND:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,12 +53,21 @@ def from_sample(problem: Problem, clock: Clock, rng: np.random.Generator) -> Non
         raise KeyboardInterrupt
 
 
-def restarts(problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str]) -> None:
-    """Run the heuristics quickly again and again, fewer times for more points, as ``warm_start``."""
+def restarts(problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str]) -> Iterator[None]:
+    """Run the heuristics quickly, once at each step, as ``warm_start``; fewer times for more points."""
     end = clock.elapsed + _RESTARTS_SHARE * clock.remaining
     for _ in range(min(_STARTS, _POINTS_OF_STARTS // problem.n)):
         if not clock.expired and clock.elapsed < end:
             warm_start(problem, clock, rng, heuristics, share=_TIME_SHARE)
+        yield
+
+
+def patient_start(
+    problem: Problem, clock: Clock, rng: np.random.Generator, heuristics: Sequence[str]
+) -> Iterator[None]:
+    """Run the heuristics patiently at the first step, as ``warm_start``."""
+    warm_start(problem, clock, rng, heuristics, quick=False)
+    yield
 
 
 def suitable(problem: Problem, heuristics: Sequence[str]) -> tuple[str, ...]:

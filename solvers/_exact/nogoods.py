@@ -104,15 +104,40 @@ def closest(nogoods: Nogoods, size: int, words: Words, most: int) -> tuple[int, 
     return best, int(least)
 
 
+def beside(nogoods: Nogoods) -> Nogoods:
+    """Return the same sets for another thread to look through while none are written."""
+    return nogoods._replace(recent=nogoods.recent.copy(), left=nogoods.left.copy())
+
+
 @njit(cache=True, nogil=True)
-def hand_over(source: Nogoods, since: Numbers, until: Numbers, target: Nogoods) -> None:
-    """Remember what another table of the same graph wrote while its ``oldest`` places went ``since`` to ``until``."""
+def find(nogoods: Nogoods, fresh: Nogoods | None, size: int, words: Words, most: int, found: Words) -> int:
+    """Copy to ``found`` the set of both tables that holds all but the fewest; return how many it lacks, or ``most``."""
+    left = most
+    if fresh is not None:
+        place, left = closest(fresh, size, words, most)
+        if left < most:
+            for x in range(len(words)):
+                found[x] = fresh.sets[size, place // BLOCK, x, place % BLOCK]
+        if left == 0:
+            return 0
+    place, least = closest(nogoods, size, words, left)
+    if least < left:
+        for x in range(len(words)):
+            found[x] = nogoods.sets[size, place // BLOCK, x, place % BLOCK]
+    return least
+
+
+@njit(cache=True, nogil=True)
+def hand_over(source: Nogoods, target: Nogoods) -> None:
+    """Remember in a table of the same graph what is in another one, the oldest first, and empty that."""
     width, room = source.sets.shape[2], source.useful.shape[1]
     words = np.empty(width, np.uint64)
-    for size in range(len(since)):
-        place = since[size]
-        while place != until[size]:
+    for size in range(len(source.kept)):
+        kept = source.kept[size]
+        for i in range(kept):
+            place = (source.oldest[size] + room - kept + i) % room
             for x in range(width):
                 words[x] = source.sets[size, place // BLOCK, x, place % BLOCK]
+            source.useful[size, place] = False
             remember(target, size, words)
-            place = (place + 1) % room
+        source.kept[size], source.oldest[size], source.recent[size] = 0, 0, 0

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmdp import Clock, Problem, Stop
 from solvers._exact.bitsets import count, full, members
+from solvers._exact.branch_and_bound import new_state, search
 from solvers._exact.certificate_file import recorded_proof
 from solvers._exact.counted_clique import CountedCliqueSearch
 from solvers._exact.kd_tree import build
@@ -89,5 +90,6 @@ def _refine_cells(problem: Problem) -> None:
         relaxation = Relaxation(KINDS[problem.geometry.form], build(x), np.arange(len(x)), 2, reach / 2)
         relaxation.split_all()
     one, other = new_nogoods(1, 1, 1), new_nogoods(1, 1, 1)
-    hand_over(one, one.oldest, one.oldest, other)
+    search(new_state(np.zeros((1, 1), np.uint64), full(1), 1, one), one, other, 1, 1)
+    hand_over(other, one)
     closest(one, 1, full(1), 1)

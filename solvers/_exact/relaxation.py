@@ -10,27 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp.arrays import Indices, Matrix, Vector
-from solvers._exact.bitsets import full
-from solvers._exact.branch_and_bound import DEPTH, EXHAUSTED, FOUND, NODES, State, new_state, search
-from solvers._exact.cell_graph import core_of, frontier, inherit, join, refined_graph, split_cells
+from solvers._exact.cell_graph import core_of, frontier, join, refined_graph, split_cells
 from solvers._exact.cell_splitting import REAL, refine
+from solvers._exact.graph_search import GraphSearch
 from solvers._exact.kd_tree import Tree
-from solvers._exact.nogoods import BLOCK, Nogoods, hand_over, new_nogoods
-from solvers._exact.search_parts import Part, divide
 
 _CELLS = 20  # for each pick at the beginning: more make the first graph tighter, and every search of it slower
 _MOST_CELLS = 4000  # at the beginning for any number of picks, unless they would be wider than the threshold
 _CLIQUES = 8  # refined before the graph is searched again: more save searches, and split cells in vain
-_BLOCKS = 64  # of 64 nogoods each, for each size of clique: more spare nodes, and take longer to look through
-_MEMORY_BYTES = 2**27  # of all nogoods together, of which there are fewer where this is not enough
 _SPLITS = 2048  # of the cells of one clique before it counts as refined for now
 _SPLIT_PAIRS = 10**8  # pairs of picks looked at for one clique, so that there are fewer splits for many picks
 _LEAST_SPLITS = 64  # however many picks there are, or nothing would come of a clique
 _PAIRS = 300_000  # of cells joined between two looks at the clock: a few hundredths of a second
-_SLICE = 5000  # nodes between two looks at the clock: a few hundredths of a second
-_SLICE_WORDS = 10**8  # of the graph times nodes between two looks, so that there are fewer nodes in a large graph
-_DIVIDED_SLICE = 10  # times as many nodes between two exchanges of nogoods: fewer exchange more, and wait more often
-_ALONE = 300_000  # nodes before threads divide the work: fewer copy nogoods for proofs that end soon
 
 
 class _Graph:
@@ -72,9 +63,7 @@ class Relaxation:
         self._kind, self._tree, self._vertices, self._k, self._t = kind, tree, vertices, k, t
         self.points: Indices | None = None
         self.nodes = 0
-        self._state: State | None = None
-        self._nogoods: list[Nogoods] = []  # one table for each thread that takes part
-        self._parts: list[Part] = []
+        self._search: GraphSearch | None = None
         self._coming: _Graph | None = None
         self._cliques: list[Indices] = []  # of cells, found in this graph and not yet refined
         if len(vertices) < k or not math.isfinite(t):
@@ -92,7 +81,7 @@ class Relaxation:
         self._t, self.points, self._cliques = t, None, []
         if self._coming is not None:
             self._coming = _Graph(self._tree, self._cells, self._coming.parent)
-        elif self._state is not None:
+        elif self._search is not None:
             parent = self._apply_splits()  # which replaces the cells
             self._coming = _Graph(self._tree, self._cells, parent)
 
@@ -129,8 +118,8 @@ class Relaxation:
 
     def _refine_graph(self) -> None:
         """Search the graph of the cells that are left of the split ones from now on."""
-        assert self._state is not None
-        old, graph = self._cells, self._state.adjacent
+        assert self._search is not None
+        old, graph = self._cells, self._search.adjacent
         parent = self._apply_splits()
         self._adopt(refined_graph(self._kind, self._tree, self._cells, self._t, old, parent, graph), parent)
 
@@ -154,59 +143,15 @@ class Relaxation:
 
         The search has left behind what it found: this graph is not searched to its end once there are cliques.
         """
+        search = self._search
         with ThreadPoolExecutor(self._threads) as pool:  # starts no thread before there is work for it
-            while self._parts and len(self._cliques) < _CLIQUES:
-                self._advance(pool)
-                if self._parts and expired():
+            while search is not None and search.unfinished and len(self._cliques) < _CLIQUES:
+                before = search.nodes
+                self._cliques += [self._cells[places] for places in search.advance(pool, _CLIQUES - len(self._cliques))]
+                self.nodes += search.nodes - before
+                if search.unfinished and expired():
                     return False
         return True
-
-    def _advance(self, pool: ThreadPoolExecutor) -> None:
-        """Run the parts for a slice, each thread some of them in turn, and hand on the nogoods that they found."""
-        threads = max(1, len(self._nogoods))
-        if threads > 1:
-            divide(self._parts, threads, self._nogoods[0])
-        since = [table.oldest.copy() for table in self._nogoods]
-        if threads == 1:
-            ended = [self._run_parts(0, 1)]
-        else:
-            ended = list(pool.map(self._run_parts, range(threads), [threads] * threads))
-        until = [table.oldest.copy() for table in self._nogoods]
-        for i, source in enumerate(self._nogoods):
-            for j, target in enumerate(self._nogoods):
-                if i != j:
-                    hand_over(source, since[i], until[i], target)
-        self.nodes += sum(nodes for nodes, _, _ in ended)
-        self._parts = [part for _, left, _ in ended for part in left]
-        self._cliques += [clique for _, _, found in ended for clique in found]
-
-    def _run_parts(self, first: int, step: int) -> tuple[int, list[Part], list[Indices]]:
-        """Search every ``step``-th part from the first on for a slice of nodes, or until there are cliques enough.
-
-        Returns
-        -------
-        nodes : int
-        left : list of Part
-            Those that are not searched to their end.
-        cliques : list
-            Of cells.
-        """
-        mine = self._parts[first::step]
-        nogoods = self._nogoods[first] if self._nogoods else None
-        slice_ = max(1, min(_SLICE, _SLICE_WORDS // self._parts[0].state.adjacent.size))
-        slice_, most = (slice_, 1) if step == 1 else (_DIVIDED_SLICE * slice_, _CLIQUES)
-        nodes, cliques = 0, list[Indices]()
-        while mine and len(cliques) < most and nodes < slice_:
-            part = mine[0]
-            before = int(part.state.counter[NODES])
-            outcome = search(part.state, nogoods, part.need, slice_ - nodes)
-            nodes += int(part.state.counter[NODES]) - before
-            if outcome == EXHAUSTED:
-                mine = mine[1:]
-            elif outcome == FOUND:
-                cliques.append(self._cells[np.concatenate((part.prefix, part.state.path[: part.need]))])
-                part.state.counter[DEPTH] = min(part.state.counter[DEPTH], 1)
-        return nodes, mine, cliques
 
     def _apply_splits(self) -> Indices:
         """Replace the split cells; the position that each new cell's cell had before."""
@@ -217,24 +162,13 @@ class Relaxation:
 
     def _adopt(self, graph: NDArray[np.uint64], parent: Indices | None) -> None:
         """Search this graph from now on, its core only, with the nogoods of the graph before."""
-        kept, before = np.flatnonzero(core_of(graph, self._k)), self._nogoods
+        kept = np.flatnonzero(core_of(graph, self._k))
         if len(kept) < len(self._cells):
             cells = self._cells[kept]
             graph = refined_graph(self._kind, self._tree, cells, self._t, self._cells, kept, graph)
             self._cells, parent = cells, None if parent is None else parent[kept]
-        if len(kept) < self._k:
-            self._state, self._nogoods, self._parts = None, [], []
-            return
-        threads = self._threads if self.nodes >= _ALONE else 1
-        blocks = min(_BLOCKS, _MEMORY_BYTES // threads // (8 * BLOCK * (self._k + 1) * graph.shape[1]))
-        self._nogoods = [new_nogoods(self._k, blocks, graph.shape[1]) for _ in range(threads if blocks else 0)]
-        if before and parent is not None:
-            olds = before + before[:1] * (threads - len(before))
-            with ThreadPoolExecutor(threads) as pool:
-                run_all = map if threads == 1 else pool.map
-                list(run_all(lambda old, new: inherit(old, parent, new), olds, self._nogoods))
-        self._state = new_state(graph, full(len(kept)), self._k, self._nogoods[0] if blocks else None)
-        self._parts = [Part(np.empty(0, np.int64), self._k, self._state)]
+        enough = len(kept) >= self._k
+        self._search = GraphSearch(graph, self._k, self._threads, self._search, parent) if enough else None
 
     def _centres(self, cells: Indices) -> Matrix:
         centres: Matrix = (self._tree.low[cells] + self._tree.high[cells]) / 2

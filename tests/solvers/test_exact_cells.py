@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import solvers
 from mmdp import Problem, Stop
-from solvers._exact import cell_proof, kd_tree, nogoods, relaxation
+from solvers._exact import cell_proof, graph_search, kd_tree, nogoods, relaxation
 from solvers._exact.boxes import farthest
 from solvers._exact.cell_graph import frontier, inherit, join
 from solvers._framework.distance_forms import KINDS
@@ -30,7 +30,7 @@ def some_points(draw, n, d):
 def test_coarse_cells_are_refined_to_the_optimum(data, monkeypatch):
     monkeypatch.setattr(relaxation, "_CELLS", data.draw(st.sampled_from([1, 5])))
     monkeypatch.setattr(relaxation, "_CLIQUES", data.draw(st.sampled_from([1, 8])))
-    monkeypatch.setattr(relaxation, "_BLOCKS", data.draw(st.sampled_from([0, 1, 128])))
+    monkeypatch.setattr(graph_search, "_BLOCKS", data.draw(st.sampled_from([0, 1, 128])))
     for least in ("_SPLITS", "_LEAST_SPLITS"):
         monkeypatch.setattr(relaxation, least, data.draw(st.sampled_from([1, 500])))
     points = some_points(data.draw, n=data.draw(st.integers(50, 200)), d=data.draw(st.integers(1, 3)))
@@ -48,8 +48,9 @@ def test_coarse_cells_are_refined_to_the_optimum(data, monkeypatch):
 def test_a_search_that_pauses_leaves_no_clique_behind(data, monkeypatch):
     monkeypatch.setattr(relaxation, "_CELLS", 1)
     monkeypatch.setattr(relaxation, "_CLIQUES", data.draw(st.sampled_from([1, 8])))
-    monkeypatch.setattr(relaxation, "_SLICE", data.draw(st.sampled_from([1, 10])))
-    monkeypatch.setattr(cell_proof, "_QUICK_NODES", data.draw(st.integers(1, 30)))
+    monkeypatch.setattr(graph_search, "_SLICE", data.draw(st.sampled_from([1, 10])))
+    monkeypatch.setattr(cell_proof, "_TURN_NODES", data.draw(st.integers(1, 30)))
+    monkeypatch.setattr(cell_proof, "_TURN_NODES_PER_POINT", 0)
     points = some_points(data.draw, n=data.draw(st.integers(5, 60)), d=data.draw(st.integers(1, 3)))
     problem = Problem(data.draw(st.integers(2, 5)), points=points)
     limit = data.draw(st.none() | st.integers(1, 60))
@@ -62,10 +63,10 @@ def test_a_search_that_pauses_leaves_no_clique_behind(data, monkeypatch):
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_threads_find_the_same_optimum_every_time(data, monkeypatch):
-    monkeypatch.setattr(relaxation, "_ALONE", data.draw(st.sampled_from([0, 20])))
+    monkeypatch.setattr(graph_search, "_ALONE", data.draw(st.sampled_from([0, 20])))
     monkeypatch.setattr(relaxation, "_CELLS", data.draw(st.sampled_from([1, 8])))
-    monkeypatch.setattr(relaxation, "_BLOCKS", data.draw(st.sampled_from([1, 128])))
-    monkeypatch.setattr(relaxation, "_SLICE", data.draw(st.sampled_from([3, 50])))
+    monkeypatch.setattr(graph_search, "_BLOCKS", data.draw(st.sampled_from([1, 128])))
+    monkeypatch.setattr(graph_search, "_SLICE", data.draw(st.sampled_from([3, 50])))
     points = some_points(data.draw, n=data.draw(st.integers(50, 200)), d=data.draw(st.integers(1, 3)))
     problem = Problem(data.draw(st.integers(4, 8)), points=points)
     threads = data.draw(st.integers(2, 3))
@@ -76,16 +77,38 @@ def test_threads_find_the_same_optimum_every_time(data, monkeypatch):
     assert one.iterations == other.iterations
 
 
-def test_nogoods_of_another_table_are_handed_over():
-    one, other = nogoods.new_nogoods(2, 1, 1), nogoods.new_nogoods(2, 1, 1)
-    for word in (1, 2, 4):
+@pytest.mark.parametrize("written", [3, 64, 70])
+def test_nogoods_of_another_table_are_handed_over(written):
+    one, other = nogoods.new_nogoods(2, 1, 1), nogoods.new_nogoods(2, 2, 1)
+    for word in range(written):
         nogoods.remember(one, 2, np.array([word], np.uint64))
-    since = one.oldest.copy()
-    for word in (8, 16):
-        nogoods.remember(one, 2, np.array([word], np.uint64))
-    nogoods.hand_over(one, since, one.oldest, other)
-    assert other.kept.tolist() == [0, 0, 2]
-    assert other.sets[2, 0, 0, :3].tolist() == [8, 16, 0]
+    nogoods.hand_over(one, other)
+    latest = range(max(0, written - nogoods.BLOCK), written)
+    assert other.kept.tolist() == [0, 0, len(latest)]
+    assert other.sets[2, 0, 0, : len(latest)].tolist() == list(latest)
+    assert not one.kept.any()
+    nogoods.remember(one, 2, np.array([99], np.uint64))
+    nogoods.hand_over(one, other)
+    assert other.kept[2] == len(latest) + 1
+    assert nogoods.closest(other, 2, np.array([99], np.uint64), 1)[1] == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_the_closest_set_of_two_tables(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    old, fresh = nogoods.new_nogoods(2, 1, width=2), nogoods.new_nogoods(2, 1, width=2)
+    sets = [set(np.flatnonzero(rng.random(100) < 0.9).tolist()) for _ in range(data.draw(st.integers(0, 40)))]
+    for one in sets:
+        nogoods.remember(old if rng.random() < 0.7 else fresh, 2, words_of(one, 2))
+    given_set, most = set(rng.choice(100, 30, replace=False).tolist()), data.draw(st.integers(1, 9))
+    found = np.zeros(2, np.uint64)
+    left = nogoods.find(nogoods.beside(old), fresh, 2, words_of(given_set, 2), most, found)
+    assert left == min((len(given_set - one) for one in sets), default=most) or left == most
+    if left < most:
+        members = set(np.flatnonzero(np.unpackbits(found.view(np.uint8), bitorder="little")).tolist())
+        assert members in sets
+        assert len(given_set - members) == left
 
 
 @pytest.mark.parametrize("splits", [0, 2, 30])

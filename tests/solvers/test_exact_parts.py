@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 import solvers
 from mmdp import Clock, Problem, Stop
-from solvers._exact import bitsets, branch_and_bound, cell_graph, cell_splitting, colouring, kd_tree, nogoods
+from solvers._exact import (
+    bitsets,
+    branch_and_bound,
+    cell_graph,
+    cell_splitting,
+    colouring,
+    incumbents,
+    kd_tree,
+    nogoods,
+)
 from solvers._exact.boxes import farthest, nearest
 from solvers._exact.clique_cover import clique_cover
 from solvers._exact.clique_search import EXHAUSTED, FOUND, CliqueSearch
@@ -246,15 +255,19 @@ def test_a_class_is_used_for_one_repair_only():
     blocks=st.sampled_from([0, 1]),
     slices=st.sampled_from([1, 3, 10**6]),
     forget=st.booleans(),
+    apart=st.booleans(),
 )
-def test_the_search_finds_every_clique_and_remembers_only_sets_without_one(adjacent, k, blocks, slices, forget):
+def test_the_search_finds_every_clique_and_remembers_only_sets_without_one(adjacent, k, blocks, slices, forget, apart):
     n = len(adjacent)
     graph = bitsets.pack(adjacent)
     kept = nogoods.new_nogoods(k, blocks, graph.shape[1]) if blocks else None
+    fresh = nogoods.new_nogoods(k, 1, graph.shape[1]) if blocks and apart else None
     state = branch_and_bound.new_state(graph, bitsets.full(n), k, kept)
     found, outcome, before = [], None, 0
     while outcome != branch_and_bound.EXHAUSTED:
-        outcome = branch_and_bound.search(state, kept, k, slices)
+        outcome = branch_and_bound.search(state, kept, fresh, k, slices)
+        if fresh is not None and len(found) % 2:
+            nogoods.hand_over(fresh, kept)
         assert state.counter[branch_and_bound.NODES] - before <= slices
         before = int(state.counter[branch_and_bound.NODES])
         if outcome == branch_and_bound.FOUND:
@@ -266,11 +279,11 @@ def test_the_search_finds_every_clique_and_remembers_only_sets_without_one(adjac
     assert bool(found) == bool(every)
     if not forget:
         assert sorted(found) == every
-    if blocks:
+    for table in (table for table in (kept, fresh) if table is not None):
         for size in range(1, k + 1):
-            for place in range(int(kept.kept[size])):
+            for place in range(int(table.kept[size])):
                 block, lane = divmod(place, nogoods.BLOCK)
-                nogood = sets_of([kept.sets[size, block, :, lane]])[0]
+                nogood = sets_of([table.sets[size, block, :, lane]])[0]
                 assert not cliques(adjacent, size, nogood & set(range(n)))
 
 
@@ -294,7 +307,7 @@ def test_remembered_sets_of_larger_graphs_hold_no_clique(n, density, k):
         graph = bitsets.pack(adjacent)
         kept = nogoods.new_nogoods(k, 1, graph.shape[1])
         state = branch_and_bound.new_state(graph, bitsets.full(n), k, kept)
-        while branch_and_bound.search(state, kept, k, 10**6) != branch_and_bound.EXHAUSTED:
+        while branch_and_bound.search(state, kept, None, k, 10**6) != branch_and_bound.EXHAUSTED:
             if seed % 2:  # as the cells do
                 state.counter[branch_and_bound.DEPTH] = min(state.counter[branch_and_bound.DEPTH], 1)
         remembered += int(kept.kept.sum())
@@ -607,7 +620,7 @@ def test_a_search_in_slices_counts_its_nodes_once(monkeypatch):
     points = np.random.default_rng(0).random((60, 2))
     nodes = []
     for at_a_time in (10**6, 7):
-        monkeypatch.setattr("solvers._exact.relaxation._SLICE", at_a_time)
+        monkeypatch.setattr("solvers._exact.graph_search._SLICE", at_a_time)
         relaxation = Relaxation(KINDS["manhattan"], kd_tree.build(points), np.arange(60), 12, 0.07)
         assert relaxation.solve(lambda: False)
         nodes.append(relaxation.nodes)
@@ -639,14 +652,31 @@ def test_the_search_that_suits_a_problem(n, d, metric, method):
     assert choose(Problem(3, distances=np.ones((1500, 1500)) - np.eye(1500)), "auto") == "matrix"
 
 
-def test_only_the_first_call_improves():
+@pytest.mark.parametrize("method", ["matrix", "cells"])
+def test_a_long_proof_looks_for_better_incumbents(method, monkeypatch):
+    from solvers._exact import cell_proof, matrix_proof
     from solvers._exact.choice_of_proof import prove
 
-    problem = Problem(12, points=np.random.default_rng(3).random((150, 8)))
-    for method in ("matrix",):
-        clock, calls = Clock(Stop()), []
-        start = solvers.solve(problem, solver="random").indices
-        clock.report(start, problem.objective(start)[0])
-        prove(problem, clock, method, lambda calls=calls: calls.append(1))
-        assert len(calls) <= 1
-        assert clock.objective == clock.upper_bound
+    monkeypatch.setattr(cell_proof, "_TURN_NODES", 20)
+    monkeypatch.setattr("solvers._exact.graph_search._SLICE", 10)
+    monkeypatch.setattr(cell_proof, "_TURN_NODES_PER_POINT", 0)
+    monkeypatch.setattr(matrix_proof, "_QUICK_NODES", 20)
+    points = np.random.default_rng(3).random((300, 2))
+    problem = Problem(14, points=points)
+    best = solvers.solve(problem, solver="local_search", stop=Stop(iterations=200_000))
+    clock, calls = Clock(Stop()), []
+    clock.report(best.indices, best.objective)
+    prove(problem, clock, method, lambda: calls.append(1))
+    assert calls
+    assert clock.objective == clock.upper_bound
+
+
+def test_restarts_run_one_at_a_step(monkeypatch):
+    monkeypatch.setattr(incumbents, "_STARTS", 3)
+    problem, seeds = Problem(4, points=np.random.default_rng(3).random((50, 2))), []
+    monkeypatch.setattr(incumbents, "warm_start", lambda problem, clock, rng, *_, **__: seeds.append(rng.integers(99)))
+    attempts = incumbents.restarts(problem, Clock(Stop()), np.random.default_rng(0), ("local_search",))
+    assert not seeds
+    for steps in (1, 2, 3, 3):
+        next(attempts, None)
+        assert len(seeds) == steps
