@@ -26,6 +26,9 @@ comma := ,
 # Test workers share the cores: threads that wait must not spin.
 QUIET_THREADS := NUMBA_NUM_THREADS=2 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 
+# Another Numba, which may run at the same time, keeps what it compiled elsewhere.
+compiles_in = NUMBA_CACHE_DIR=$(CURDIR)/$(1)/compiled
+
 .PHONY: help gaps test test-vllm lint types fast slow docs notebooks coverage test-lowest test-newest \
 	test-transformers faults clean
 .DEFAULT_GOAL := help
@@ -86,19 +89,19 @@ test-lowest:
 	.venv-lowest/bin/pip install --quiet --requirement .venv-lowest/lowest.txt
 	$(if $(TORCH),.venv-lowest/bin/pip install --quiet --constraint constraints.txt $(TORCH_INDEX) $(TORCH))
 	$(if $(TORCH),.venv-lowest/bin/pip install --quiet pillow==10.0.0 transformers==4.57.6)
-	$(QUIET_THREADS) .venv-lowest/bin/python -m pytest -W default -n $(WORKERS) -m "not slow"
+	$(call compiles_in,.venv-lowest) $(QUIET_THREADS) .venv-lowest/bin/python -m pytest -W default -n $(WORKERS) -m "not slow"
 
 test-newest:
 	$(PYTHON) -m venv .venv-newest
 	$(if $(TORCH),.venv-newest/bin/pip install --quiet --constraint constraints.txt $(TORCH_INDEX) $(TORCH))
 	.venv-newest/bin/pip install --quiet --constraint constraints.txt --editable ".[experiments,ilp,scale,test$(if $(TORCH),$(comma)lmm)]"
-	$(QUIET_THREADS) .venv-newest/bin/python -m pytest -n $(WORKERS) -m "not slow"
+	$(call compiles_in,.venv-newest) $(QUIET_THREADS) .venv-newest/bin/python -m pytest -n $(WORKERS) -m "not slow"
 
 test-transformers:
 	$(PYTHON) -m venv .venv-transformers
 	.venv-transformers/bin/pip install --quiet --constraint constraints.txt $(TORCH_INDEX) torch
 	.venv-transformers/bin/pip install --quiet --editable ".[ilp,lmm,scale,test]" "transformers==$(VERSION).*"
-	$(QUIET_THREADS) .venv-transformers/bin/python -m pytest -W default -n $(WORKERS) tests/lmm_integration
+	$(call compiles_in,.venv-transformers) $(QUIET_THREADS) .venv-transformers/bin/python -m pytest -W default -n $(WORKERS) tests/lmm_integration
 
 # vLLM pins torch, transformers and Numba, so it gets an environment of its own.
 .venv-vllm/.test: pyproject.toml constraints-vllm.txt
@@ -111,7 +114,7 @@ test-transformers:
 	@touch $@
 
 test-vllm: .venv-vllm/.test
-	.venv-vllm/bin/python -m pytest -W default -n $(WORKERS) --dist loadgroup tests/lmm_integration/vllm/engine
+	$(call compiles_in,.venv-vllm) .venv-vllm/bin/python -m pytest -W default -n $(WORKERS) --dist loadgroup tests/lmm_integration/vllm/engine
 
 clean:
 	rm -rf $(VENV) .venv-vllm .venv-transformers .venv-lowest .venv-newest build site *.egg-info

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 
 from mmdp import Clock, InvalidOptionError, Problem, Stop
@@ -153,7 +154,8 @@ class Greedy(Solver):
         first = np.searchsorted(candidates, problem.include).tolist()
         place = start if isinstance(start, str) else int(np.searchsorted(candidates, start))
         rows = x if len(candidates) == problem.n else np.ascontiguousarray(x[candidates])
-        found = selection.from_products(rows, k, place, first, angular=False).picks
+        threads = numba.get_num_threads()
+        found = selection.from_products(rows, k, place, first, angular=False, threads=threads).picks
         return [int(i) for i in candidates[found]]
 
     @property

@@ -29,7 +29,9 @@ _ROWS = 64  # at most, that float64 decides between
 _IN_ANY_ORDER = {"reassoc", "nsz", "nnan"}
 
 
-def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: float) -> tuple[int, int, int]:
+def most_isolated(
+    x: Points, scale: Vector, rows: Floats, half: Floats, error: float, threads: int = 1
+) -> tuple[int, int, int]:
     """Return the point whose nearest other is farthest.
 
     Parameters
@@ -42,6 +44,7 @@ def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: f
         Half their squared norms.
     error : float
         Half a squared distance, ``half[i] + half[j] - rows[i] @ rows[j]``, is off by no more than this.
+    threads : int
 
     Returns
     -------
@@ -86,7 +89,7 @@ def most_isolated(x: Points, scale: Vector, rows: Floats, half: Floats, error: f
         left = left[near[left] + error >= floor]
         if not are_signs_compared and len(left) > _WORTH_SIGNS * n:
             are_signs_compared = True
-            _measure_likely_neighbours(rows, half, left, near, witness)
+            _measure_likely_neighbours(rows, half, left, near, witness, threads)
             left = left[near[left] + error >= floor]
             if len(left) > _WORTH_SIGNS * n:
                 lead()
@@ -122,9 +125,9 @@ def warm_up() -> None:
 
 
 def _measure_likely_neighbours(
-    rows: Floats, half: Floats, points: Numbers, near: Floats, witness: NDArray[np.int32]
+    rows: Floats, half: Floats, points: Numbers, near: Floats, witness: NDArray[np.int32], threads: int = 1
 ) -> None:
-    for others in likely_neighbours(rows[points], half[points]):
+    for others in likely_neighbours(rows[points], half[points], threads):
         _keep_nearest_of_pairs(rows, half, points, points[others], near, witness)
 
 

@@ -82,7 +82,7 @@ def from_products(
     """
     n = len(x)
     if start == "isolated" and not first and n >= MANY_POINTS and k * MANY_POINTS <= n * FEW_PICKS:
-        found = _isolated(x, angular, slack)
+        found = _isolated(x, angular, slack, threads)
         if found is not None:
             return found
     pairs, least = _pairs(x, angular, slack, threads)
@@ -125,7 +125,7 @@ def _check(wrong: int, error: float) -> None:
         )
 
 
-def _isolated(x: Points, angular: bool, slack: float) -> Outcome | None:
+def _isolated(x: Points, angular: bool, slack: float, threads: int = 1) -> Outcome | None:
     """Only the first pick, where the others are few; None where products cannot tell."""
     found = _scales(x, angular)
     if found is None:
@@ -134,7 +134,7 @@ def _isolated(x: Points, angular: bool, slack: float) -> Outcome | None:
     if moved is None:
         return None
     error = slack * (moved.error + moved.reach * 1.01 * x.shape[1] * UNIT)
-    first, computed, wrong = isolated.most_isolated(x, found[0], moved.rows, moved.half, error)
+    first, computed, wrong = isolated.most_isolated(x, found[0], moved.rows, moved.half, error, threads)
     _check(wrong, error)
     return Outcome([first], computed) if first >= 0 else None
 

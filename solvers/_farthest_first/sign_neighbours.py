@@ -8,6 +8,7 @@ distances of those that are named here.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ NAMED = 4  # for each point, the nearest in each of so many parts
 _IN_ANY_ORDER = {"reassoc", "nsz", "nnan", "contract"}
 
 
-def likely_neighbours(rows: Floats, half: Floats) -> Places:
+def likely_neighbours(rows: Floats, half: Floats, threads: int = 1) -> Places:
     """Name up to NAMED points for each of m, as an array (NAMED, m) of places; one that has no other names any.
 
     Parameters
@@ -33,6 +34,8 @@ def likely_neighbours(rows: Floats, half: Floats) -> Places:
         Around the origin.
     half : (m,) float32 array
         Half their squared norms.
+    threads : int
+        That compare, each some of the points with all.
     """
     m, d = rows.shape
     bits = np.packbits(rows > 0, axis=1)
@@ -40,16 +43,27 @@ def likely_neighbours(rows: Floats, half: Floats) -> Places:
     whole[:, : bits.shape[1]] = bits
     words = np.ascontiguousarray(whole.view(np.uint32).T)
     width = -(-m // NAMED)
-    least = np.full((-(-m // width), m), np.iinfo(np.int32).max, np.int32)
-    _compare(words, half, np.sqrt(np.pi * half), np.float32(2 / d), width, least)
+    found = np.full((threads, -(-m // width), m), np.iinfo(np.int32).max, np.int32)
+    norms = np.sqrt(np.pi * half)
+
+    def compare(thread: int) -> None:
+        _compare(words, half, norms, np.float32(2 / d), width, found[thread], thread, threads)
+
+    with ThreadPoolExecutor(threads) as pool:  # starts no thread before there is work for it
+        list((map if threads == 1 else pool.map)(compare, range(threads)))
+    least = found.min(axis=0)
     place = least & (2 ** width.bit_length() - 1)
     named: Places = np.minimum(place + width * np.arange(len(least), dtype=np.int32)[:, None], np.int32(m - 1))
     return named
 
 
 @njit(cache=True, nogil=True)
-def _compare(words: Words, half: Floats, norm: Floats, share: np.float32, width: int, least: Places) -> None:
+def _compare(
+    words: Words, half: Floats, norm: Floats, share: np.float32, width: int, least: Places, first: int, step: int
+) -> None:
     """Find the likely nearest in each part of ``width`` points; ``norm`` has the factor pi / 2 of small angles.
+
+    Of each pair the earlier one is among every ``step``-th point of its part, from the ``first`` on.
 
     The bits of a float32 that is not negative are a whole number of the same order. Its last digits make room for who
     is that near, so that one minimum keeps both.
@@ -61,7 +75,7 @@ def _compare(words: Words, half: Floats, norm: Floats, share: np.float32, width:
         digits *= 2
     for one in range(len(least)):
         for other in range(one, len(least)):
-            for i in range(one * width, min(m, (one + 1) * width)):
+            for i in range(one * width + first, min(m, (one + 1) * width), step):
                 begin, end = max(i + 1, other * width), min(m, (other + 1) * width)
                 if begin < end:
                     row = values[: end - begin]

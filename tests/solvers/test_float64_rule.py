@@ -191,11 +191,13 @@ def test_the_most_isolated_point_without_all_pairs(given_input):
 
 @pytest.mark.parametrize("d", [9, 31, 32, 130, 300])
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 40, 200])
-def test_near_neighbours_are_likely_by_their_signs(n, d):
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_near_neighbours_are_likely_by_their_signs(n, d, threads):
     rng = np.random.default_rng(n)
     x = rng.standard_normal((n, d)).astype(np.float32) * rng.uniform(1, 2, (n, 1)).astype(np.float32)
     x[n // 2 :] = x[: n - n // 2] + 0.1 * rng.standard_normal((n - n // 2, d))
-    named = likely_neighbours(x, (x * x).sum(1) / 2)
+    named = likely_neighbours(x, (x * x).sum(1) / 2, threads)
+    assert (named == likely_neighbours(x, (x * x).sum(1) / 2)).all()
     assert named.min() >= 0
     assert named.max() < n
     if d > 100 and n % 2 == 0:
