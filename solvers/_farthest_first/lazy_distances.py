@@ -20,6 +20,7 @@ from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import is_beyond, one_reduced_distance
 
 BLOCK = 256
+_TOGETHER = 16  # blocks side by side that one thread visits: bounds of fewer share a line of cache with another's
 FEW_STALE = 16  # blocks that one thread visits sooner than others wake up
 _WORTH_A_THREAD = 2**17  # coordinates that one thread looks at before others join: a tenth of a millisecond
 _ROUNDING, _UNDERFLOW = 1 + 1e-9, 1e-290  # far above what float64 sums of up to 10^6 terms lose
@@ -103,11 +104,12 @@ def _visit_together(
 ) -> None:
     """Visit blocks by threads, which tell each other the best point so far; a floor read too early is only lower."""
     for thread in prange(threads):
-        for place in range(thread, len(stale), threads):
-            if points.bound[stale[place]] >= floor[0]:
-                best, _ = _visit(kind, constant, factor, x, points, between, picks, count, stale[place], floor[0])
-                if best > floor[0]:
-                    floor[0] = best
+        for first in range(thread * _TOGETHER, len(stale), threads * _TOGETHER):
+            for b in stale[first : first + _TOGETHER]:
+                if points.bound[b] >= floor[0]:
+                    best, _ = _visit(kind, constant, factor, x, points, between, picks, count, b, floor[0])
+                    if best > floor[0]:
+                        floor[0] = best
 
 
 @njit(cache=True)
