@@ -57,6 +57,7 @@ EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 _TSPLIB_RADIUS_KM = 6378.388
 _ROUNDED = 1e-15  # relative; coordinates that differ from their mean by no more are equal
 _LARGEST = {"hamming": 1.0, "jaccard": 1.0, "sparse_jaccard": 1.0}  # reduced distances of these forms
+_CACHED_ENTRIES = 2**16  # of rows that are looked at several times
 _OPPOSITE = 4.0  # squared distance of opposite unit vectors
 _CDIST_NAME = {"manhattan": "cityblock"}
 _TRIANGLE_CONSTANTS = {
@@ -86,17 +87,26 @@ def unit_vectors(x: Array) -> Array:
     if is_tensor(x) and x.device.type == "cpu":
         xp = namespace(x)
         return xp.from_numpy(unit_vectors(x.detach().double().numpy()))
-    x = _double(x)
-    xp = namespace(x)
     if is_tensor(x):
+        x = _double(x)
+        xp = namespace(x)
         largest = xp.abs(x).max(-1).values
-        power = xp.where(largest > 0, largest, xp.ones_like(largest))
-    else:
-        largest = np.abs(x).max(-1, initial=0.0)
-        power = np.where(largest > 0, largest / (2 * np.frexp(np.where(largest > 0, largest, 1.0))[0]), 1.0)
-    x = x / power[..., None]  # so that no square over- or underflows; a power of two, in an array, rounds nothing
-    squares = (x * x).sum(-1) if is_tensor(x) else _sum_of_squares(x)
-    return x * (1 / xp.sqrt(xp.where(squares > 0, squares, xp.ones_like(squares))))[..., None]
+        x = x / xp.where(largest > 0, largest, xp.ones_like(largest))[..., None]  # so that no square leaves its range
+        squares = (x * x).sum(-1)
+        return x * (1 / xp.sqrt(xp.where(squares > 0, squares, xp.ones_like(squares))))[..., None]
+    unit = np.empty(x.shape)
+    step = max(1, _CACHED_ENTRIES // max(1, x[:1].size))
+    for i in range(0, len(x), step):
+        unit[i : i + step] = _unit_rows(np.asarray(x[i : i + step], dtype=np.float64))
+    return unit
+
+
+def _unit_rows(x: Vector) -> Vector:
+    largest = np.abs(x).max(-1, initial=0.0)
+    power = np.where(largest > 0, largest / (2 * np.frexp(np.where(largest > 0, largest, 1.0))[0]), 1.0)
+    x = x / power[..., None]  # so that no square over- or underflows; a power of two rounds nothing
+    squares = _sum_of_squares(x)
+    return np.asarray(x * (1 / np.sqrt(np.where(squares > 0, squares, 1.0)))[..., None])
 
 
 def _sum_of_squares(x: Vector) -> Vector:
