@@ -20,7 +20,8 @@ BOX_FORMS = ("sqeuclidean", "manhattan", "chebyshev")
 _BOUND_SHARE = 0.15  # of a limited time, kept for the bound: lost if the proof would have ended in it
 _PROBE_SHARE = 0.5  # of the time left for the bound, for one threshold: less gives up on harder ones, more tries fewer
 _TURN_NODES = 1_000_000  # of proof before each restart: fewer delay easy proofs, more keep a weak incumbent
-_TURN_NODES_PER_POINT = 100  # at least, because restarts take longer for many points
+_TURN_NODES_PER_POINT = 50  # at least, because restarts take longer for many points
+_TURN_PICKS = 20  # beyond which there are fewer nodes, as each takes longer, by the square of the picks
 _NEAR = 300  # points around each pick that may replace it: more find better places, and take longer at every incumbent
 _NEAR_SHARE = 1 / 16  # of n / k, which these may not exceed, so that they stay around the pick
 _CLIMB_NODES = 20_000  # of search for a better choice among those: more find it, and are lost where there is none
@@ -44,6 +45,9 @@ class CellProof:
         self._kind = KINDS[problem.geometry.form]
         self._free = np.setdiff1d(problem.candidates, problem.include)
         self._need = problem.k - len(problem.include)
+        slower = max(1.0, problem.k / _TURN_PICKS) ** 2
+        self._turn = int(max(_TURN_NODES, _TURN_NODES_PER_POINT * len(self._free)) / slower)
+        self._restart_at = clock.iterations + self._turn
         self._looked: Relaxation | None = None
         self._looked_above = -math.inf
 
@@ -81,11 +85,11 @@ class CellProof:
     def _decide(self, relaxation: Relaxation, end: float) -> bool:
         """Decide the threshold above the incumbent; False if the moment ``end`` comes first."""
         clock, objective = self._clock, self._clock.objective
-        turn = max(_TURN_NODES, _TURN_NODES_PER_POINT * len(self._free))
-        while not self._run(relaxation, end, relaxation.nodes + turn):
+        while not self._run(relaxation, end, relaxation.nodes + self._restart_at - clock.iterations):
             if clock.expired or clock.elapsed >= end:
                 return False
             self._improve()
+            self._restart_at = clock.iterations + self._turn
             if clock.objective > objective:
                 self._climb()
                 break
