@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.atlas.records import newest_of
+from experiments.atlas.records import newest_of, published
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 SHIPPED = "certificates"
@@ -38,7 +38,6 @@ def _shown(row: dict[Any, Any], folder: Path) -> dict[str, Any]:
         return None if value is None or pd.isna(value) else value
 
     low, high = given("published_low"), given("published_high")
-    published = "" if low is None else f"{low:g}" if low == high else f"{low:g} to {_number(high)}"
     file = given("file")
     return {
         "family": row["family"],
@@ -51,7 +50,7 @@ def _shown(row: dict[Any, Any], folder: Path) -> dict[str, Any]:
         "proven": bool(row["proven"]),
         "by": given("proven_by") or "",
         "seconds": float(f"{row['seconds']:.3g}"),
-        "published": published,
+        "published": "" if low is None else published(low, math.inf if high is None else high),
         "source": given("published_source") or "",
         "closed": bool(row["proven"] and low is not None and low != high),
         "wrong": str(given("agrees")) == "False",
@@ -61,7 +60,3 @@ def _shown(row: dict[Any, Any], folder: Path) -> dict[str, Any]:
         "why": given("why_none") or (given("checked") if str(given("checked")).startswith("REJECTED") else "") or "",
         "file": f"{SHIPPED}/{file}" if file and (folder / SHIPPED / file).exists() else "",
     }
-
-
-def _number(value: float | None) -> str:
-    return "?" if value is None or math.isinf(value) else f"{value:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +31,13 @@ def newest_of(frame: pd.DataFrame) -> pd.DataFrame:
     return proven.drop_duplicates(["instance", "digest", "k"], keep="last").sort_values(["family", "instance", "k"])
 
 
+def published(low: float, high: float) -> str:
+    """Say where the literature has the optimum: a value, two bounds, or a value that nothing bounds from above."""
+    if math.isinf(high):
+        return f"at least {low:g}"
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
 def write_records(frame: pd.DataFrame, folder: Path) -> Path:
     """Write atlas_records.md from the rows that close a published gap."""
     rows = newest_of(frame)
@@ -42,7 +50,7 @@ def write_records(frame: pd.DataFrame, folder: Path) -> Path:
             f"{row['n']:,}",
             str(row["k"]),
             f"{row['objective']:.10g}",
-            f"{row['published_low']:g} to {row['published_high']:g}",
+            published(row["published_low"], row["published_high"]),
             "" if pd.isna(row["published_source"]) else str(row["published_source"]),
             f"`{row['certificate']}`",
             f"{row['bytes']:,.0f}",

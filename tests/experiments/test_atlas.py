@@ -11,7 +11,7 @@ pytest.importorskip("tabulate")
 
 from experiments import atlas
 from experiments._common.rows import RESULTS
-from experiments.atlas import page, problems
+from experiments.atlas import page, problems, records
 from mmdp.check_certificate import check, read_data
 from tests.experiments.test_exact import SQUARE
 
@@ -55,9 +55,9 @@ def test_rows_have_certificates_that_the_checker_accepts(folder, tmp_path):
     assert rows[4]["wrong"]
     assert not rows[2]["wrong"]
     assert rows[2]["source"] == "Somebody 2020"
-    records = (results / "atlas_records.md").read_text()
-    assert "9 to 11" in records
-    assert "12" not in records.split("square")[1].split("|")[4]
+    text = (results / "atlas_records.md").read_text()
+    assert "9 to 11" in text
+    assert "12" not in text.split("square")[1].split("|")[4]
     proven, cost = re.findall(r"\| TSPLIB.*", (results / "atlas_summary.md").read_text())
     assert [cell.strip() for cell in proven.split("|")[2:5]] == ["2 to 4", "3", "3"]
     assert cost.split("|")[2].strip() == "3"
@@ -76,6 +76,12 @@ def test_a_certificate_that_is_too_large_is_said_to_be(folder, tmp_path):
     assert not rows_of(tmp_path)[3]["file"]
     assert "None among the rows" in (tmp_path / "atlas_records.md").read_text()
     assert "None yet." in (tmp_path / "atlas_summary.md").read_text()
+
+
+def test_what_is_published_may_have_no_upper_bound():
+    assert records.published(165.04, float("inf")) == "at least 165.04"
+    assert records.published(9.0, 11.0) == "9 to 11"
+    assert records.published(9.0, 9.0) == "9"
 
 
 def test_the_generated_families_are_those_of_the_literature():
