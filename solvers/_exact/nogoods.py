@@ -109,6 +109,12 @@ def beside(nogoods: Nogoods) -> Nogoods:
     return nogoods._replace(recent=nogoods.recent.copy(), left=nogoods.left.copy())
 
 
+@njit(inline="always")
+def _read(nogoods: Nogoods, size: int, place: int, words: Words) -> None:
+    for x in range(len(words)):
+        words[x] = nogoods.sets[size, place // BLOCK, x, place % BLOCK]
+
+
 @njit(cache=True, nogil=True)
 def find(nogoods: Nogoods, fresh: Nogoods | None, size: int, words: Words, most: int, found: Words) -> int:
     """Copy to ``found`` the set of both tables that holds all but the fewest; return how many it lacks, or ``most``."""
@@ -116,28 +122,24 @@ def find(nogoods: Nogoods, fresh: Nogoods | None, size: int, words: Words, most:
     if fresh is not None:
         place, left = closest(fresh, size, words, most)
         if left < most:
-            for x in range(len(words)):
-                found[x] = fresh.sets[size, place // BLOCK, x, place % BLOCK]
+            _read(fresh, size, place, found)
         if left == 0:
             return 0
     place, least = closest(nogoods, size, words, left)
     if least < left:
-        for x in range(len(words)):
-            found[x] = nogoods.sets[size, place // BLOCK, x, place % BLOCK]
+        _read(nogoods, size, place, found)
     return least
 
 
 @njit(cache=True, nogil=True)
 def hand_over(source: Nogoods, target: Nogoods) -> None:
     """Remember in a table of the same graph what is in another one, the oldest first, and empty that."""
-    width, room = source.sets.shape[2], source.useful.shape[1]
-    words = np.empty(width, np.uint64)
+    words, room = np.empty(source.sets.shape[2], np.uint64), source.useful.shape[1]
     for size in range(len(source.kept)):
         kept = source.kept[size]
         for i in range(kept):
             place = (source.oldest[size] + room - kept + i) % room
-            for x in range(width):
-                words[x] = source.sets[size, place // BLOCK, x, place % BLOCK]
+            _read(source, size, place, words)
             source.useful[size, place] = False
             remember(target, size, words)
         source.kept[size], source.oldest[size], source.recent[size] = 0, 0, 0
