@@ -12,7 +12,7 @@ from mmdp.arrays import Array, Indices, is_tensor
 from mmdp.groups import GroupCounts
 from mmdp.tables import Partitions, Table
 from mmdp.validation import tables
-from solvers._farthest_first import from_table, plain_traversal, selection
+from solvers._farthest_first import from_products, from_table, plain_traversal, selection
 from solvers._framework.base import Solver, check_k
 from solvers._framework.counted_picks import within_counts
 from solvers._framework.distance_forms import FEW_DIMENSIONS, KINDS
@@ -58,7 +58,7 @@ class Greedy(Solver):
         for others.
     accelerated : bool
         On the CPU, skip distances that cannot change a pick; the picks are the same. In many dimensions most of what is
-        left is one product in float32, with float64 for the pairs that its rounding leaves open.
+        left is one product of integers, with float64 for the pairs that rounding to them leaves open.
 
     Examples
     --------
@@ -98,7 +98,7 @@ class Greedy(Solver):
             like._run(part, Clock(Stop()), np.random.default_rng(0))
             plain_traversal.extend(part, [], start if start in RANKED else 0, self.accelerated)
             if self.accelerated and problem.geometry.form == "sqeuclidean" and d > FEW_DIMENSIONS:
-                selection.warm_up(part.vectors, start if isinstance(start, str) else 0)
+                from_products.warm_up(part.vectors, start if isinstance(start, str) else 0)
 
         once((like, large, kind_of(problem), d <= FEW_DIMENSIONS), run)
 
@@ -118,7 +118,7 @@ class Greedy(Solver):
         if len(picks) < problem.k:
             picks, radius = plain_traversal.extend(problem, picks, start, self.accelerated, clock.chosen)
         else:
-            radius = selection.radius_of_last(problem.vectors, picks)
+            radius = from_products.radius_of_last(problem.vectors, picks)
         return Run(picks, upper_bound=_radius_bound(problem, radius), iterations=problem.k)
 
     def _order(self, problem: Problem, rng: np.random.Generator) -> Indices:
@@ -144,18 +144,18 @@ class Greedy(Solver):
         return picks
 
     def _from_products(self, problem: Problem, start: str | int) -> list[int]:
-        """Picks of :mod:`solvers._farthest_first.selection`, perhaps not all; none where it does not apply."""
+        """Picks of :mod:`solvers._farthest_first.from_products`, perhaps not all; none where it does not apply."""
         candidates, k = problem.candidates, problem.k
         if not self.accelerated or problem.geometry.form != "sqeuclidean" or problem.points is None:
             return []
         x = problem.vectors
-        if not selection.applies(len(candidates), x.shape[1], k, start, problem.include):
+        if not from_products.applies(len(candidates), x.shape[1], k, start, problem.include):
             return []
         first = np.searchsorted(candidates, problem.include).tolist()
         place = start if isinstance(start, str) else int(np.searchsorted(candidates, start))
         rows = x if len(candidates) == problem.n else np.ascontiguousarray(x[candidates])
         threads = numba.get_num_threads()
-        found = selection.from_products(rows, k, place, first, angular=False, threads=threads).picks
+        found = from_products.pick(rows, k, place, first, angular=False, threads=threads).picks
         return [int(i) for i in candidates[found]]
 
     @property
@@ -219,7 +219,8 @@ class Greedy(Solver):
         """As :meth:`Solver.select`; tensors stay on their device, with no host round trip, and may differ by item.
 
         An array, a tensor on the CPU and :meth:`solve` give the same picks for the same numbers, those of distances in
-        float64 with ties to the lowest index, whatever was computed in float32. The items of a batch share the cores.
+        float64 with ties to the lowest index, whatever was computed in fewer bits. The items of a batch share the
+        cores.
 
         On a CUDA device and for float32, float16 and bfloat16 under the Euclidean and angular metrics it runs in Triton
         kernels and accumulates in float32, so coordinates must lie between 1e-15 and 1e15 in size, or be zero. Such a

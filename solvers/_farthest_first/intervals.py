@@ -1,10 +1,10 @@
-"""Farthest-first from products in float32: the picks of the float64 rule, at the price of a few distances in float64.
+"""Farthest-first from rough distances: the picks of the float64 rule, at the price of a few distances in float64.
 
 The rule is the plain traversal of :mod:`solvers._farthest_first.plain_traversal`. Half a squared distance comes from a
-product as ``(|x|^2 + |y|^2) / 2 - x.y``, with an error of at most ``error`` whatever the rounding. So the nearest pick
-of a point lies in an interval ``[low, high]``, and the next pick is among the points whose ``high`` reaches the largest
-``low``. One such point is the pick. Of several, the rule's own distances decide, in float64 and with ties to the lowest
-index; and of these only the ones that can be the smallest of their point::
+product as ``(|x|^2 + |y|^2) / 2 - x.y``, with an error of at most ``error``. So the nearest pick of a point lies in an
+interval ``[low, high]``, and the next pick is among the points whose ``high`` reaches the largest ``low``. One such
+point is the pick. Of several, the rule's own distances decide, in float64 and with ties to the lowest index; and of
+these only the ones that can be the smallest of their point::
 
     for i in points with high[i] >= max(low):
         nearest[i] = min(rule(i, c) for c in picks if matrix[i, c] - error <= min(high[i], nearest[i] so far))
@@ -169,7 +169,7 @@ def most_isolated(pairs: Pairs, least: Floats, work: Numbers) -> int:
         if (place == top) or least[i] < reach or np.float64(least[i]) + error < best:
             continue
         near = np.inf
-        for turn in range(-1, n):  # the nearest in float32 first, which alone rejects most
+        for turn in range(-1, n):  # the nearest by products first, which alone rejects most
             j = turn
             if turn < 0:
                 j = witness[i]

@@ -20,11 +20,11 @@ _FOLDER = Path(__file__).parents[1]
 
 @cache
 def sources_key() -> str:
-    """Return a digest of every file that holds compiled functions, and of what compiles them."""
+    """Return a digest of every file that holds or builds compiled functions, and of what compiles them."""
     digest = hashlib.sha256(" ".join(version(name) for name in ("numba", "llvmlite", "numpy")).encode())
     for path in sorted(_FOLDER.rglob("*.py")):
         source = path.read_bytes()
-        if b"jit" in source:
+        if b"jit" in source or b"intrinsic" in source:
             digest.update(path.relative_to(_FOLDER).as_posix().encode() + source)
     return digest.hexdigest()
 
