@@ -127,14 +127,14 @@ def _race(
 ) -> tuple[dict[str, list[float]], dict[str, NDArray[np.int64]]]:
     """Seconds of each run, in turn so that a slower moment of the machine meets them all; the picks of the last.
 
-    Each begins some rounds, after a pause in which the threads of the one before stop waiting for more work: a thread
-    that waits keeps a core busy.
+    The order of a round is random, because what runs after another finds the caches as that one left them. A pause
+    before each lets the threads of the one before stop waiting for more work: a thread that waits keeps a core busy.
     """
+    rng = np.random.default_rng(0)
     picks = {name: sample() for name, sample in samplers.items()}
     seconds: dict[str, list[float]] = {name: [] for name in samplers}
-    for turn in range(repeats):
-        begin = turn % len(samplers)
-        for name in [*samplers][begin:] + [*samplers][:begin]:
+    for _ in range(repeats):
+        for name in rng.permutation(list(samplers)).tolist():
             time.sleep(PAUSE)
             start = time.perf_counter()
             picks[name] = samplers[name]()

@@ -101,8 +101,8 @@ def _behind(measured: list[Row]) -> str:
         f"{' and '.join(sorted({row['dtype'] for row in ahead}))} at n x d = "
         f"{', '.join(sorted({'{} x {}'.format(*_numbers(row)) for row in ahead}))}: its time over greedy's is "
         f"{min(float(row['ratio']) for row in ahead):.2f}x at least. There it picks {least} to {most} of the same "
-        "tokens. Processors that can multiply bfloat16 numbers do so twice as fast as float32 numbers, and round more; "
-        "greedy converts them to float32 first, because no useful error bound survives that rounding."
+        "tokens. Processors that can multiply bfloat16 numbers do so as fast as the 16-bit integers that greedy "
+        "multiplies, but round the products; greedy looks at what its own rounding leaves open."
     )
 
 

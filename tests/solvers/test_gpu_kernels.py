@@ -169,7 +169,7 @@ def test_float32_products_are_not_rounded_to_tf32():
 
 @pytest.mark.parametrize(("b", "n", "d"), [(2, 5, 64), (1, 128, 128), (1, 300, 64)])
 def test_products_below_the_diagonal_fill_both_sides(b, n, d):
-    """CUDA's matrix units add up alike wherever a tile lies; the interpreter's BLAS does so only where sums are exact."""
+    """CUDA's matrix units add up alike wherever a tile lies; the interpreter's BLAS does where sums are exact."""
     x = torch.randn(b, n, d, device=DEVICE).bfloat16()
     x = x if x.is_cuda else x.mul(4).round().float()
     x[:, -1] = x[:, 0]
