@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import SolverContractError
-from mmdp.arrays import Points, Vector
+from mmdp.arrays import Points, Vector, widened
 from solvers._farthest_first import intervals, isolated
 from solvers._farthest_first.integer_products import half_distances, refine
 from solvers._farthest_first.integer_rows import SQUARES, IntegerRows, integer_rows
@@ -55,7 +55,7 @@ def pick(
 
     Parameters
     ----------
-    x : (n, d) float32 or float64 array, C-contiguous
+    x : (n, d) float32 or float64 array, or one of uint16: the bits of bfloat16; C-contiguous
     k : int
     start : str or int
         "isolated", "farthest_pair", "sweep", or an index; not used with ``first``.
@@ -172,8 +172,9 @@ def _scales(x: Points, angular: bool) -> Vector | None:
 def _middle(x: Points, scale: Vector) -> Vector:
     """Return the mean of a sample of the scaled rows."""
     every = max(1, len(x) // _SAMPLE)
+    sample = widened(x[::every]) if x.dtype == np.uint16 else x[::every]
     with np.errstate(over="ignore", invalid="ignore"):  # where it leaves float64, so do the norms, which are looked at
-        return np.asarray((x[::every] * scale[::every, None]).mean(axis=0))
+        return np.asarray((sample * scale[::every, None]).mean(axis=0))
 
 
 def _first(pairs: intervals.Pairs, least: intervals.Floats, start: str | int, work: NDArray[np.int64]) -> int:

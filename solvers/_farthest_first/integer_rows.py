@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mmdp.arrays import Points, Vector
 from solvers._farthest_first.integer_dots import COLUMNS, ROWS, STEP
 from solvers._framework.compilation import njit
+from solvers._framework.pair_sums import as_float64
 
 Floats = NDArray[np.float32]
 Shorts = NDArray[np.int16]
@@ -112,7 +113,7 @@ def _move(row: Points, scale: float, centre: Vector, moved: Vector) -> float:
     """Return the sum of squares of a row, once it is moved."""
     squares = 0.0
     for c in range(len(row)):
-        value = np.float64(row[c]) * scale - centre[c]
+        value = as_float64(row[c]) * scale - centre[c]
         moved[c] = value
         squares += value * value
     return squares

@@ -39,7 +39,7 @@ class Pairs(NamedTuple):
 
     Parameters
     ----------
-    x : (n, d) float32 or float64 array
+    x : (n, d) float32 or float64 array, or uint16: the bits of bfloat16
         Rows as they came.
     scale : (n,) float64 array
         What the rule multiplies each row with: 1 / norm for angles, 0 for a zero vector, 1 for Euclidean distances.
@@ -80,30 +80,6 @@ def squared_norms(x: Points) -> Vector:
     for i in range(len(x)):
         squares[i] = sum_of_squares(x, i, origin, 0)
     return squares
-
-
-@njit(cache=True, nogil=True)
-def centred(x: Points, scale: Vector, centre: Vector) -> Floats:
-    """Return the rows, scaled as the rule scales them, less a point, in float32."""
-    rows = np.empty(x.shape, np.float32)
-    for i in range(len(x)):
-        for c in range(x.shape[1]):
-            rows[i, c] = np.float64(x[i, c]) * scale[i] - centre[c]
-    return rows
-
-
-@njit(cache=True, nogil=True, fastmath=_IN_ANY_ORDER)
-def to_half_distances(matrix: Floats, half: Floats, scale: Floats, least: Floats) -> None:
-    """Turn products above the diagonal into ``half[i] + half[j] - scale[i] scale[j] product``, and keep row minima."""
-    least[:] = np.inf
-    for i in range(len(matrix)):
-        smallest = least[i]
-        for j in range(i + 1, len(matrix)):
-            value = (half[i] + half[j]) - matrix[i, j] * (scale[i] * scale[j])
-            matrix[i, j] = value
-            least[j] = min(least[j], value)
-            smallest = min(smallest, value)
-        least[i] = smallest
 
 
 @njit(cache=True, nogil=True)

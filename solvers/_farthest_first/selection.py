@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from mmdp import InvalidProblemError, Problem
-from mmdp.arrays import Array, Points, compiled_dtype, to_numpy
+from mmdp.arrays import Array, Points, compiled_dtype, to_numpy, widened
 from mmdp.metrics import ANGULAR, METRICS
 from mmdp.problem import selection_problem
 from solvers._farthest_first import from_products, plain_traversal
@@ -29,23 +29,8 @@ def as_rows(points: Array) -> NDArray[Any]:
     return np.asarray(compiled_dtype(to_numpy(points)))
 
 
-class Items(Protocol):
-    """Points (b, n, d) of which one item is looked at at a time."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Items, points and coordinates."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of an item."""
-
-    def __getitem__(self, place: int, /) -> Points:
-        """Rows (n, d) of an item."""
-
-
 def select(
-    points: Items,
+    points: NDArray[Any],
     k: int,
     metric: str,
     start: str | int,
@@ -57,7 +42,7 @@ def select(
 
     Parameters
     ----------
-    points : (b, n, d) array, or what gives the rows of each item
+    points : (b, n, d) array of float32 or float64, or of uint16: the bits of bfloat16
     k : int
     metric : str
     start : str or int
@@ -90,7 +75,7 @@ class _Item:
 
     def __init__(
         self,
-        points: Items,
+        points: NDArray[Any],
         place: int,
         k: int,
         metric: str,
@@ -117,7 +102,12 @@ class _Item:
         self.was_measured = False  # and so found finite, if it has all its picks
 
     def rows(self) -> Points:
-        """Those that may be chosen; a copy only where they are not as they came."""
+        """Those that may be chosen."""
+        rows = self._as_they_came()
+        return widened(rows) if rows.dtype == np.uint16 else rows
+
+    def _as_they_came(self) -> NDArray[Any]:
+        """A copy only where some may not be chosen."""
         rows, n = self._points[self.place], self.n
         if self.usable is not None:
             rows = rows[:n] if n and self.usable[-1] == n - 1 else rows[self.usable]
@@ -128,7 +118,7 @@ class _Item:
         known = METRICS.get(self.metric) if isinstance(self.metric, str) else None
         return (
             len(self.picks) < self.k
-            and self._points.dtype in (np.float32, np.float64)
+            and self._points.dtype in (np.float32, np.float64, np.uint16)
             and known is not None
             and (self.metric in ANGULAR or (known.embeds_as_is and known.form == "sqeuclidean"))
             and from_products.applies(self.n, self._points.shape[2], self.k, self.start, self.picks)
@@ -137,7 +127,9 @@ class _Item:
     def from_products(self, threads: int = 1) -> None:
         """Pick what products decide."""
         angular = self.metric in ANGULAR
-        self.picks = from_products.pick(self.rows(), self.k, self.start, self.picks, angular, threads=threads).picks
+        self.picks = from_products.pick(
+            self._as_they_came(), self.k, self.start, self.picks, angular, threads=threads
+        ).picks
         self.was_measured = True
 
     def completed(self, accelerate: bool) -> Sequence[int] | NDArray[np.int64]:

@@ -9,10 +9,9 @@ from importlib.util import find_spec
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mmdp import InvalidOptionError, Problem
-from mmdp.arrays import bits_of, is_tensor, to_numpy, widened
+from mmdp.arrays import bits_of, is_tensor, to_numpy
 from mmdp.metrics import resolve
 from solvers._farthest_first import selection, tensor_traversal
 from solvers._framework.grading import Run
@@ -64,12 +63,18 @@ def select(
     fixed = _fixed(points, lengths, include, exclude)
     ks = None if ks is None else ks.reshape(-1)
     flat = points.detach().reshape(-1, n, d)
-    picks: torch.Tensor = farthest_first(flat, k, metric, str(start), fixed, ks, accelerate)
+    picks: torch.Tensor = torch.ops.mmdp.farthest_first(flat, k, metric, str(start), fixed, ks, accelerate)
     return picks.reshape(*points.shape[:-2], k)
 
 
-@torch.library.custom_op("mmdp::farthest_first", mutates_args=())
-def farthest_first(
+torch.library.define(
+    "mmdp::farthest_first",
+    "(Tensor points, int k, str metric, str start, Tensor? fixed, Tensor? ks, bool accelerate=True) -> Tensor",
+)
+
+
+@torch.library.impl("mmdp::farthest_first", "default")
+def _farthest_first(
     points: torch.Tensor,
     k: int,
     metric: str,
@@ -84,7 +89,7 @@ def farthest_first(
     return in_parts(engine_for(points, metric), points, k, metric, start, fixed, ks)
 
 
-@farthest_first.register_fake
+@torch.library.register_fake("mmdp::farthest_first")
 def _(
     points: torch.Tensor,
     k: int,
@@ -108,20 +113,9 @@ def _on_the_cpu(
 ) -> torch.Tensor:
     """Pick as from an array of the same numbers."""
     begin = start if start in STARTS else int(start)
-    x = _Widened(points) if points.dtype == torch.bfloat16 else selection.as_rows(to_numpy(points))
+    x = bits_of(points) if points.dtype == torch.bfloat16 else selection.as_rows(to_numpy(points))
     states, wanted = (None if mask is None else mask.cpu().numpy() for mask in (fixed, ks))
     return torch.from_numpy(selection.select(x, k, metric, begin, states, wanted, accelerate))
-
-
-class _Widened:
-    """Items of bfloat16 as float32: each when it is picked from, so that what is widened is still in cache."""
-
-    def __init__(self, points: torch.Tensor) -> None:
-        self._bits = bits_of(points)
-        self.shape, self.dtype = self._bits.shape, np.dtype(np.float32)
-
-    def __getitem__(self, place: int) -> NDArray[np.float32]:
-        return widened(self._bits[place])
 
 
 def in_parts(

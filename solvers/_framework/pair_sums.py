@@ -1,5 +1,7 @@
 """Sums over the coordinates of two points, in vectors of eight, with an order that no compiler changes.
 
+Rows of uint16 are the bits of bfloat16, the upper half of float32.
+
 A sum that may run in any order is as fast, but the compiler settles its order each time that it compiles a caller, and
 two callers may see the same two points at distances that differ in the last bit.
 
@@ -127,10 +129,36 @@ def _load(builder: Any, dtype: Any, address: Any, lanes: int) -> Any:
     """Coordinates from an address on, as float64: one, or a vector of them."""
     width = address.type.pointee if lanes == 1 else ir.VectorType(address.type.pointee, lanes)
     loaded = builder.load(builder.bitcast(address, width.as_pointer()), align=dtype.bitwidth // 8)
-    target = _DOUBLE if lanes == 1 else _VECTOR
-    if isinstance(dtype, types.Float):
-        return loaded if dtype == types.float64 else builder.fpext(loaded, target)
-    return builder.uitofp(loaded, target)
+    return _to_float64(builder, dtype, loaded)
+
+
+def _to_float64(builder: Any, dtype: Any, loaded: Any) -> Any:
+    """Convert a number, or a vector of them."""
+    target = _like(loaded.type, _DOUBLE)
+    if dtype == types.float64:
+        return loaded
+    if dtype == types.uint16:
+        whole = _like(loaded.type, ir.IntType(32))
+        sixteen = ir.Constant(whole, [16] * whole.count if isinstance(whole, ir.VectorType) else 16)
+        shifted = builder.shl(builder.zext(loaded, whole), sixteen)
+        loaded = builder.bitcast(shifted, _like(loaded.type, ir.FloatType()))
+    elif dtype != types.float32:
+        return builder.uitofp(loaded, target)
+    return builder.fpext(loaded, target)
+
+
+def _like(kind: Any, of: Any) -> Any:
+    """Return a type, or the vector of it that is as long as another."""
+    return ir.VectorType(of, kind.count) if isinstance(kind, ir.VectorType) else of
+
+
+def _as_float64(typing: Any, value: Any) -> Any:
+    """Return a coordinate as float64."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _to_float64(builder, value, arguments[0])
+
+    return types.float64(value), build
 
 
 def _across(builder: Any, vector: Any) -> Any:
@@ -145,3 +173,4 @@ def _across(builder: Any, vector: Any) -> Any:
 sum_of_squares: Any = _sum_of(_square)
 sum_of_absolutes: Any = _sum_of(_absolute)
 sum_of_scaled_squares: Any = _sum_of_scaled(_square)
+as_float64: Any = intrinsic(_as_float64)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mmdp import InvalidProblemError, Problem, SolverContractError
 from solvers import solve
-from solvers._farthest_first import from_products, integer_products, integer_rows, intervals, isolated
+from solvers._farthest_first import from_products, integer_products, integer_rows, intervals, isolated, selection
 from solvers.greedy import Greedy
 from tests import naive
 
@@ -250,15 +250,21 @@ def test_items_of_a_batch_are_picked_from_as_if_alone(threads):
     assert together.tolist() == [Greedy().select(item, 12).tolist() for item in X]
 
 
-def test_items_of_bfloat16_are_widened_one_after_the_other(monkeypatch):
-    from solvers._farthest_first import tensors
-
+def test_items_of_bfloat16_are_not_copied_as_float32(monkeypatch):
     X = torch.randn(4, 60, 90, generator=torch.Generator().manual_seed(0)).bfloat16()
     expected = [Greedy().select(item.float(), 12).tolist() for item in X]
-    shapes, widened = [], tensors.widened
-    monkeypatch.setattr(tensors, "widened", lambda bits: shapes.append(bits.shape) or widened(bits))
+    sizes, widened = [], from_products.widened
+    monkeypatch.setattr(from_products, "widened", lambda bits: sizes.append(bits.size) or widened(bits))
+    monkeypatch.setattr(selection, "widened", lambda bits: pytest.fail("a copy is not needed"))
     assert Greedy().select(X, 12).tolist() == expected
-    assert shapes == [(60, 90)] * 4
+    assert max(sizes) <= from_products._SAMPLE * 2 * 90  # the middle of some rows
+
+
+def test_whole_numbers_of_16_bits_are_not_taken_for_bfloat16():
+    X = np.random.default_rng(0).integers(0, 2**16, (60, 40)).astype(np.uint16)
+    expected = Greedy().select(X.astype(np.float64), 12).tolist()
+    assert Greedy().select(X, 12).tolist() == expected
+    assert Greedy().select(torch.from_numpy(X), 12).tolist() == expected
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 50])
