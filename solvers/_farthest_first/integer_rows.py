@@ -78,7 +78,7 @@ class IntegerRows:
         return (self.squares / 2).astype(np.float32)
 
     def low(self) -> Shorts:
-        """Return what ``high`` leaves, in the same shape."""
+        """Return what ``high`` leaves, in units of its own; in the same shape."""
         low = np.zeros_like(self.high)
         _round_the_rest(self.x, self.scale, self.centre, self.high, self.unit, self.fineness, low)
         return low
@@ -99,7 +99,7 @@ def integer_rows(x: Points, scale: Vector, centre: Vector) -> IntegerRows | None
     largest, origin = float(squares.max()), float(centre @ centre)
     if not (SQUARES[0] <= largest <= SQUARES[1] and origin <= SQUARES[1]):
         return None
-    reach, fineness = np.sqrt(largest), float(_LONGEST // np.sqrt(high.shape[1]))
+    reach, fineness = np.sqrt(largest), float(_LONGEST // np.sqrt(high.shape[1])) - 1  # of a half, rounded up, too
     loss = float(losses.max()) * _ROUNDED_UP
     finer_loss = float(unit.max()) * np.sqrt(d) / (2 * fineness) * _ROUNDED_UP
     rounding = largest * (22 * UNIT + d * 2.0**-50) + 2.0**-49 * reach * np.sqrt(origin + largest)

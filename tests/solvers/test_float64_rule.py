@@ -311,6 +311,13 @@ def test_rows_are_the_integers_that_are_nearest_and_products_are_exact(n, d):
     np.testing.assert_allclose(found, expected, atol=1e-6 * rows.squares.max())
 
 
+@pytest.mark.parametrize("d", [1, 33, 700, 1025, 4096, 10_000])
+def test_no_finer_product_leaves_its_bits_whatever_the_rest(d):
+    rows = integer_rows.integer_rows(np.ones((2, d)), np.ones(2), np.zeros(d))
+    most_that_is_left = np.floor(rows.fineness / 2 + 0.5)
+    assert 2 * integer_rows._LONGEST * np.sqrt(rows.high.shape[1]) * most_that_is_left < 2**31
+
+
 @pytest.mark.parametrize("largest", [1.0, 1e-9, 1e12])
 def test_no_coordinate_and_no_product_leaves_its_bits(largest):
     """The longest rows that there can be: one coordinate, two, or all alike."""
