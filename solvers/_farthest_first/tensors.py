@@ -63,7 +63,7 @@ def select(
     fixed = _fixed(points, lengths, include, exclude)
     ks = None if ks is None else ks.reshape(-1)
     flat = points.detach().reshape(-1, n, d)
-    picks: torch.Tensor = torch.ops.mmdp.farthest_first(flat, k, metric, str(start), fixed, ks, accelerate)
+    picks: torch.Tensor = farthest_first(flat, k, metric, str(start), fixed, ks, accelerate)
     return picks.reshape(*points.shape[:-2], k)
 
 
@@ -100,6 +100,9 @@ def _(
     accelerate: bool = True,
 ) -> torch.Tensor:
     return points.new_empty((points.shape[0], k), dtype=torch.int64)
+
+
+farthest_first = torch.ops.mmdp.farthest_first.default
 
 
 def _on_the_cpu(
