@@ -40,7 +40,8 @@ class Greedy(Solver):
     start : str or int
         The first pick, and what it costs:
 
-        - "isolated": the point whose nearest neighbour is farthest, as DivPrune does; O(n^2 d)
+        - "isolated": the point whose nearest neighbour is farthest, as DivPrune does; O(n^2 d) at worst, and mostly far
+          less
         - "farthest_pair": the two points farthest apart; O(n^2 d)
         - "sweep": the point farthest from point 0; O(n d)
         - "random": any; O(1)

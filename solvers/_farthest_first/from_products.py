@@ -40,9 +40,15 @@ class Outcome:
 
 
 def applies(n: int, d: int, k: int, start: str | int, first: Sequence[int]) -> bool:
-    """Whether a matrix of products is sooner done than rows of distances: many dimensions, not too many points."""
+    """Whether products of all pairs are sooner done than rows of distances: many dimensions, and a matrix that fits."""
     all_pairs = not first and start in RANKED
-    return d > FEW_DIMENSIONS and 2 <= n <= MOST_POINTS and (all_pairs or k * FEW_PICKS >= n)
+    fits = 2 <= n <= MOST_POINTS and (all_pairs or k * FEW_PICKS >= n)
+    return d > FEW_DIMENSIONS and (fits or _needs_no_matrix(n, k, start, first))
+
+
+def _needs_no_matrix(n: int, k: int, start: str | int, first: Sequence[int]) -> bool:
+    """Whether all pairs are looked at for the first pick alone, and few picks follow."""
+    return start == "isolated" and not first and n >= MANY_POINTS and k * MANY_POINTS <= n * FEW_PICKS
 
 
 def pick(
@@ -85,11 +91,11 @@ def pick(
     rows = _rows(x, angular)
     if rows is None:
         return Outcome(list(first))
-    if start == "isolated" and not first and n >= MANY_POINTS and k * MANY_POINTS <= n * FEW_PICKS:
+    if _needs_no_matrix(n, k, start, first):
         found, computed, wrong = isolated.most_isolated(rows, slack * rows.error, threads)
         _check(wrong, slack * rows.error)
-        if found >= 0:
-            return Outcome([found], computed)
+        if found >= 0 or n > MOST_POINTS:
+            return Outcome([found][: found + 1], computed)
     matrix, least = half_distances(rows, threads)
     work, budget = np.zeros(3, np.int64), n * n // _WORTH_FINER
     pairs = _pairs(rows, matrix, slack * rows.error)

@@ -224,6 +224,16 @@ def test_few_of_many_points_begin_without_all_pairs(monkeypatch):
     assert used
 
 
+@pytest.mark.parametrize("kind", ["random", "copies"])
+def test_the_most_isolated_point_needs_no_matrix(kind, monkeypatch):
+    monkeypatch.setattr(from_products, "MOST_POINTS", 100)
+    monkeypatch.setattr(from_products, "half_distances", lambda *arguments: pytest.fail("a matrix of too many points"))
+    X = KINDS[kind](np.random.default_rng(0), 700, 40)
+    found = from_products.pick(X, 3, "isolated", [], angular=False).picks
+    assert len(found) == (kind == "random")
+    assert Greedy().select(X, 3, "euclidean").tolist() == Greedy(accelerated=False).select(X, 3, "euclidean").tolist()
+
+
 def test_distances_that_tie_by_the_mass_are_left_to_the_plain_traversal():
     X = np.eye(300) * np.random.default_rng(0).uniform(1, 2, 300)[:, None]  # unit vectors with norms 1 and almost 1
     outcome = from_products.pick(X, 250, "isolated", [], angular=True)
