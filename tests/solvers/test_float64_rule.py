@@ -224,13 +224,13 @@ def test_few_of_many_points_begin_without_all_pairs(monkeypatch):
     assert used
 
 
-@pytest.mark.parametrize("kind", ["random", "copies"])
-def test_the_most_isolated_point_needs_no_matrix(kind, monkeypatch):
+@pytest.mark.parametrize("copies", [1, 2])
+def test_the_most_isolated_point_needs_no_matrix(copies, monkeypatch):
+    """If each point has a copy, all tie, and the plain traversal goes on."""
     monkeypatch.setattr(from_products, "MOST_POINTS", 100)
     monkeypatch.setattr(from_products, "half_distances", lambda *arguments: pytest.fail("a matrix of too many points"))
-    X = KINDS[kind](np.random.default_rng(0), 700, 40)
-    found = from_products.pick(X, 3, "isolated", [], angular=False).picks
-    assert len(found) == (kind == "random")
+    X = np.repeat(np.random.default_rng(0).standard_normal((700 // copies, 40)), copies, axis=0)
+    assert len(from_products.pick(X, 3, "isolated", [], angular=False).picks) == 2 - copies
     assert Greedy().select(X, 3, "euclidean").tolist() == Greedy(accelerated=False).select(X, 3, "euclidean").tolist()
 
 
