@@ -23,8 +23,17 @@ from numba.core import config
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-_FEATURES: str = getattr(config, "CPU_FEATURES", None) or binding.get_host_cpu_features().flatten()
-_HAS_WIDE_VECTORS = "+avx512bw" in _FEATURES.split(",")  # 32 registers of 512 bits, else 16 of 256
+
+def _has_wide_vectors() -> bool:
+    """Whether there are 32 registers of 512 bits; others have 16 of 256 or less."""
+    try:
+        features: str = getattr(config, "CPU_FEATURES", None) or binding.get_host_cpu_features().flatten()
+    except RuntimeError:  # a processor that LLVM cannot ask
+        return False
+    return "+avx512bw" in features.split(",")
+
+
+_HAS_WIDE_VECTORS = _has_wide_vectors()
 
 ROWS, COLUMNS = 6 if _HAS_WIDE_VECTORS else 2, 4
 STEP = 32 if _HAS_WIDE_VECTORS else 16  # coordinates that a vector holds
