@@ -18,7 +18,7 @@ from solvers._local_search.rounds import BLUNT, FRESH, HOPELESS, LOSS, NEVER, SH
 from solvers._local_search.search_run import Pauses, SearchRun
 
 _NEAR, _LEAST_NEAR = 800, 14  # points of all neighbourhoods together, and of each: fewer miss better places
-_LOOK = 0.4  # moves of looking elsewhere for each move so far: more is lost where looking finds nothing
+_LOOK = 0.8  # moves of looking elsewhere for each move so far: more is lost where looking finds nothing
 
 Look = Callable[
     [int], bool
