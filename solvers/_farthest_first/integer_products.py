@@ -37,7 +37,7 @@ def half_distances(rows: IntegerRows, threads: int = 1) -> tuple[Floats, Floats]
 
     The least is over all pairs of the row, as if the matrix were symmetric.
     """
-    half, unit = rows.half(), rows.unit.astype(np.float32)
+    half, unit = rows.in_float32()
     matrix = np.empty((rows.n, rows.n), np.float32)
 
     def visit(first: int, last: int, least: Integers) -> None:
@@ -48,7 +48,8 @@ def half_distances(rows: IntegerRows, threads: int = 1) -> tuple[Floats, Floats]
 
 def refine(rows: IntegerRows, matrix: Floats, threads: int = 1) -> Floats:
     """Bring a matrix of half distances to an error of ``rows.fine_error``, and return the least number of each row."""
-    high, low, unit, per_unit = rows.high, rows.low(), rows.unit.astype(np.float32), np.float32(1 / rows.fineness)
+    high, low, per_unit = rows.high, rows.low(), np.float32(1 / rows.fineness)
+    _, unit = rows.in_float32()
 
     def visit(first: int, last: int, least: Integers) -> None:
         _refine_block(high, low, unit, per_unit, first, last, matrix, least)
@@ -58,7 +59,7 @@ def refine(rows: IntegerRows, matrix: Floats, threads: int = 1) -> Floats:
 
 def rows_of_half_distances(rows: IntegerRows, points: Numbers) -> Floats:
     """Return an array (len(points), n), off by ``rows.error`` at most; what a point is from itself says nothing."""
-    half, unit = rows.half(), rows.unit.astype(np.float32)
+    half, unit = rows.in_float32()
     everyone = padded(np.arange(rows.n), COLUMNS)
     dots = np.zeros((-(-len(points) // ROWS) * ROWS, len(everyone)), np.int32)
     for i in range(0, len(points), ROWS):

@@ -73,9 +73,9 @@ class IntegerRows:
         """How many rows there are."""
         return len(self.unit)
 
-    def half(self) -> Floats:
-        """Half the squared norms."""
-        return (self.squares / 2).astype(np.float32)
+    def in_float32(self) -> tuple[Floats, Floats]:
+        """Half the squared norms, and the units."""
+        return (self.squares / 2).astype(np.float32), self.unit.astype(np.float32)
 
     def low(self) -> Shorts:
         """Return what ``high`` leaves, in units of its own; in the same shape."""

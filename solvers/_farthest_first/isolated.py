@@ -61,8 +61,8 @@ def most_isolated(rows: IntegerRows, error: float, threads: int = 1) -> tuple[in
     """
     near, left = _race(_Comparison(rows, threads), rows.n, error)
     best, chosen, computed, wrong = -1.0, rows.n, 0, 0
-    order = left[np.lexsort((left, -near))][: _MEASURED + 1]
-    near = -np.sort(-near)
+    turn = np.lexsort((left, -near))[: _MEASURED + 1]
+    order, near = left[turn], near[turn]
     for place, i in enumerate(order):
         if near[place] + error < best:
             break
@@ -91,7 +91,7 @@ class _Comparison:
 
     def __init__(self, rows: IntegerRows, threads: int, worth_threads: int = _WORTH_THREADS) -> None:
         self._rows, self._threads, self._worth_threads = rows, threads, worth_threads
-        self._half, self._unit = rows.half(), rows.unit.astype(np.float32)
+        self._half, self._unit = rows.in_float32()
         self._near = np.full(rows.n, np.inf, np.float32).view(np.int32)
 
     def near(self, points: Numbers) -> Floats:
