@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from solvers._exact.kd_tree import build
 from solvers._exact.matrix_proof import on_matrix
 from solvers._exact.nogoods import closest, hand_over, new_nogoods
 from solvers._exact.relaxation import Relaxation
+from solvers._exact.vector_bound import VectorBound
 from solvers._exact.weighted_clique import WeightedCliqueSearch
 from solvers._framework.distance_forms import KINDS
 from solvers._framework.limited_picks import has_other_limits
@@ -38,6 +40,7 @@ def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
         make("exact", method=method, heuristics=("random",)).solve(part, _STOP)
         if method == "cells":
             _refine_cells(part)
+            _bound_by_vectors(part)
         else:
             members(full(count(full(3))))  # where so few pairs conflict that an integer program takes a turn
 
@@ -80,6 +83,14 @@ def warm_up_record(problem: Problem, method: str) -> None:
         recorded_proof(part, np.arange(2), bound, method == "cells", Clock(Stop()))
 
     once(("record", method, kind_of(problem)), compile_record)
+
+
+def _bound_by_vectors(problem: Problem) -> None:
+    """Compile the bound that only problems of many picks get."""
+    clock, chosen = Clock(Stop(iterations=1)), problem.candidates[: problem.k]
+    objective, _ = problem.objective(chosen)
+    clock.report(chosen, objective, upper_bound=max(1.0, 2 * objective))
+    VectorBound(problem, clock).lower(seconds=math.inf)
 
 
 def _refine_cells(problem: Problem) -> None:
