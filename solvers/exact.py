@@ -144,6 +144,8 @@ class Exact(Solver):
             raise no_solution(problem) if proven else no_solution_yet(self.keyword(), problem)
         status = Status.OPTIMAL if proven else Status.STOPPED
         notes = {"proven_by": proven_by} if proven and proven_by else {}
+        if proven_by == "vectors" and not proven:
+            notes["bounded_by"] = proven_by
         return Run(clock.best(), clock.upper_bound, status, clock.iterations, notes)
 
     def _proof_notes(self, problem: Problem, clock: Clock) -> Mapping[str, Any]:

@@ -39,6 +39,11 @@ class CellProof:
     2020). Here a cell has a diameter below the threshold, so that it holds one chosen point at most, cells are joined
     if their boxes allow a far pair, and one infeasible clique search is the proof. Sets of cells without a clique
     remain without one when cells are split or the threshold rises, and are carried along.
+
+    Attributes
+    ----------
+    bounded_by : str
+        "vectors" if the least bound is theirs, "clique search" otherwise.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class CellProof:
         slower = max(1.0, problem.k / _TURN_PICKS) ** 2
         self._turn = int(max(_TURN_NODES, _TURN_NODES_PER_POINT * len(self._free)) / slower)
         self._restart_at = clock.iterations + self._turn
+        self.bounded_by = "clique search"
         self._looked: Relaxation | None = None
         self._looked_above = -math.inf
 
@@ -180,7 +186,10 @@ class CellProof:
         clock = self._clock
         clock.report(upper_bound=cheap_bound(self._problem))
         if self._has_vectors and math.isfinite(clock.upper_bound):
+            before = clock.upper_bound
             VectorBound(self._problem, clock, self._threads).lower((1 - _PROBE_REST) * clock.remaining)
+            if clock.upper_bound < before:
+                self.bounded_by = "vectors"
         low, high = clock.objective, clock.upper_bound
         while not clock.expired and math.isfinite(high) and high - low > _CLOSE * high:
             middle = (low + high) / 2
@@ -188,5 +197,6 @@ class CellProof:
             if self._run(relaxation, clock.elapsed + _PROBE_SHARE * clock.remaining) and relaxation.points is None:
                 high = attainable(self._problem, middle)
                 clock.report(upper_bound=high)
+                self.bounded_by = "clique search"
             else:
                 low = middle

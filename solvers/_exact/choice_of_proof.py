@@ -32,8 +32,9 @@ def prove(
     long searches.
     """
     if choose(problem, method) == "cells":
-        CellProof(problem, clock, improve, threads).run()
-        return "clique search"
+        on_cells = CellProof(problem, clock, improve, threads)
+        on_cells.run()
+        return on_cells.bounded_by
     proof = MatrixProof(problem, clock, improve, threads)
     proof.run()
     return proof.proven_by

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import solvers
 from mmdp import Clock, Problem, Stop
+from mmdp.bounds import area_bound
 from solvers._exact.umbrella import Umbrella
 from solvers._exact.vector_bound import VectorBound
 from solvers._exact.vector_program import VectorProgram
@@ -118,8 +119,20 @@ def test_no_time_leaves_the_bound_as_it_was():
     assert clock.upper_bound == 2.0
 
 
-def test_many_picks_of_a_map_get_a_smaller_bound_than_by_area():
-    points = np.random.default_rng(1).random((1500, 2))
-    problem = Problem(40, points=points)
-    result = solvers.solve(problem, solver="exact", stop=Stop(seconds=20))
-    assert result.objective <= result.upper_bound < 1.1 * result.objective
+@pytest.mark.slow
+def test_many_picks_of_a_square_get_a_smaller_bound_than_by_its_area():
+    problem = Problem(40, points=np.random.default_rng(1).random((1500, 2)))
+    best = solvers.solve(problem, solver="local_search", stop=Stop(seconds=2)).objective
+    by_area = area_bound(problem)
+    assert best <= bounded(problem, best, by_area, rounds=12) < (best + by_area) / 2
+
+
+def test_a_bound_by_vectors_says_so(monkeypatch):
+    def lower(self, seconds):
+        self._clock.report(upper_bound=1.01 * self._clock.objective)
+
+    monkeypatch.setattr(VectorBound, "lower", lower)
+    problem = Problem(45, points=np.random.default_rng(1).random((1500, 2)))
+    result = solvers.solve(problem, solver="exact", stop=Stop(seconds=2))
+    assert not result.is_optimal
+    assert result.notes["bounded_by"] == "vectors"
