@@ -71,10 +71,11 @@ class VectorBound:
         clock, need, widening = self._clock, self._need, _SECONDS_A_PAIR * len(self._x) ** 2
         pick_seconds = _PICK_SECONDS + _DIVIDED / self._threads
         per_pick = _CELLS * (max(0.0, seconds - 2 * widening) / (pick_seconds * need)) ** (1 / _COST_POWER)
-        if per_pick < _FEWEST:
+        cells = int(min(len(self._x), per_pick * need, _MOST_CELLS))
+        if cells < min(len(self._x), _FEWEST * need):
             return
         end, slowest, rounds = clock.elapsed + seconds, 0.0, 0
-        parts, bases, widths = self._cells(int(min(len(self._x), per_pick * need, _MOST_CELLS)))
+        parts, bases, widths = self._cells(cells)
         program = VectorProgram(parts, bases, widths >= self._reduced(self._distance), need)
         with ThreadPoolExecutor(self._threads) as pool, threadpool_limits(1, "blas"):  # parts are too small for threads
             while not clock.expired and clock.elapsed + slowest < end:
