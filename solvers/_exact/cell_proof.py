@@ -14,13 +14,12 @@ from mmdp.bounds import attainable, cheap_bound
 from solvers._exact.kd_tree import Tree, build
 from solvers._exact.reduced_thresholds import least_reduced_above
 from solvers._exact.relaxation import Relaxation
-from solvers._exact.vector_bound import VectorBound
+from solvers._exact.vector_bound import VectorBound, suits
 from solvers._framework.distance_forms import KINDS
 
 BOX_FORMS = ("sqeuclidean", "manhattan", "chebyshev")
 _BOUND_SHARE = 0.15  # of a limited time, kept for the bound: lost if the proof would have ended in it
-_VECTOR_PICKS = 40  # in the plane, from which proofs rarely end and vectors bound better than searches
-_VECTOR_SHARE = 0.4  # of a limited time, kept for the bound there
+_VECTOR_SHARE = 0.4  # of a limited time, kept for the bound where vectors suit
 _PROBE_REST = 0.1  # of the time that is kept, left by the vectors for searches
 _PROBE_SHARE = 0.5  # of the time left for the bound, for one threshold: less gives up on harder ones, more tries fewer
 _TURN_NODES = 1_000_000  # of proof before each restart: fewer delay easy proofs, more keep a weak incumbent
@@ -80,7 +79,7 @@ class CellProof:
     def run(self) -> None:
         """Search until the optimum is proven or the clock expires."""
         clock, relaxation = self._clock, None
-        share = _VECTOR_SHARE if self._has_vectors else _BOUND_SHARE
+        share = _VECTOR_SHARE if suits(self._problem) else _BOUND_SHARE
         end = clock.elapsed + (1 - share) * clock.remaining
         if not clock.satisfied:
             self._climb()
@@ -171,21 +170,11 @@ class CellProof:
         rows = (self._problem.reduced_distances(pick, self._free)[0] for pick in self._clock.best())
         return np.unique(np.concatenate([self._free[np.argpartition(row, near - 1)[:near]] for row in rows]))
 
-    @property
-    def _has_vectors(self) -> bool:
-        points = self._problem.points
-        return (
-            points is not None
-            and points.shape[1] <= 2
-            and len(self._problem.include) == 0
-            and self._need >= _VECTOR_PICKS
-        )
-
     def _tighten_bound(self) -> None:
         """Halve the interval between incumbent and upper bound until time is up; larger thresholds are easier."""
         clock = self._clock
         clock.report(upper_bound=cheap_bound(self._problem))
-        if self._has_vectors and math.isfinite(clock.upper_bound):
+        if suits(self._problem) and math.isfinite(clock.upper_bound):
             before = clock.upper_bound
             VectorBound(self._problem, clock, self._threads).lower((1 - _PROBE_REST) * clock.remaining)
             if clock.upper_bound < before:

@@ -16,7 +16,7 @@ from solvers._exact.kd_tree import build
 from solvers._exact.matrix_proof import on_matrix
 from solvers._exact.nogoods import closest, hand_over, new_nogoods
 from solvers._exact.relaxation import Relaxation
-from solvers._exact.vector_bound import VectorBound
+from solvers._exact.vector_bound import VectorBound, suits
 from solvers._exact.weighted_clique import WeightedCliqueSearch
 from solvers._framework.distance_forms import KINDS
 from solvers._framework.limited_picks import has_other_limits
@@ -40,7 +40,6 @@ def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
         make("exact", method=method, heuristics=("random",)).solve(part, _STOP)
         if method == "cells":
             _refine_cells(part)
-            _bound_by_vectors(part)
         else:
             members(full(count(full(3))))  # where so few pairs conflict that an integer program takes a turn
 
@@ -60,6 +59,8 @@ def warm_up(problem: Problem, method: str, heuristics: Sequence[str]) -> None:
             make(name).warm_up(problem)
         return
     if method == "cells":
+        if suits(problem):
+            once(("vectors", kind_of(problem)), lambda: _bound_by_vectors(part_of(problem, _ROWS, _PICKS)))
         for name in heuristics:
             make(name).warm_up(problem)
         return

@@ -22,6 +22,7 @@ from solvers._exact.vector_program import VectorProgram
 from solvers._framework.compilation import njit
 from solvers._framework.distance_forms import KINDS, SQEUCLIDEAN, lower_nearest, reduced_distance
 
+_PICKS = 40  # from which proofs rarely end, and vectors bound better than searches
 _RADIUS = 1.2  # of a part, times the distance: larger ones prove more, and take longer
 _APART = 0.5  # of the middles of parts, times the distance
 _CELLS = 45  # for each pick, which take so many seconds: more prove more, and take longer
@@ -29,7 +30,7 @@ _PICK_SECONDS, _DIVIDED = 0.25, 0.6  # of which the second part is divided among
 _COST_POWER = 1.5  # of the cells for each pick, by which time grows
 _FEWEST = 20  # for each pick, with which anything is proven
 _MOST_CELLS = 5000  # whose products take 200 MB
-_CELLS_A_BUMP = 3.75
+_CELLS_A_BUMP = 3.75  # fewer prove more, and take longer
 _WIDTH = 2.0  # of a bump, times the distance of neighbours: narrow ones say less, wide ones are hardly independent
 _STEPS = 25  # between two looks at what they prove
 _SHORTENED = range(3, 6)  # rounds of so many steps after which these become shorter
@@ -43,6 +44,12 @@ _MOST_CHANGE = 1.02  # of the distance in a round
 _HALVINGS = 12  # of the interval of bounds, for what vectors prove
 _SECONDS_A_PAIR = 2e-9  # of points, for the widths of cells
 _SLACK = 1e-12  # relative, of a distance; far above its rounding
+
+
+def suits(problem: Problem) -> bool:
+    """Whether vectors are worth a part of the time."""
+    is_plane = problem.points is not None and problem.points.shape[1] <= 2
+    return is_plane and len(problem.include) == 0 and problem.k >= _PICKS
 
 
 class VectorBound:
@@ -116,8 +123,7 @@ class VectorBound:
         """Parts of cells, a basis of each, and the largest reduced distance between points of two cells."""
         x, kind = self._x, KINDS[self._problem.geometry.form]
         reach = self._reduced(self._distance) if kind != SQEUCLIDEAN else math.sqrt(self._reduced(self._distance))
-        net = _net(x, size)
-        gap = np.array([np.inf, *(_from(net[:i], net[i]).min() for i in range(1, size))])
+        net, gap = _net(x, size)
         middles, bumps = net[gap >= _APART * reach], net[: max(1, int(size / _CELLS_A_BUMP))]
         width = _WIDTH * float(gap[len(bumps) - 1])
         net = net[np.lexsort((net[:, 0], net[:, -1] // (reach / 2)))]  # neighbours are near in memory
@@ -149,14 +155,16 @@ def _from(x: Matrix, middle: Vector) -> Vector:
     return distances
 
 
-def _net(x: Matrix, size: int) -> Matrix:
-    """So many points, each the farthest from those before it."""
+def _net(x: Matrix, size: int) -> tuple[Matrix, Vector]:
+    """So many points, each the farthest from those before it, and their distances from these."""
+    squares = []
 
     def lower(nearest: Vector, centre: int) -> None:
+        squares.append(nearest[centre])
         lower_nearest(SQEUCLIDEAN, x, centre, nearest)
 
-    picks, _ = farthest_first(lower, np.full(len(x), np.inf), [0], size)
-    return x[picks]
+    picks, last = farthest_first(lower, np.full(len(x), np.inf), [0], size)
+    return x[picks], np.sqrt([*squares, last])
 
 
 @njit(cache=True, nogil=True)

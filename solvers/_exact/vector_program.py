@@ -133,9 +133,7 @@ def _share_excess(sums: Floats, limits: Floats, shared: NDArray[np.int32]) -> No
 
 
 @njit(cache=True, nogil=True)
-def _ask(
-    excess: Floats, missed: Vector, step: np.float32, part: NDArray[np.int64], state: Floats, kept: Floats
-) -> None:
+def _ask(excess: Floats, missed: Vector, step: np.float32, part: Indices, state: Floats, kept: Floats) -> None:
     """Take from the state of a part its share of every excess, and shorten its handle."""
     kept[0, 0] = state[0, 0] - step
     for a in range(len(part)):
